@@ -1,0 +1,76 @@
+"""The machine: facts that can change a number, and where the cache lies. No third-party accelerator library here."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import platformdirs
+import psutil
+
+from distbench.hashing import short_digest
+from distbench.schema.record import HostFacts
+
+PACKAGES = ("distbench", "torch", "transformers", "tokenizers", "lm-eval", "datasets", "numpy", "scipy", "scikit-learn")
+
+
+def cache_dir() -> Path:
+    """Return the root of everything distbench caches: $DISTBENCH_CACHE, else the platform's cache folder."""
+    override = os.environ.get("DISTBENCH_CACHE")
+    root = Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("distbench"))
+    return root.absolute() / "v1"
+
+
+def default_threads() -> int:
+    """Return how many CPU threads a cell uses: the physical cores this process may run on."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(psutil.cpu_count(logical=False) or allowed, allowed))
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the installed packages that can change a score or a time."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _governor() -> str | None:
+    try:
+        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+@functools.cache
+def host_facts(accelerators: tuple[str, ...] = ()) -> HostFacts:
+    """Describe this machine. Its host name is not recorded: a fingerprint is enough to tell machines apart."""
+    cpu, cores, memory = _cpu_name(), default_threads(), psutil.virtual_memory().total
+    system = f"{platform.system()} {platform.release()}"
+    return HostFacts(
+        fingerprint=short_digest([cpu, cores, memory, platform.node(), list(accelerators)]),
+        cpu=cpu,
+        cores=cores,
+        memory_bytes=memory,
+        os=system,
+        python=".".join(map(str, sys.version_info[:3])),
+        accelerators=list(accelerators),
+        governor=_governor(),
+    )

@@ -1,0 +1,286 @@
+"""What a plug-in must be. Four small protocols and the values they exchange; nothing here asks "which modality is it".
+
+A capability is a word. A model class `offers` words, a task, method or meter `needs` words; `needs - offers` is checked
+at plan time, before a model is loaded. The words of the built-ins:
+
+* ``causal-lm``   the model has `.module` (torch, logits over token ids) and `.tokenizer`
+* ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
+* ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
+* ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
+* ``learn``       can be trained: `learn(signal, recipe, progress)`
+* ``save``        can be written: `save(folder)`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+from pydantic import BaseModel
+
+from distbench.schema.cell import Settings
+from distbench.schema.record import Footprint, MetricKind, SampleStatus
+from distbench.schema.suite import TaskSpec
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what): how far a cell is. Cheap; call it as often as a unit of work ends."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A source that was found: where it lies, what it is, and where it came from in words."""
+
+    path: Path
+    identity: str
+    origin: str
+    converts: bool = False  # True: it must be rewritten into this plug-in's own format before use (GGUF)
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A loaded model. Its verbs are the methods that its `offers` promise."""
+
+    Options: ClassVar[type[BaseModel]]
+    offers: ClassVar[frozenset[str]]
+    learns: ClassVar[frozenset[str]]  # kinds of training signal: "tokens", "features"
+
+    @classmethod
+    def resolve(cls, source: str, directory: Path) -> Resolved:
+        """Find a source without loading it (no torch). Relative paths start at `directory`."""
+        ...
+
+    @classmethod
+    def open(cls, path: Path, settings: Settings) -> Self:
+        """Load from a folder that `resolve` or `save` left, in evaluation mode."""
+        ...
+
+    def footprint(self) -> Footprint:
+        """Sizes of the loaded model; `None` for a size that does not exist for it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of samples.parquet: one document under one metric. The only input of the statistics."""
+
+    task: str
+    sample_id: str
+    metric: str
+    score: float | None
+    status: SampleStatus = "ok"
+    cluster: str | None = None
+    group: str | None = None
+    numerator: float | None = None
+    denominator: float | None = None
+    prediction: str = ""
+    label: str = ""
+    prompt: str = ""
+    confidence: float | None = None
+    answer_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a metric means."""
+
+    name: str
+    primary: bool
+    kind: MetricKind
+    higher_is_better: bool = True
+    baseline: float = 0.0
+    best: float = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a task returns: every sample under every metric, and what the samples were."""
+
+    samples: list[Sample]
+    metrics: list[Metric]
+    version: str
+    engine: str
+    data_digest: str
+    prompt_digest: str
+    chat_template: str | None = None
+
+
+class Task(Protocol):
+    """An accuracy measurement. It owns its loop: it asks the model whatever it needs."""
+
+    Options: ClassVar[type[BaseModel]]
+    needs: ClassVar[frozenset[str]]
+
+    @classmethod
+    def resolve(cls, spec: TaskSpec, directory: Path) -> TaskSpec:
+        """Check the task without loading a model (no torch): paths become absolute, unknown names are refused."""
+        ...
+
+    @classmethod
+    def identity(cls, spec: TaskSpec) -> dict[str, Any]:
+        """Return what decides the samples besides the spec: digests of data and code, versions."""
+        ...
+
+    def __init__(self, spec: TaskSpec) -> None: ...
+
+    def run(self, model: Any, settings: Settings, progress: Progress) -> Outcome:
+        """Ask `model` every sample."""
+        ...
+
+    def items(self, count: int, seed: int) -> Any:
+        """Return `count` inputs of the task: what a meter repeats."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """How a model learns, whatever its family. None = the learner's own default, recorded when it is used."""
+
+    objective: str  # "soft" (teacher's distribution) | "hard" (labels)
+    temperature: float = 1.0
+    label_weight: float = 0.0  # weight of the cross-entropy on labels in a soft objective
+    epochs: float | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    seed: int = 0
+
+
+@dataclass
+class LearnReport:
+    """What learning did: see `distbench.schema.record.Training`."""
+
+    steps: int | None
+    units: int
+    epochs: float
+    heldout_before: float | None
+    heldout_after: float | None
+    heldout_n: int
+    loss: list[tuple[int, float]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Signal(Protocol):
+    """What a student learns from: inputs, and the teacher's outputs or labels for them, with a held-out part."""
+
+    kind: str  # "tokens" | "features"
+    digest: str
+    examples: int
+
+
+class DataSource(Protocol):
+    """Makes a training signal. With a teacher it records the teacher's distribution; the cache key is content."""
+
+    Options: ClassVar[type[BaseModel]]
+    yields: ClassVar[str]  # the signal's kind
+    needs: ClassVar[frozenset[str]]  # of the teacher; empty where labels suffice
+
+    def __init__(self, options: BaseModel) -> None: ...
+
+    def signal(self, teachers: list[Any], temperature: float, seed: int, progress: Progress) -> Any:
+        """Return the signal. `teachers` is empty when only labels are wanted."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Return what decides the data besides the options (a data set's digest)."""
+        ...
+
+
+class Method(Protocol):
+    """A training objective: what is asked of the teachers, and what the student minimises."""
+
+    Options: ClassVar[type[BaseModel]]
+    uses_teacher: ClassVar[bool]
+    control: ClassVar[str]  # name of the method that is this one's no-teacher control
+
+    def __init__(self, options: BaseModel) -> None: ...
+
+    def recipe(self, seed: int) -> TrainingRecipe:
+        """Return the recipe that the student's `learn` follows."""
+        ...
+
+
+class Initialiser(Protocol):
+    """Makes the untrained student."""
+
+    Options: ClassVar[type[BaseModel]]
+    needs: ClassVar[frozenset[str]]  # of the parent; empty: no parent is opened
+    makes: ClassVar[str | None]  # the model plug-in of the result; None: the parent's
+
+    def __init__(self, options: BaseModel) -> None: ...
+
+    def make(self, parent: Any, settings: Settings) -> Any:
+        """Return the untrained student as a loaded model."""
+        ...
+
+
+class Quantiser(Protocol):
+    """Rewrites a loaded model in fewer bits."""
+
+    Options: ClassVar[type[BaseModel]]
+    needs: ClassVar[frozenset[str]]
+
+    def __init__(self, options: BaseModel) -> None: ...
+
+    def quantise(self, model: Any) -> Any:
+        """Return the quantised model."""
+        ...
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a meter reads. Units are SI or bytes; the unit stands in every record."""
+
+    name: str
+    unit: str
+    higher_is_better: bool
+    method: str
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One thing to repeat: a name such as "batch 8", and a call that does it once and returns its readings."""
+
+    name: str
+    run: Callable[[], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class LoadFacts:
+    """What was read while the model was being loaded in a fresh process. Bytes and seconds."""
+
+    seconds: float
+    rss_before: int | None
+    rss_after: int | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of a fresh process. A missing value carries its reason."""
+
+    quantity: Quantity
+    value: float | None
+    workload: str = "process"
+    reason: str | None = None
+
+
+class Meter(Protocol):
+    """Reads numbers off a model at work, in a process of its own."""
+
+    Options: ClassVar[type[BaseModel]]
+    needs: ClassVar[frozenset[str]]  # any one of these words is enough
+
+    def __init__(self, options: BaseModel) -> None: ...
+
+    def quantities(self) -> list[Quantity]:
+        """Return what `workloads` read."""
+        ...
+
+    def workloads(self, model: Any, items: Callable[[int], Any], seed: int) -> Iterator[Workload]:
+        """Yield what is repeated, warmed up with its real shapes. `items(n)` gives n inputs of a task."""
+        ...
+
+    def once(self, model: Any, load: LoadFacts) -> list[Reading]:
+        """Return what can be read only once per process; called before and independent of the repeated work."""
+        ...

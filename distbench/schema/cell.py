@@ -1,0 +1,92 @@
+"""The cell: one JSON in, one immutable record directory out, one fresh interpreter."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from distbench.schema.strict import Strict, Use
+from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
+
+Role = Literal["teacher", "student", "control"]
+
+
+class ModelRef(Strict):
+    """A model as a cell sees it.
+
+    `identity` says what it is (a content hash, or the hash of the recipe that makes it) and enters cell ids;
+    `path` and `cell` say only where it lies and never do.
+    """
+
+    name: str
+    role: Role
+    use: str
+    options: dict[str, Any] = {}
+    identity: str
+    path: str | None = None
+    cell: str | None = None
+
+
+class Settings(Strict):
+    """What a fresh process needs to compute the same numbers again."""
+
+    seed: int
+    device: str
+    dtype: str
+    threads: int
+
+
+class MakeCell(Strict):
+    """Make a model: start (fresh or from a parent), then train, then quantise. The steps are the recipe."""
+
+    kind: Literal["make"] = "make"
+    id: str
+    title: str
+    needs: list[str]
+    role: Role
+    use: str
+    teachers: list[ModelRef]
+    start: ModelRef | None = None
+    init: Use | None = None
+    train: DistilSpec | FitSpec | None = None
+    quantise: Use | None = None
+    settings: Settings
+
+
+class EvaluateCell(Strict):
+    """Ask one model all samples of one task."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    id: str
+    title: str
+    needs: list[str]
+    model: ModelRef
+    task: TaskSpec
+    settings: Settings
+
+
+class MeasureCell(Strict):
+    """Measure a teacher and some of its students, interleaved on the same device."""
+
+    kind: Literal["measure"] = "measure"
+    id: str
+    title: str
+    needs: list[str]
+    models: Annotated[list[ModelRef], Field(min_length=1)]
+    meters: dict[str, dict[str, Any]]
+    workload: TaskSpec | None
+    settings: Settings
+
+
+Cell = Annotated[MakeCell | EvaluateCell | MeasureCell, Field(discriminator="kind")]
+CELL: TypeAdapter[MakeCell | EvaluateCell | MeasureCell] = TypeAdapter(Cell)
+
+
+def models_of(cell: MakeCell | EvaluateCell | MeasureCell) -> list[ModelRef]:
+    """Return every model a cell opens."""
+    if isinstance(cell, EvaluateCell):
+        return [cell.model]
+    if isinstance(cell, MeasureCell):
+        return list(cell.models)
+    return [*cell.teachers, *([cell.start] if cell.start else [])]

@@ -1,0 +1,141 @@
+"""What a finished cell leaves behind."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from distbench.schema.strict import Strict
+
+RECORD_SCHEMA = 1
+
+MetricKind = Literal["binary", "mean", "ratio_of_sums"]
+SampleStatus = Literal["ok", "error", "not_run"]
+
+
+class HostFacts(Strict):
+    """The machine, as far as it can change a number. `fingerprint` decides whether times may be compared."""
+
+    fingerprint: str
+    cpu: str
+    cores: int
+    memory_bytes: int
+    os: str
+    python: str
+    accelerators: list[str] = []
+    governor: str | None = None
+
+
+class Footprint(Strict):
+    """The size of a model. `None` = this kind of size does not exist for it."""
+
+    bytes_on_disk: int | None = Field(None, description="weight files only (bytes)")
+    params_unique: int | None = Field(None, description="tied tensors counted once")
+    params_non_embedding: int | None = None
+    dtype: str | None = Field(None, description="what the weights are stored in")
+    note: str | None = None
+
+
+class MetricFacts(Strict):
+    """What one metric of a task means; the scores themselves are in samples.parquet."""
+
+    name: str
+    primary: bool
+    kind: MetricKind
+    higher_is_better: bool
+    baseline: float = Field(description="score of chance, or of a trivial system")
+    best: float
+    n: int
+    mean: float | None
+
+
+class EvaluateResult(Strict):
+    """One model on one task."""
+
+    kind: Literal["evaluate"] = "evaluate"
+    task: str
+    task_version: str
+    engine: str = Field(description="what computed the scores, with its version")
+    data_digest: str
+    prompt_digest: str = Field(description="hash of every rendered prompt, in order")
+    chat_template: str | None = Field(None, description="hash of the applied template; None = none applied")
+    metrics: list[MetricFacts]
+    footprint: Footprint
+    answers_digest: str = Field(description="hash of every answer; equal digests mean equal outputs")
+
+
+class Training(Strict):
+    """What a training step did. KL in nats per token (or per example) on held-out data, full vocabulary."""
+
+    method: str
+    objective: str
+    data: str
+    data_digest: str
+    examples: int
+    units: int = Field(description="tokens for sequence data, examples otherwise; each epoch counts")
+    epochs: float
+    steps: int | None = None
+    seconds: float
+    teacher_seconds: float = Field(description="sampling and capturing the teacher's outputs; 0.0 when from the cache")
+    from_cache: bool
+    heldout_kl_before: float | None = None
+    heldout_kl_after: float | None = None
+    heldout_n: int = 0
+    loss: list[tuple[int, float]] = Field([], description="(step, mean training loss since the last point)")
+    options: dict[str, Any] = {}
+
+
+class MakeResult(Strict):
+    """A model that was made; its files are in the record's `model/` folder."""
+
+    kind: Literal["make"] = "make"
+    use: str
+    weights_digest: str
+    footprint: Footprint
+    training: Training | None = None
+    notes: list[str] = []
+
+
+class Series(Strict):
+    """Raw values of one metric of one model under one workload: never averaged before they are stored."""
+
+    model: str
+    meter: str
+    metric: str
+    unit: str
+    higher_is_better: bool
+    workload: str
+    values: list[float]
+    launch: list[int] = Field([], description="process launch of each value")
+    pair: list[int] = Field([], description="round of each value; equal rounds were measured next to each other")
+    status: Literal["measured", "estimated", "not_measurable"] = "measured"
+    reason: str | None = None
+    method: str | None = Field(None, description="how it was read")
+
+
+class MeasureResult(Strict):
+    """All series of a teacher and its students, measured in one window."""
+
+    kind: Literal["measure"] = "measure"
+    models: list[str]
+    series: list[Series]
+    footprints: dict[str, Footprint]
+    stop_reason: str
+    notes: list[str] = []
+
+
+class CellRecord(Strict):
+    """The record of one finished cell."""
+
+    record_schema: Literal[1] = RECORD_SCHEMA
+    cell_id: str
+    title: str
+    started_at: str = Field(description="UTC wall clock, a label only")
+    seconds: float
+    peak_memory_bytes: int | None = None
+    threads: int
+    device: str
+    host: HostFacts
+    packages: dict[str, str]
+    result: Annotated[EvaluateResult | MakeResult | MeasureResult, Field(discriminator="kind")]

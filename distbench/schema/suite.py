@@ -1,0 +1,97 @@
+"""The suite file: what is compared, on what, and what counts as good enough."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, StringConstraints
+
+from distbench.schema.strict import Label, Name, Strict, Use
+
+DeviceName = Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda|cuda:\d{1,3})$")]
+DType = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+class DistilSpec(Use):
+    """How a student is trained: a method, the data it sees, and the method's own options."""
+
+    data: Use
+    control: Literal["no-teacher", "none"] = Field(
+        "no-teacher", description="the same student, data and budget without the teacher is trained beside it"
+    )
+
+
+class FitSpec(Use):
+    """How a teacher without a source is trained."""
+
+    data: Use
+
+
+class TeacherSpec(Use):
+    """A teacher: a model plug-in with a source to load, or with a `fit` step that trains it."""
+
+    source: str | None = Field(None, min_length=1, description="hub id[@revision] | directory | file.gguf | pypi:PACKAGE")
+    fit: FitSpec | None = None
+    label: Label | None = None
+
+
+class StudentSpec(Strict):
+    """A student: an existing source, or the steps init, distil and quantise applied to its teacher."""
+
+    name: Name
+    of: Name | Annotated[list[Name], Field(min_length=1)]
+    label: Label | None = Field(None, description="free text shown instead of the name")
+    use: str | None = Field(None, description="model plug-in that opens it; the teacher's where left out")
+    source: str | None = Field(None, min_length=1)
+    init: Use | None = None
+    distil: DistilSpec | None = None
+    quantise: Use | None = None
+    required: bool = Field(True, description="false: shown, but the gate of the run does not depend on it")
+
+    @property
+    def teachers(self) -> list[str]:
+        """The teachers' names; the first is the one the student is compared with."""
+        return [self.of] if isinstance(self.of, str) else list(self.of)
+
+
+class TaskSpec(Use):
+    """A task: an accuracy measurement that yields one record per sample."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$")] | None = None
+    samples: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
+    data: dict[str, Any] | None = Field(None, description="lm-eval: {split: local file}; others: a data plug-in")
+    weight: float = Field(1.0, gt=0, le=1000)
+
+    @property
+    def title(self) -> str:
+        """The name that reports print."""
+        return self.name or self.use
+
+
+class GateSpec(Strict):
+    """What is good enough. Thresholds are fractions of the teacher (retained) and ratios (speed-up)."""
+
+    retained: float = Field(0.95, gt=0, le=2, description="lower limit of the suite's chance-corrected retention")
+    task_floor: float = Field(0.90, gt=0, le=2, description="no task may be significantly below this")
+    speedup: float | None = Field(None, gt=0, le=10000, description="required speed-up, teacher time / student time")
+    compression: float | None = Field(None, gt=0, le=1e6, description="required compression by bytes on disk")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error level of every interval")
+
+
+class Suite(Strict):
+    """A whole suite file."""
+
+    model_config = ConfigDict(title="distbench suite", **Strict.model_config)  # type: ignore[typeddict-item,unused-ignore]
+
+    version: Literal[1]
+    name: Name
+    description: str | None = Field(None, max_length=2000)
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+    device: DeviceName = "auto"
+    dtype: DType = "auto"
+    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads of a cell; the physical cores where left out")
+    teachers: Annotated[dict[Name, TeacherSpec], Field(min_length=1)]
+    students: Annotated[list[StudentSpec], Field(min_length=1)]
+    tasks: list[TaskSpec] = []
+    measure: dict[str, dict[str, Any] | None] = {}
+    gate: GateSpec | None = None

@@ -1,0 +1,1 @@
+"""Runs and caches on disk: sealed folders, one rename, no database."""

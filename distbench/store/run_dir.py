@@ -1,0 +1,183 @@
+"""One run on disk: manifest, journal, sealed cells, failed attempts. One writer at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from distbench.errors import EnvironmentFault, RefusedError, UsageError
+from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.record import CellRecord
+from distbench.store.files import damage, disk_faults, link_tree, seal, sync_folder, write_text
+
+MANIFEST_SCHEMA = 1
+
+
+def now() -> str:
+    """Return the UTC wall clock as a label."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class RunDir:
+    """A run directory. Reading needs no lock; every writer holds `lock()`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.cells = path / "cells"
+
+    # -- opening ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def prepare(cls, path: Path) -> RunDir:
+        """Create the folder (or accept an existing run or empty folder) before any model is touched."""
+        if path.exists() and not path.is_dir():
+            raise EnvironmentFault(f"{path} is a file; --out names a directory")
+        if path.is_dir() and not (path / "manifest.json").exists() and any(p.name != ".lock" for p in path.iterdir()):
+            raise UsageError(f"{path} is not empty and is not a distbench run; name a new directory")
+        with disk_faults(path):
+            (path / "cells").mkdir(parents=True, exist_ok=True)
+            (path / "logs").mkdir(exist_ok=True)
+            probe = path / f".writable.{os.getpid()}"
+            probe.touch()
+            probe.unlink()
+        return cls(path)
+
+    @classmethod
+    def existing(cls, path: Path) -> RunDir:
+        """Open a run for reading."""
+        if not path.exists():
+            raise UsageError(f"no run at {path} (working directory {Path.cwd()})")
+        if not (path / "manifest.json").is_file():
+            raise UsageError(f"{path} is not a distbench run: it has no manifest.json")
+        return cls(path)
+
+    def lock(self) -> FileLock:
+        """Take the writer's lock at once, or say who holds it."""
+        lock = FileLock(self.path / ".lock", timeout=0)
+        holder = self.path / ".lock.pid"
+        try:
+            lock.acquire()
+        except Timeout:
+            pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
+            raise EnvironmentFault(f"{self.path} is locked by process {pid}; wait for it or name another --out") from None
+        except OSError as error:
+            raise EnvironmentFault(f"cannot lock {self.path}: {error.strerror}") from error
+        holder.write_text(str(os.getpid()), encoding="ascii")
+        self._sweep()
+        return lock
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left half-written. Only the lock's holder may."""
+        for leftover in self.cells.glob(".tmp-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    # -- manifest and journal -----------------------------------------------------------------------------------
+
+    def write_manifest(self, content: dict[str, Any]) -> None:
+        """Write the manifest, atomically."""
+        document = {"manifest_schema": MANIFEST_SCHEMA, **content}
+        write_text(self.path / "manifest.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+    def manifest(self) -> dict[str, Any]:
+        """Read the manifest; a newer schema or damaged JSON is refused."""
+        path = self.path / "manifest.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RefusedError(f"{path} is damaged: {error}") from None
+        if not isinstance(document, dict) or document.get("manifest_schema") != MANIFEST_SCHEMA:
+            version = document.get("manifest_schema") if isinstance(document, dict) else None
+            raise RefusedError(f"{path} has schema {version!r}; this distbench reads schema {MANIFEST_SCHEMA}")
+        return document
+
+    def log(self, event: str, **fields: Any) -> None:
+        """Append to the journal. Losing it loses nothing."""
+        line = json.dumps({"at": now(), "event": event, **fields}, ensure_ascii=False)
+        with disk_faults(self.path / "journal.jsonl"), (self.path / "journal.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    # -- cells --------------------------------------------------------------------------------------------------
+
+    def workplace(self, cell_id: str) -> Path:
+        """Return a fresh folder in which a cell is built; it becomes visible only by `commit`."""
+        folder = self.cells / f".tmp-{cell_id}-{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        with disk_faults(folder):
+            folder.mkdir(parents=True)
+        return folder
+
+    def commit(self, cell_id: str, folder: Path) -> Path:
+        """Seal `folder` and make it the finished cell by one rename."""
+        target = self.cells / cell_id
+        with disk_faults(target):
+            seal(folder)
+            folder.rename(target)
+            sync_folder(self.cells)
+        return target
+
+    def adopt(self, cell_id: str, sealed: Path) -> None:
+        """Take a sealed cell from the cache into this run."""
+        folder = self.workplace(cell_id)
+        folder.rmdir()
+        link_tree(sealed, folder)
+        with disk_faults(folder):
+            folder.rename(self.cells / cell_id)
+            sync_folder(self.cells)
+
+    def is_done(self, cell_id: str) -> bool:
+        """Say whether a cell is finished. A damaged one is refused, never silently made again."""
+        folder = self.cells / cell_id
+        if not folder.is_dir():
+            return False
+        if why := damage(folder):
+            raise RefusedError(f"cell {cell_id} of {self.path} is damaged: {why}; delete {folder} to run it again")
+        return True
+
+    def cell(self, cell_id: str) -> MakeCell | EvaluateCell | MeasureCell:
+        """Read a planned cell's JSON."""
+        path = self.path / "plan" / f"{cell_id}.json"
+        try:
+            return CELL.validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise RefusedError(f"{path} is not a cell: {error}") from error
+
+    def write_plan(self, cells: list[MakeCell | EvaluateCell | MeasureCell]) -> None:
+        """Write every cell's JSON: what `python -m distbench.cell` reads."""
+        folder = self.path / "plan"
+        with disk_faults(folder):
+            folder.mkdir(exist_ok=True)
+        for cell in cells:
+            write_text(folder / f"{cell.id}.json", cell.model_dump_json(indent=1) + "\n")
+
+    def record(self, cell_id: str) -> CellRecord:
+        """Read a finished cell's record."""
+        path = self.cells / cell_id / "record.json"
+        try:
+            return CellRecord.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise RefusedError(f"{path} is not a record of this version: {error.errors()[0]['msg']}") from error
+
+    def fail(self, cell_id: str, error: dict[str, Any]) -> None:
+        """Keep what is known about a failed attempt."""
+        folder = self.path / "attempts" / cell_id
+        with disk_faults(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            number = len(list(folder.glob("*.json"))) + 1
+        write_text(folder / f"{number}.json", json.dumps({"at": now(), **error}, indent=1, ensure_ascii=False) + "\n")
+
+    def last_failure(self, cell_id: str) -> str | None:
+        """Return the newest failed attempt's one-line message."""
+        folder = self.path / "attempts" / cell_id
+        attempts = sorted(folder.glob("*.json"), key=lambda p: int(p.stem)) if folder.is_dir() else []
+        if not attempts:
+            return None
+        return str(json.loads(attempts[-1].read_text(encoding="utf-8")).get("message"))
