@@ -270,6 +270,7 @@ class Meter(Protocol):
 
     Options: ClassVar[type[BaseModel]]
     needs: ClassVar[frozenset[str]]  # any one of these words is enough
+    repeats: ClassVar[bool]  # False: reads once per process, before any repeated work
 
     def __init__(self, options: BaseModel) -> None: ...
 

@@ -51,6 +51,7 @@ class MakeCell(Strict):
     init: Use | None = None
     train: DistilSpec | FitSpec | None = None
     quantise: Use | None = None
+    signal_temperature: float = Field(1.0, description="a control shares the signal that its student's teacher recorded")
     settings: Settings
 
 

@@ -8,7 +8,9 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from distbench.schema.strict import Label, Name, Strict, Use
 
-DeviceName = Annotated[str, StringConstraints(pattern=r"^(auto|cpu|cuda|cuda:\d{1,3})$")]
+DEVICE_PATTERN = r"^(auto|cpu|cuda|cuda:\d{1,3})$"
+TASK_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$"
+DeviceName = Annotated[str, StringConstraints(pattern=DEVICE_PATTERN)]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
 
 
@@ -57,7 +59,7 @@ class StudentSpec(Strict):
 class TaskSpec(Use):
     """A task: an accuracy measurement that yields one record per sample."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$")] | None = None
+    name: Annotated[str, StringConstraints(pattern=TASK_NAME_PATTERN)] | None = None
     samples: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
     data: dict[str, Any] | None = Field(None, description="lm-eval: {split: local file}; others: a data plug-in")
     weight: float = Field(1.0, gt=0, le=1000)

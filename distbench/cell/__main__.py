@@ -1,0 +1,82 @@
+"""The worker: `python -m distbench.cell --run DIR --id ID [--id ID …]`.
+
+Several ids of one model share one loaded model; each is committed on its own, so a kill loses only the one at work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from distbench.cell.commit import run_and_commit
+from distbench.cell.evaluate import evaluate
+from distbench.cell.events import Events, die_with_parent
+from distbench.cell.make import make
+from distbench.cell.measure import measure
+from distbench.cell.opened import open_model
+from distbench.errors import DistbenchError, ExitCode
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.store.run_dir import RunDir
+
+
+class Worker:
+    """Runs cells one after the other; keeps the last evaluated model loaded."""
+
+    def __init__(self, run: RunDir, events: Events) -> None:
+        self.run, self.events = run, events
+        self._identity: str | None = None
+        self._model: Any = None
+
+    def do(self, cell_id: str) -> bool:
+        """Run one cell; report a failure instead of raising it."""
+        cell = self.run.cell(cell_id)
+        self.events.send("started", cell=cell_id)
+        try:
+            run_and_commit(cell, self.run, lambda folder: self._work(cell, folder))
+        except DistbenchError as error:
+            traceback.print_exc()
+            self.events.send("failed", cell=cell_id, message=str(error), exit_code=int(error.exit_code))
+            return False
+        except MemoryError:
+            self.events.send("failed", cell=cell_id, message="out of memory", exit_code=int(ExitCode.RUN_FAILED))
+            return False
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the other cells go on
+            traceback.print_exc()
+            message = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+            self.events.send("failed", cell=cell_id, message=message[:500], exit_code=int(ExitCode.RUN_FAILED))
+            return False
+        self.events.send("committed", cell=cell_id)
+        return True
+
+    def _work(self, cell: MakeCell | EvaluateCell | MeasureCell, folder: Path) -> Any:
+        def progress(done: int, total: int, what: str) -> None:
+            self.events.progress(cell.id, done, total, what)
+
+        if isinstance(cell, MakeCell):
+            return make(cell, self.run, folder, progress)
+        if isinstance(cell, MeasureCell):
+            return measure(cell, self.run, progress)
+        if self._identity != cell.model.identity:
+            self._model = None  # free the last one before the next is loaded
+            self._model = open_model(cell.model, self.run, cell.settings)
+            self._identity = cell.model.identity
+        return evaluate(cell, self._model, folder, progress)
+
+
+def main() -> int:
+    """Run the named cells; 0 when all were committed."""
+    die_with_parent()
+    parser = argparse.ArgumentParser(prog="python -m distbench.cell")
+    parser.add_argument("--run", required=True, type=Path)
+    parser.add_argument("--id", required=True, action="append", dest="ids")
+    arguments = parser.parse_args()
+    worker = Worker(RunDir(arguments.run), Events())
+    done = [worker.do(cell_id) for cell_id in arguments.ids]
+    return ExitCode.OK if all(done) else ExitCode.RUN_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

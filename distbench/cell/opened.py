@@ -1,0 +1,48 @@
+"""From a reference to a loaded model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distbench import plugins
+from distbench.errors import RunError
+from distbench.schema.cell import ModelRef, Settings
+from distbench.store.run_dir import RunDir
+
+
+def model_path(ref: ModelRef, run: RunDir) -> Path:
+    """Return where a model's files lie: a source's path, or the `model/` folder of the cell that made it."""
+    if ref.cell is not None:
+        path = run.cells / ref.cell / "model"
+    elif ref.path is not None:
+        path = Path(ref.path)
+    else:
+        raise RunError(f"model {ref.name!r} has neither a path nor a cell")
+    if not path.exists():
+        raise RunError(f"model {ref.name!r}: {path} does not exist")
+    return path
+
+
+def open_model(ref: ModelRef, run: RunDir, settings: Settings) -> Any:
+    """Load a model with the plug-in that its reference names."""
+    return plugins.load("models", ref.use).open(model_path(ref, run), settings)
+
+
+@dataclass(frozen=True)
+class TeacherHandle:
+    """A teacher that is loaded only if its outputs are not in the cache."""
+
+    ref: ModelRef
+    run: RunDir
+    settings: Settings
+
+    @property
+    def identity(self) -> str:
+        """What the teacher is, for cache keys."""
+        return self.ref.identity
+
+    def open(self) -> Any:
+        """Load it."""
+        return open_model(self.ref, self.run, self.settings)

@@ -1,0 +1,1 @@
+"""Where cells run: an executor is only a map over jobs."""

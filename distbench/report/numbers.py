@@ -1,0 +1,179 @@
+"""Numbers in words. Every number of every output passes through here, so that it is rounded once.
+
+A value never rounds across a threshold that it is compared with: 94.97 % against 95 % keeps its second decimal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from distbench.schema.result import Estimate
+
+DASH = "—"
+SPACE = "\u00a0"
+_STATUS = {
+    "no_signal": "no signal",
+    "no_gap": "no gap",
+    "left_out": "left out",
+    "undefined": "undefined",
+    "invalid": "invalid",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A number as it is printed. `title` is the tooltip, `sort` the unrounded number that tables sort by."""
+
+    text: str
+    interval: str = ""
+    title: str = ""
+    sort: float | None = None
+    missing: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.interval}".strip()
+
+
+def _side(value: float, threshold: float) -> int:
+    return (value > threshold) - (value < threshold)
+
+
+def decimal(value: float, places: int, against: Sequence[float] = ()) -> str:
+    """Return the value with thousands separators and a real minus sign, and as many decimals as keep its side."""
+    for more in range(places, places + 5):
+        rounded = round(value, more)
+        if all(_side(value, limit) == _side(rounded, round(limit, more)) for limit in against):
+            break
+    text = f"{rounded + 0.0:,.{more}f}"
+    if float(text.replace(",", "")) == 0:
+        return text.removeprefix("-")
+    return text.replace("-", "−")
+
+
+def bare_percent(value: float, against: Sequence[float] = ()) -> str:
+    """Return a share as a percentage without its sign."""
+    return decimal(value * 100, 1, [limit * 100 for limit in against])
+
+
+def percent(value: float, against: Sequence[float] = ()) -> str:
+    """Return a share as a percentage."""
+    return f"{bare_percent(value, against)}{SPACE}%"
+
+
+def whole_percent(value: float) -> str:
+    """Return a threshold or a level as a percentage, with no more decimals than it has."""
+    return f"{value * 100:.10g}{SPACE}%"
+
+
+def bare_ratio(value: float, against: Sequence[float] = ()) -> str:
+    """Return a ratio with three significant digits and without its sign."""
+    size = abs(value)
+    return decimal(value, 2 if size < 10 else 1 if size < 100 else 0, against)
+
+
+def ratio(value: float, against: Sequence[float] = ()) -> str:
+    """Return a ratio: 2.31×."""
+    return f"{bare_ratio(value, against)}×"
+
+
+def plain(value: float, against: Sequence[float] = ()) -> str:
+    """Return a score with three decimals, or with about four digits where it is large."""
+    size = abs(value)
+    return decimal(value, 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0, against)
+
+
+def signed(value: float, against: Sequence[float] = ()) -> str:
+    """Return a difference with its sign."""
+    text = plain(value, against)
+    return text if value <= 0 or text.strip("0.,") == "" else f"+{text}"
+
+
+def count(value: int) -> str:
+    """Return a whole number with thousands separators."""
+    return f"{value:,}"
+
+
+def size(value: float) -> str:
+    """Return bytes in decimal units."""
+    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(value) >= factor:
+            return f"{bare_ratio(value / factor)}{SPACE}{unit}"
+    return f"{value:,.0f}{SPACE}B"
+
+
+def parameters(value: int) -> str:
+    """Return a number of parameters."""
+    for unit, factor in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= factor:
+            return f"{bare_ratio(value / factor)}{SPACE}{unit}"
+    return count(value)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds in the unit a person would choose."""
+    for unit, factor in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if abs(seconds) >= factor and abs(seconds) < 120:
+            return f"{bare_ratio(seconds / factor)}{SPACE}{unit}"
+    if abs(seconds) < 120:
+        return f"{bare_ratio(seconds / 1e-9)}{SPACE}ns" if seconds else f"0{SPACE}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,}{SPACE}h {minutes:02d}{SPACE}min"
+    return f"{minutes}{SPACE}min {rest:02d}{SPACE}s"
+
+
+def quantity(value: float, unit: str) -> str:
+    """Return a measured value with its unit."""
+    if unit in {"B", "byte", "bytes"}:
+        return size(value)
+    if unit in {"s", "second", "seconds"}:
+        return duration(value)
+    return f"{bare_ratio(value) if abs(value) >= 0.1 or not value else f'{value:.3g}'}{SPACE}{unit}"
+
+
+def estimate(found: Estimate, bare: Callable[..., str], unit: str, against: Sequence[float] = ()) -> Shown:
+    """Return an estimate: value, unit and interval; or the dash and why there is no value."""
+    if found.value is None:
+        status = _STATUS.get(found.status)
+        because = found.reason or ("not measured" if status is None else "")
+        text = ": ".join(part for part in (status, because) if part)
+        return Shown(f"{DASH} {text}".strip(), title=text, missing=True)
+    text = f"{bare(found.value, against)}{unit}"
+    interval, words = _interval(found, bare, against)
+    items = f"n = {count(found.n)}" if found.n else ""
+    title = "; ".join(part for part in (words, items, f"method: {found.method}", found.reason or "") if part)
+    return Shown(text, interval, title, found.value)
+
+
+def _interval(found: Estimate, bare: Callable[..., str], against: Sequence[float]) -> tuple[str, str]:
+    if found.lo is None and found.hi is None and (found.status != "ok" or found.n < 2):
+        return "", "no interval"
+    lo = "−∞" if found.lo is None else bare(found.lo, against)
+    hi = "∞" if found.hi is None else bare(found.hi, against)
+    unbounded = "; unbounded: the data set no limit on that side" if None in {found.lo, found.hi} else ""
+    return f"[{lo}, {hi}]", f"interval {lo} to {hi}{unbounded}"
+
+
+def as_percent(found: Estimate, against: Sequence[float] = ()) -> Shown:
+    """Return an estimate that is a share of the teacher."""
+    return estimate(found, bare_percent, f"{SPACE}%", against)
+
+
+def as_ratio(found: Estimate, against: Sequence[float] = ()) -> Shown:
+    """Return an estimate that is a ratio, teacher to student."""
+    return estimate(found, bare_ratio, "×", against)
+
+
+def as_signed(found: Estimate) -> Shown:
+    """Return an estimate that is a difference."""
+    return estimate(found, signed, "", (0.0,))
+
+
+def optional(value: float | None, wording: Callable[[float], str], reason: str) -> Shown:
+    """Return a number without an interval; `reason` says why it may be missing."""
+    if value is None or not math.isfinite(value):
+        return Shown(DASH, title=reason, missing=True)
+    return Shown(wording(value), sort=value)

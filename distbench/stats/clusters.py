@@ -1,0 +1,53 @@
+"""Means of paired columns and the covariance of those means, samples independent or in clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from distbench.stats.samples import FloatArray, Labels, codes, paired
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Means of k columns, and the k × k covariance *of the means* (squared units of the columns).
+
+    `df` = number of independent units − 1 (Satterthwaite for combinations). With a single unit there is no covariance:
+    it is all NaN and `df` is 0. `n_clusters` is None where every sample is its own unit.
+    """
+
+    mean: FloatArray
+    covariance: FloatArray
+    df: float
+    n: int
+    n_clusters: int | None = None
+
+    def contrast(self, weights: ArrayLike) -> tuple[float, float]:
+        """Return the mean and the variance of the linear combination of the columns with `weights`."""
+        w = np.asarray(weights, dtype=np.float64)
+        return float(w @ self.mean), max(0.0, float(w @ self.covariance @ w))
+
+
+def mean_covariance(*columns: ArrayLike, clusters: Labels | None = None) -> Moments:
+    """Return the means of paired `columns` with the covariance of the means.
+
+    Residuals are summed within a cluster; V = G/(G − 1)/n² · Σ_g u_g u_gᵀ (Liang & Zeger 1986 with the usual small-sample
+    factor; Miller 2024 without it). Samples without `clusters` are clusters of one, for which V is the textbook s²/n.
+
+    Raises `ValueError` for empty, unequal or non-finite columns and for a missing cluster label.
+    """
+    data = np.column_stack(paired(**{f"column {i}": column for i, column in enumerate(columns)}))
+    n, k = data.shape
+    mean = data.mean(axis=0)
+    sums = data - mean
+    if clusters is not None:
+        unit, labels = codes("clusters", clusters, n)
+        sums = np.column_stack([np.bincount(unit, weights=sums[:, j], minlength=len(labels)) for j in range(k)])
+    units = sums.shape[0]
+    n_clusters = None if clusters is None else units
+    if units < 2:
+        return Moments(mean, np.full((k, k), np.nan), 0.0, n, n_clusters)
+    covariance = sums.T @ sums * (units / (units - 1) / n**2)
+    return Moments(mean, covariance, units - 1.0, n, n_clusters)

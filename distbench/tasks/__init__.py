@@ -1,0 +1,1 @@
+"""Accuracy measurements: each yields one record per sample."""

@@ -1,0 +1,117 @@
+"""From lm-eval's logged documents to sample rows: one row a document and metric, errors never dropped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from distbench.errors import RunError
+from distbench.hashing import text_digest
+from distbench.protocols import Metric, Sample
+
+PREFERRED = ("acc_norm", "acc", "exact_match", "f1")
+
+
+def rows_of(
+    name: str, logged: list[dict[str, Any]], higher: Mapping[str, bool], task: Any, primary: str | None, cluster: str | None
+) -> tuple[list[Sample], list[Metric]]:
+    """Return sample rows and the meaning of each metric.
+
+    A metric's name is "metric", or "metric,filter" where the task has several filters.
+    """
+    filters = {row["filter"] for row in logged}
+    samples: list[Sample] = []
+    for row in logged:
+        for metric in row["metrics"]:
+            label = metric if len(filters) == 1 else f"{metric},{row['filter']}"
+            if (sample := _sample(name, label, metric, row, cluster)) is not None:
+                samples.append(sample)
+    names = list(dict.fromkeys(sample.metric for sample in samples))
+    if primary is not None and primary not in names:
+        raise RunError(f"task {name!r} has no metric {primary!r}; it has {', '.join(names)}")
+    first = primary or next((n for want in PREFERRED for n in names if n.split(",")[0] == want), names[0] if names else "")
+    chance = _chance(logged, task)
+    return samples, [_meaning(n, [s for s in samples if s.metric == n], n == first, higher, chance) for n in names]
+
+
+def _sample(task: str, label: str, metric: str, row: dict[str, Any], cluster: str | None) -> Sample | None:
+    value = row.get(metric)
+    score: float | None = None
+    numerator = denominator = None
+    if isinstance(value, bool | int | float | np.generic):
+        score = float(value)
+    elif isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(v, int | float | np.generic) for v in value):
+        numerator, denominator = float(value[0]), float(value[1])
+        score = numerator / denominator if denominator else None
+    else:
+        return None  # a corpus metric (BLEU and the like) has no value of one document
+    valid = score is not None and math.isfinite(score)
+    prediction, confidence = _answer(row)
+    return Sample(
+        task=task,
+        sample_id=f"{row['doc_id']}-{text_digest([row['doc_hash'], row['prompt_hash'], row['target_hash']])[:16]}",
+        metric=label,
+        score=score if valid else None,
+        status="ok" if valid else "error",
+        cluster=str(row["doc"].get(cluster)) if cluster else None,
+        numerator=numerator,
+        denominator=denominator,
+        prediction=prediction,
+        label=_label(row),
+        prompt=_prompt(row),
+        confidence=confidence,
+        answer_digest=text_digest([json.dumps(row["resps"], default=str)])[:16],
+    )
+
+
+def _choices(row: dict[str, Any]) -> list[str]:
+    """Return the scored continuations of a multiple-choice document; empty for any other kind."""
+    pairs = list(row["arguments"].values()) if isinstance(row["arguments"], dict) else list(row["arguments"])
+    texts = [list(p.values()) if isinstance(p, dict) else list(p) for p in pairs]
+    return [str(t[1]) for t in texts] if len(texts) > 1 and all(len(t) == 2 and isinstance(t[1], str) for t in texts) else []
+
+
+def _answer(row: dict[str, Any]) -> tuple[str, float | None]:
+    """Return what the model answered, and its probability among the choices."""
+    choices, answers = _choices(row), row["filtered_resps"]
+    if choices and len(answers) == len(choices):
+        logp = np.array([float(answer[0]) for answer in answers])
+        weights = np.exp(logp - logp.max())
+        best = int(logp.argmax())
+        return choices[best], float(weights[best] / weights.sum())
+    first = answers[0] if isinstance(answers, list) and answers else answers
+    return (str(first) if not isinstance(first, tuple | list) else str(first[0]))[:2000], None
+
+
+def _label(row: dict[str, Any]) -> str:
+    choices, target = _choices(row), row["target"]
+    try:
+        return choices[int(target)]
+    except (ValueError, TypeError, IndexError):
+        return str(target)
+
+
+def _prompt(row: dict[str, Any]) -> str:
+    first = next(iter(row["arguments"].values())) if isinstance(row["arguments"], dict) else row["arguments"][0]
+    return str(next(iter(first.values())) if isinstance(first, dict) else first[0])
+
+
+def _chance(logged: list[dict[str, Any]], task: Any) -> float:
+    """Return the score of guessing: the mean of 1 / choices; 0 where the answer is free text."""
+    if task.OUTPUT_TYPE != "multiple_choice":
+        return 0.0
+    counts = [len(set(_choices(row))) or 1 for row in logged]
+    return float(np.mean([1.0 / count if count > 1 else 0.0 for count in counts]))
+
+
+def _meaning(name: str, rows: list[Sample], primary: bool, higher: Mapping[str, bool], chance: float) -> Metric:
+    base = name.split(",")[0]
+    scores = {row.score for row in rows if row.score is not None}
+    if any(row.denominator is not None for row in rows):
+        return Metric(name, primary, "ratio_of_sums", bool(higher.get(base, False)), 0.0, 0.0)
+    kind = "binary" if scores <= {0.0, 1.0} else "mean"
+    return Metric(name, primary, kind, bool(higher.get(base, True)), chance if base.startswith("acc") else 0.0)  # type: ignore[arg-type]

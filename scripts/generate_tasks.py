@@ -1,0 +1,545 @@
+"""Write the quick start's own lm-eval tasks: JSONL data and task YAML, from the templates in this file.
+
+The output depends on nothing but this file: no model, no network, no clock, no `random`. Items are drawn by sorting
+candidates on a SHA-256 of a fixed seed and the text, so any Python version writes the same bytes.
+
+Template notation of the minimal pairs:
+
+* ``(a|b|c)``  a free slot: any of the alternatives;
+* ``<x/y>``    a slot that takes x on side 0 and y on side 1 of the template;
+* ``[x/y]``    the critical slot: side 0 has x in the good sentence and y in the bad one, side 1 the reverse;
+* ``[x>y]``    a critical swap: "x y" in the good sentence, "y x" in the bad one (templates with a single side).
+
+Every two-sided template gives as many items with x right as with y right, so a preference for one of the two words
+alone scores exactly one half.
+
+Usage: python scripts/generate_tasks.py [FOLDER] [--check]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+SEED: Final = 20240229
+ITEMS_PER_TEMPLATE: Final = 4
+DEFAULT_FOLDER: Final = Path(__file__).resolve().parent.parent / "suites" / "tasks"
+
+Row = dict[str, Any]
+
+SUBJECT_VERB: Final = {
+    "dog": "The <dog/dogs> next door [barks/bark] (every night|all day|very loudly|at strangers).",
+    "brother": "My <brother/brothers> [works/work] (in a bank|at the hospital|on a farm|from home).",
+    "bird": "The <bird/birds> [sings/sing] (every morning|in the garden|before sunrise|all day).",
+    "friend": "Her <friend/friends> [lives/live] (in Spain|near the school|in the city|far away).",
+    "student": "The <student/students> [needs/need] (more time|a new book|some help|a longer break).",
+    "bus": "The <bus/buses> [stops/stop] (here|at the station|near the bridge|in front of the school).",
+    "teacher": "The <teacher/teachers> [knows/know] (the answer|every student|what to do|all our names).",
+    "train": "The <train/trains> always [leaves/leave] (on time|at noon|early|before dark).",
+    "neighbor": "Our <neighbor/neighbors> often [plays/play] (chess|the piano|loud music|tennis).",
+    "soup_eggs": "The <soup/eggs> [is/are] (cold|ready|still hot|on the table).",
+    "window": "The <window/windows> [was/were] (open|broken|dirty|closed all night).",
+    "child": "The <child/children> [has/have] (no shoes|too many toys|nothing to do|a new teacher).",
+    "foot": "My <foot/feet> [is/are] (cold|wet|sore|very dirty).",
+    "man": "The <man/men> [does/do] not (know us|like fish|speak English|want to leave).",
+    "key_to": "The <key/keys> to the <cabinets/cabinet> [is/are] (missing|very old|on the table|in my bag).",
+    "label_on": "The <label/labels> on the <bottles/bottle> [is/are] (red|hard to read|wrong|in French).",
+    "road_to": "The <road/roads> to the <villages/village> [is/are] (closed|very narrow|dangerous|long).",
+    "boy_with": "The <boy/boys> with the <dogs/dog> [is/are] (waiting outside|very happy|from Canada|late again).",
+    "doctor_with": "The <doctor/doctors> with the <patients/patient> [was/were] (very kind|tired|busy|new here).",
+    "house_behind": "The <house/houses> behind the <trees/tree> [is/are] (for sale|very old|empty|painted white).",
+    "book_about": "The <book/books> about the <kings/king> [was/were] (boring|hard to find|very long|sold out).",
+    "box_under": "The <box/boxes> under the <chairs/chair> [is/are] (empty|full of toys|quite heavy|made of wood).",
+    "letter_from": "The <letter/letters> from her <sons/son> [was/were] (short|very funny|lost|in the drawer).",
+    "report_on": "The <report/reports> on the <schools/school> [has/have] (many mistakes|shocked people|not helped).",
+    "woman_in": "The <woman/women> in the <photos/photo> [looks/look] (happy|tired|familiar|very young).",
+}
+
+DETERMINER_NOUN: Final = {
+    "window": "We cleaned <that/those> dirty [window/windows] (today|again|together).",
+    "house": "They sold <every/several> [house/houses] (last year|on our street|in the village).",
+    "doctor": "I met <another/many> [doctor/doctors] (there|at the hospital|last night).",
+    "drawer": "There was nothing in <that/those> [drawer/drawers] (yesterday|except paper|at first).",
+    "goose": "She fed <this/these> hungry [goose/geese] (twice|again|at the lake).",
+    "mouse": "The cat caught <that/those> little gray [mouse/mice] (today|in the barn|at last).",
+    "knife": "He cleaned <this/these> sharp kitchen [knife/knives] (twice|yesterday|by hand).",
+    "wolf": "We saw <one/two> big gray [wolf/wolves] (in the forest|last night|at dawn).",
+    "tooth": "The dentist pulled <that/those> bad [tooth/teeth] (yesterday|quickly|at last).",
+    "thief": "The police caught <another/several> [thief/thieves] (today|in the park|last night).",
+    "crisis": "The country survived <every/many> [crisis/crises] (under this king|last century|before the war).",
+    "leaf": "She picked up <a/three> yellow [leaf/leaves] (from the ground|for me|in the yard).",
+    "picture": "I really love [this/these] <picture/pictures> (of you|of Rome|so much).",
+    "box": "Please open [this/these] <box/boxes> (carefully|for me|first).",
+    "tree": "They planted [this/these] tall <tree/trees> (long ago|last spring|near the gate).",
+    "man": "[That/Those] <man/men> over there (looked angry|waved at us|ran away|laughed loudly).",
+    "dress": "[This/These] red <dress/dresses> cost (ten dollars|too much|nothing).",
+    "coin": "I found [a/two] <coin/coins> (in the street|under the bed|in my pocket).",
+    "museum": "She visited [every/many] <museum/museums> (in London|during the trip|that week).",
+    "child": "He took [each/both] <child/children> (to school|by the hand|home).",
+    "shelf": "He built [this/these] strong wooden <shelf/shelves> (himself|last year|for us).",
+    "woman": "I know [that/those] very kind old <woman/women> (well|from church|from work).",
+    "loaf": "He baked [this/these] small brown <loaf/loaves> (this morning|for us|at home).",
+    "policeman": "We asked [each/both] tired young <policeman/policemen> (for help|about it|the way).",
+    "lady": "[That/Those] very elegant young <lady/ladies> (smiled at us|left early|sang for us).",
+}
+
+ANAPHOR: Final = {
+    "boy_girl_hurt": "The <boy/girl> hurt [himself/herself] (badly|at school|again|with a knife).",
+    "parents_made": "My <father/mother> made [himself/herself] (a cup of tea|some lunch|a sandwich).",
+    "king_saw": "The <king/queen> saw [himself/herself] (in the mirror|in the painting|on a coin).",
+    "uncle_taught": "My <uncle/aunt> taught [himself/herself] (French|to cook|to swim|the piano).",
+    "prince_hid": "The <prince/princess> hid [himself/herself] (in the castle|behind a tree|from the enemy).",
+    "brother_cut": "My <brother/sister> cut [himself/herself] (while cooking|on the glass|with the scissors).",
+    "gentleman_introduced": "The <gentleman/lady> introduced [himself/herself] (to us|politely|to the guests).",
+    "boys_washed": "The <boys/boy> washed [themselves/himself] (in the river|before dinner|with soap).",
+    "parents_enjoyed": "My <parents/mother> enjoyed [themselves/herself] (at the party|in Italy|last night).",
+    "women_dressed": "The <women/woman> dressed [themselves/herself] (quickly|in black|for the wedding).",
+    "company_describes": "The <company/man> describes [itself/himself] as (modern|honest|a leader).",
+    "i_cut": "<I/He> cut [myself/himself] (this morning|while shaving|with a knife).",
+    "i_asked": "<I/She> asked [myself/herself] (why|the same question|what went wrong).",
+    "you_proud": "<You/He> should be proud of [yourself/himself] (today|for trying|right now).",
+    "i_promised": "<I/They> promised [myself/themselves] (a holiday|a long rest|to stay calm).",
+    "we_helped": "<We/He> helped [ourselves/himself] to (more cake|some coffee|the bread).",
+    "mother_of": "The <mother/father> of the <boy/girl> hurt [herself/himself] (badly|at work|again).",
+    "sister_of": "The <sister/brother> of the <king/queen> saw [herself/himself] (in the mirror|in the painting).",
+    "sons_of": "The <sons/son> of my <neighbor/neighbors> blamed [themselves/himself] (for the fire|for everything).",
+    "aunt_of": "The <aunt/uncle> of the <boys/girls> talked about [herself/himself] (all night|for an hour|again).",
+    "wife_of": "The <wife/husband> of the <man/woman> taught [herself/himself] (French|to swim|the piano).",
+    "men_with": "The <men/man> with the <dog/dogs> defended [themselves/himself] (bravely|in court).",
+    "girls_near": "The <girls/girl> near the <teacher/teachers> introduced [themselves/herself] (politely|to us).",
+    "women_in": "The <women/woman> in the <garden/gardens> photographed [themselves/herself] (with a phone|again).",
+    "boy_who_met": "The <boy/girl> who met the <queen/king> enjoyed [himself/herself] (very much|at the party|there).",
+}
+
+VERB_FORM: Final = {
+    "eat": "<He has already/Last night he> [eaten/ate] (the cake|all the bread|my lunch).",
+    "draw": "<The child has/Last week the child> [drawn/drew] (a horse|two houses|on the wall).",
+    "grow": "<The boy has/Last year the boy> [grown/grew] (a lot|very fast|ten inches).",
+    "freeze": "<The lake has/Last night the lake> [frozen/froze] (over|again|completely).",
+    "wear": "<She has never/Last night she> [worn/wore] (that dress|red shoes|a hat).",
+    "tear": "<Someone has/This morning someone> [torn/tore] (the flag|my coat|out a page).",
+    "shake": "<The news has/Last week the news> [shaken/shook] (the country|us all|his faith).",
+    "rise": "<Prices have/Last year prices> [risen/rose] (sharply|again|by half).",
+    "ride": "<He has often/As a child he> [ridden/rode] (horses|the bus|an elephant).",
+    "forgive": "<She has/In the end she> [forgiven/forgave] (him|her brother|us all).",
+    "undergo": "<The patient has/Last year the patient> [undergone/underwent] (surgery|treatment|several tests).",
+    "fly": "<The bird has/This morning the bird> [flown/flew] (away|south|into the house).",
+    "choose": "<The school has/Last year the school> [chosen/chose] (a new name|two winners|a leader).",
+    "steal": "<A thief has/Last night a thief> [stolen/stole] (the painting|her purse|two horses).",
+    "take_question": "<Has anyone in the class/Yesterday someone in the class> [taken/took] (my bag|our bikes)<?/.>",
+    "see_question": "<Have your parents ever/Last week your parents> [seen/saw] (the ocean|a whale|this film)<?/.>",
+    "write_far": "<The man had probably never/The man, they say, once> [written/wrote] (a letter|a poem|to her).",
+    "give_question": "<Should your brother/Last week your brother> [give/gave] (up his job|them the key)<?/.>",
+    "buy_question": "<Did your mother really/Last week your mother> [buy/bought] (a car|new shoes|the house)<?/.>",
+    "find_question": "<Could the doctor ever/Last week the doctor> [find/found] (the cause|a cure|the key)<?/.>",
+    "leave_question": "<Why did the guest/At noon the guest> [leave/left] (the party|the hotel|without us)<?/.>",
+    "lose": "<We must not/Last night she> [lose/lost] (the game|the keys|the map).",
+    "teach": "<She will/For years she> [teach/taught] (us music|at our school|French).",
+    "wait_progressive": "<Why are those men/Those men should> [waiting/wait] (outside|here|at the door)<?/.>",
+    "work_progressive": "<Was the girl/The girl will> [working/work] (in the garden|late|with him)<?/.>",
+}
+
+WORD_ORDER: Final = {
+    "adjective_noun": "He lives in a [(small|big|quiet)>(house|village)] near the sea.",
+    "modal_not": "They [will>not] (help us|come back|stay here|win the game).",
+    "very_adjective": "She speaks [very>good] (English|French|German|Spanish).",
+    "question_do": "Where [do>you] (live|work|study|sleep)?",
+    "question_did": "What [did>she] (say|buy|eat|see)?",
+    "embedded_question": "Nobody knows where [(he|she)>(lives|works|went)].",
+    "verb_object": "My (mother|father|sister|aunt) [drinks>coffee] every morning.",
+    "modal_verb": "You [can>see] the (mountains|lake|city|bridge) from here.",
+    "too_many": "There are [too>many] (cars|people|flies|rules) here.",
+    "adjective_enough": "He is [old>enough] to (drive|vote|work|travel).",
+    "since": "She has been [sick>since] (Monday|last week|yesterday|March).",
+    "progressive": "It [was>raining] when we (left|arrived|woke up|met).",
+    "particle_noun": "She [turned>off] the (light|radio|television|oven).",
+    "how_old": "How [old>are] (you|they|your parents|the twins)?",
+    "passive": "He [was>born] in (Spain|Texas|May|a small town).",
+    "particle_pronoun": "Please (pick|hang|lift|look) [it>up] (now|again).",
+    "adverb_verb": "She [(often|always|rarely|usually)>drinks] tea (at night|at home).",
+    "object_adverb": "He speaks [(English|French|German|Spanish)>well].",
+    "negative_inversion": "Never [have>I] seen such a (storm|mess|crowd|sunset).",
+    "else": "Ask [someone>else] (about it|to help|for money|next time).",
+    "all_the": "We (ate|sold|bought) [all>the] (bread|cake).",
+    "both_her": "I know [both>her] (brothers|parents|sons|sisters).",
+    "such_a": "It was [such>a] (nice day|good idea|long trip|big house).",
+    "ago": "We met [two years>ago] in (Paris|London|Texas|a bar).",
+    "what_a": "What [a>beautiful] (day|house|song|garden)!",
+}
+
+PREPOSITION: Final = {
+    "good_full": "He is <good/full> [at/of] <(chess|math|drawing)/(energy|ideas|hope)>.",
+    "apologize_insist": "He <apologized/insisted> [for/on] <(the mistake|the delay)/(paying the bill|a refund)>.",
+    "succeed_capable": "He <succeeded/is capable> [in/of] <(finding a job|selling it)/(great things|doing better)>.",
+    "thank_remind": "We <thanked/reminded> them [for/of] <(the gift|dinner|their help)/(the rules|their promise)>.",
+    "accuse_prevent": "They <accused/prevented> him [of/from] <(murder|lying|theft)/(leaving|speaking|escaping)>.",
+    "pay_knock": "He <paid/knocked> [for/on] <(the meal|our tickets|dinner)/(the door|my window|the wall)>.",
+    "recover_participate": "She <recovered/participated> [from/in] <(the flu|a long illness)/(the race|the debate)>.",
+    "concentrate_escape": "He <concentrated/escaped> [on/from] <(his work|the game)/(prison|the police|the zoo)>.",
+    "satisfied_jealous": "She is <satisfied/jealous> [with/of] <(the result|the answer)/(her sister|his success)>.",
+    "busy_guilty": "He is <busy/guilty> [with/of] <(work|the repairs|his homework)/(murder|theft|a crime)>.",
+    "introduce_protect": "We <introduced/protected> him [to/from] <(our parents|the boss|my wife)/(the rain|danger)>.",
+    "dream_specialize": "He <dreams/specializes> [of/in] <(fame|becoming a pilot)/(tax law|heart surgery)>.",
+    "afraid_interested": "<(What|Which animal) is she afraid/(What|Which subject) is she interested> [of/in]?",
+    "depend_consist": "<(What|Whose help) does it depend/(What|How many parts) does it consist> [on/of]?",
+    "wait_belong": "<(Who|What) is he waiting/(Which club|Which group) does he belong> [for/to]?",
+    "listen_laugh": "<(What|Which song) are you listening/(What|Which joke) are you laughing> [to/at]?",
+    "proud_married": "<(What|Which child) is she proud/(Who|Which man) is she married> [of/to]?",
+    "tired_used": "This is <the game (we|they) are tired/the noise (we|they) are used> [of/to].",
+    "suffer_believe": "<(Which disease|Which illness) does he suffer/(What|Which god) does he believe> [from/in]?",
+    "responsible_aware": "This is <the project (she|he) is responsible/a problem (she|he) is aware> [for/of].",
+    "rely_shout": "<(What|Whose help) does she rely/(Who|Whose dog) did she shout> [on/at]?",
+    "allergic_ashamed": "<(What|Which food) is he allergic/(What|Which mistake) is he ashamed> [to/of]?",
+    "worry_contribute": "<(What|Which problem) did they worry/(What|Which plan) did they contribute> [about/to]?",
+    "look_forward_live": "This is <the trip (I|we) look forward/the man (I|we) live> [to/with].",
+    "famous_close": "This is the <wine/lake> (the town|our village) is <famous/close> [for/to].",
+}
+
+PAIRS: Final = {
+    "subject_verb": SUBJECT_VERB,
+    "determiner_noun": DETERMINER_NOUN,
+    "anaphor": ANAPHOR,
+    "verb_form": VERB_FORM,
+    "word_order": WORD_ORDER,
+    "preposition": PREPOSITION,
+}
+
+# Facts whose wrong choices are drawn from the other answers of the same kind. After a line with the stem come
+# "subject=answer" or, where some of the other answers would be arguable, "subject=answer!excluded,excluded".
+POOLED_FACTS: Final = {
+    "capital": """The capital of {} is
+        France=Paris; Japan=Tokyo; Italy=Rome; Spain=Madrid; Russia=Moscow; Germany=Berlin; Egypt=Cairo
+        China=Beijing; Greece=Athens; Cuba=Havana; Canada=Ottawa; Austria=Vienna; Ireland=Dublin; Portugal=Lisbon
+    """,
+    "language": """The main language spoken in {} is
+        Brazil=Portuguese; Mexico=Spanish; Austria=German; Egypt=Arabic; Australia=English; Japan=Japanese
+        Russia=Russian; Greece=Greek; Italy=Italian; Poland=Polish; Argentina=Spanish; England=English
+    """,
+    "continent": """{} is a country in
+        Kenya=Africa; Nigeria=Africa; Ghana=Africa; India=Asia; Vietnam=Asia; Nepal=Asia; Poland=Europe; Sweden=Europe
+        Hungary=Europe; Brazil=South America; Peru=South America; Argentina=South America
+    """,
+    "currency": """The currency of {} is the
+        Japan=yen; India=rupee; Mexico=peso; Russia=ruble; Germany=euro; Canada=dollar; Switzerland=franc; Poland=zloty
+    """,
+    "animal_sound": """Dogs bark, and {}
+        cows=moo; cats=meow!howl; ducks=quack; lions=roar!meow; pigs=oink; owls=hoot; bees=buzz; frogs=croak!quack
+        horses=neigh; wolves=howl
+    """,
+    "baby_animal": """A baby {} is called a
+        dog=puppy!cub; cat=kitten!cub; cow=calf; horse=foal; sheep=lamb; pig=piglet; chicken=chick; bear=cub
+        deer=fawn!calf; duck=duckling!chick; kangaroo=joey; frog=tadpole
+    """,
+    "kind": """{} is a kind of
+        An eagle=bird; A salmon=fish; A mosquito=insect; An oak=tree; A rose=flower!tree,fruit; A poodle=dog
+        A banana=fruit!tree,vegetable; A carrot=vegetable!fruit,flower; Iron=metal; A truck=vehicle
+        A crocodile=reptile; A violin=instrument
+    """,
+    "color": """The color of {} is
+        grass=green!yellow,brown; snow=white; coal=black!brown; blood=red; a ripe banana=yellow!green,brown,red
+        chocolate=brown!white,black; an emerald=green; a clear sky=blue!black,red; a ripe strawberry=red!white,green
+        milk=white!brown
+    """,
+    "day_after": """If today is {}, tomorrow is
+        Monday=Tuesday; Tuesday=Wednesday; Wednesday=Thursday; Thursday=Friday; Friday=Saturday; Saturday=Sunday
+        Sunday=Monday
+    """,
+    "month_after": """The month after {} is
+        January=February; February=March; March=April; April=May; May=June; June=July; July=August; August=September
+        September=October; October=November; November=December
+    """,
+    "profession": """A person who {} is called a
+        flies airplanes=pilot; bakes bread=baker!chef; grows crops=farmer; fixes water pipes=plumber
+        repairs teeth=dentist; cuts hair=barber; takes pictures=photographer; fights in an army=soldier!pilot
+        cooks in a restaurant=chef!waiter,baker; serves food in a restaurant=waiter!chef
+    """,
+}
+
+# Facts with their own wrong choices: kind -> "stem|answer|wrong|wrong|wrong" a line.
+LISTED_FACTS: Final = {
+    "opposite": """
+        The opposite of hot is|cold|loud|empty|early
+        The opposite of big is|small|late|wet|poor
+        The opposite of fast is|slow|young|sweet|clean
+        The opposite of up is|down|left|inside|far
+        The opposite of rich is|poor|dry|loud|late
+        The opposite of wet is|dry|weak|low|poor
+        The opposite of old is|young|sad|heavy|loud
+        The opposite of happy is|sad|short|clean|open
+        The opposite of open is|closed|bright|wide|cheap
+        The opposite of full is|empty|small|quiet|dark
+        The opposite of strong is|weak|short|cold|late
+        The opposite of clean is|dirty|tall|round|warm
+        The opposite of early is|late|heavy|soft|rich
+        The opposite of black is|white|green|brown|purple
+        The opposite of north is|south|up|east|west
+        The opposite of always is|never|today|often|soon
+    """,
+    "tool": """
+        You cut paper with|scissors|a hammer|a spoon|a broom
+        You drive a nail with a|hammer|pillow|spoon|towel
+        You eat soup with a|spoon|knife|pencil|hammer
+        You write on paper with a|pen|fork|broom|ladder
+        You sweep the floor with a|broom|spoon|needle|pen
+        You open a locked door with a|key|cup|shoe|pencil
+        You measure temperature with a|thermometer|clock|ruler|microphone
+        You look at distant stars with a|telescope|microscope|hammer|thermometer
+        You tell the time with a|watch|fork|ruler|mirror
+        You dig a hole with a|shovel|comb|needle|towel
+        You dry yourself after a shower with a|towel|fork|ladder|pen
+        You sew with a needle and|thread|soap|glue|water
+    """,
+    "body": """
+        You see with your|eyes|ears|nose|feet
+        You hear with your|ears|eyes|tongue|hands
+        You smell with your|nose|ears|knees|eyes
+        You chew food with your|teeth|lungs|fingers|ears
+        You think with your|brain|lungs|stomach|knees
+        The organ that pumps blood is the|heart|liver|skin|stomach
+        The organs that you breathe with are the|lungs|kidneys|eyes|bones
+        At the end of your leg is your|foot|elbow|neck|ear
+        At the end of your arm is your|hand|knee|nose|tooth
+        You taste food with your|tongue|ears|knees|hair
+    """,
+    "number": """
+        The number of days in a week is|7|5|9|4
+        The number of sides of a triangle is|3|5|6|9
+        The number of sides of a square is|4|2|6|7
+        The number of sides of a hexagon is|6|3|4|9
+        The number of sides of an octagon is|8|4|5|6
+        The number of legs of a spider is|8|4|6|2
+        The number of legs of an insect is|6|4|9|2
+        The number of legs of a horse is|4|2|6|8
+        The number of wings of a bird is|2|4|6|3
+        The number of wheels of a bicycle is|2|4|6|5
+        The number of fingers on one hand is|5|3|7|9
+        The sum of two and two is|4|5|3|8
+    """,
+    "source": """
+        Wool comes from|sheep|trees|bees|oil
+        Honey is made by|bees|birds|cows|spiders
+        Wine is usually made from|grapes|potatoes|milk|wheat
+        Cheese is made from|milk|rice|apples|fish
+        Paper is usually made from|wood|glass|stone|milk
+        Raisins are dried|grapes|apples|beans|onions
+        Ketchup is made from|tomatoes|carrots|bananas|lemons
+        Silk is made by|silkworms|cows|birds|snakes
+        Apples grow on|trees|rocks|animals|fish
+        Butter is made from|cream|flour|sand|corn
+        French fries are made from|potatoes|tomatoes|apples|carrots
+        Bread is usually made from|flour|cheese|tea|meat
+    """,
+    "world": """
+        Water freezes and turns into|ice|steam|salt|oil
+        The Earth moves around the|Sun|Moon|stars|clouds
+        The largest planet in our solar system is|Jupiter|Mars|Venus|Mercury
+        The planet known as the Red Planet is|Mars|Neptune|Saturn|Venus
+        The largest ocean on Earth is the|Pacific|Atlantic|Arctic|Indian
+        The tallest mountain in the world is Mount|Everest|Fuji|Vesuvius|Kilimanjaro
+        The chemical formula of water is|H2O|CO2|NaCl|O2
+        The largest animal on Earth is the blue|whale|bird|crab|butterfly
+        The season after winter is|spring|autumn|July|night
+        Romeo and Juliet was written by William|Shakespeare|Dickens|Newton|Darwin
+        The first president of the United States was George|Washington|Lincoln|Jefferson|Einstein
+        The Eiffel Tower is in|Paris|London|Rome|New York
+    """,
+}
+
+PAIR_YAML: Final = """\
+# Written by scripts/generate_tasks.py; do not edit. The path holds from the repository root.
+task: {task}
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: suites/tasks/{task}.jsonl
+output_type: multiple_choice
+test_split: test
+doc_to_text: ""
+doc_to_target: 0
+doc_to_choice: "{{{{[sentence_good, sentence_bad]}}}}"
+num_fewshot: 0
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+metadata:
+  version: 1.0
+"""
+
+FACTS_YAML: Final = """\
+# Written by scripts/generate_tasks.py; do not edit. The path holds from the repository root.
+task: {task}
+dataset_path: json
+dataset_kwargs:
+  data_files:
+    test: suites/tasks/{task}.jsonl
+output_type: multiple_choice
+test_split: test
+doc_to_text: "{{{{stem}}}}"
+doc_to_target: "{{{{gold}}}}"
+doc_to_choice: "{{{{choices}}}}"
+target_delimiter: " "
+num_fewshot: 0
+metric_list:
+  - metric: acc
+    aggregation: mean
+    higher_is_better: true
+  - metric: acc_norm
+    aggregation: mean
+    higher_is_better: true
+metadata:
+  version: 1.0
+"""
+
+
+def shuffled(texts: Iterable[str], purpose: str) -> list[str]:
+    """Order texts by a seeded hash: a shuffle that is the same on every Python version."""
+    return sorted(texts, key=lambda text: hashlib.sha256(f"{SEED}|{purpose}|{text}".encode()).digest())
+
+
+def expand(template: str) -> Iterator[str]:
+    """Yield every filling of the free slots ``(a|b|c)``."""
+    pieces = re.split(r"\(([^()]*)\)", template)
+    slots = [piece.split("|") if index % 2 else [piece] for index, piece in enumerate(pieces)]
+    for filling in itertools.product(*slots):
+        yield "".join(filling)
+
+
+def take_side(template: str, side: int) -> str:
+    """Resolve the two-sided slots ``<x/y>`` of a template."""
+    return re.sub(r"<([^<>/]*)/([^<>/]*)>", lambda match: match.group(side + 1), template)
+
+
+def contrast(sentence: str, side: int) -> tuple[str, str]:
+    """Resolve the one critical slot into the good and the bad sentence."""
+    match = re.fullmatch(r"([^\[\]]*)\[([^\[\]/>]+)([/>])([^\[\]/>]+)\]([^\[\]]*)", sentence)
+    if match is None:
+        raise ValueError(f"need exactly one critical slot: {sentence}")
+    before, first, kind, second, after = match.groups()
+    if kind == ">":
+        return f"{before}{first} {second}{after}", f"{before}{second} {first}{after}"
+    good, bad = (first, second) if side == 0 else (second, first)
+    return f"{before}{good}{after}", f"{before}{bad}{after}"
+
+
+def draw_pairs(phenomenon: str, name: str, template: str) -> list[Row]:
+    """Draw one template's items, half from each side where it has two."""
+    sides = (0, 1) if "<" in template else (0,)
+    wanted = ITEMS_PER_TEMPLATE // len(sides)
+    rows = []
+    for side in sides:
+        drawn = shuffled(expand(take_side(template, side)), f"{phenomenon}/{name}/{side}")[:wanted]
+        if len(drawn) < wanted:
+            raise ValueError(f"template {phenomenon}/{name} has too few fillings")
+        for sentence in drawn:
+            good, bad = contrast(sentence, side)
+            cluster = f"{phenomenon}/{name}"
+            rows.append({"sentence_good": good, "sentence_bad": bad, "phenomenon": phenomenon, "cluster": cluster})
+    return rows
+
+
+def parse_pooled(kind: str, listing: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield (stem, answer, three wrong choices) of a kind whose wrong choices are its other answers."""
+    stem, _, entries = listing.strip().partition("\n")
+    facts = []
+    for entry in re.split(r"[;\n]", entries):
+        subject, _, rest = entry.strip().partition("=")
+        answer, _, excluded = rest.partition("!")
+        facts.append((subject, answer, {answer, subject, *excluded.split(",")}))
+    answers = sorted({answer for _, answer, _ in facts})
+    for subject, answer, unfit in facts:
+        others = [other for other in answers if other not in unfit]
+        yield stem.format(subject), answer, shuffled(others, f"wrong/{kind}/{subject}")[:3]
+
+
+def parse_listed(listing: str) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield (stem, answer, three wrong choices) of a kind with its own wrong choices."""
+    for line in listing.strip().splitlines():
+        stem, answer, *wrong = line.strip().split("|")
+        yield stem, answer, wrong
+
+
+def draw_facts() -> list[Row]:
+    """Build the facts; the place of the right answer runs round-robin through the shuffled items."""
+    facts: dict[str, tuple[str, str, list[str]]] = {}
+    for kind, listing in POOLED_FACTS.items():
+        facts.update({fact[0]: (kind, *fact[1:]) for fact in parse_pooled(kind, listing)})
+    for kind, listing in LISTED_FACTS.items():
+        facts.update({fact[0]: (kind, *fact[1:]) for fact in parse_listed(listing)})
+    rows = []
+    for index, stem in enumerate(shuffled(facts, "facts")):
+        kind, answer, wrong = facts[stem]
+        if len({answer, *wrong}) != 4:
+            raise ValueError(f"need four different choices: {stem}")
+        choices = shuffled(wrong, f"choices/{stem}")
+        choices.insert(index % 4, answer)
+        row = {"stem": stem, "choices": choices, "gold": index % 4, "phenomenon": "facts", "cluster": f"facts/{kind}"}
+        rows.append(row)
+    return rows
+
+
+def build_pairs(phenomenon: str, templates: dict[str, str]) -> list[Row]:
+    """Build one phenomenon's minimal pairs in a shuffled order, so that any first n items mix the templates."""
+    rows = [row for name, template in templates.items() for row in draw_pairs(phenomenon, name, template)]
+    by_text = {row["sentence_good"]: row for row in rows}
+    if len(by_text) != len(rows) or set(by_text) & {row["sentence_bad"] for row in rows}:
+        raise ValueError(f"sentences of {phenomenon} repeat or contradict each other")
+    return [by_text[text] for text in shuffled(by_text, f"order/{phenomenon}")]
+
+
+def to_jsonl(prefix: str, rows: list[Row]) -> str:
+    """Number the rows and write one JSON object a line."""
+    lines = (json.dumps({"id": f"{prefix}-{index:03d}", **row}) for index, row in enumerate(rows))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def build_files() -> dict[str, str]:
+    """Build every file: its name and its text."""
+    files = {}
+    for phenomenon, templates in PAIRS.items():
+        task = f"distbench_{phenomenon}"
+        files[f"{task}.jsonl"] = to_jsonl(phenomenon, build_pairs(phenomenon, templates))
+        files[f"{task}.yaml"] = PAIR_YAML.format(task=task)
+    files["distbench_facts.jsonl"] = to_jsonl("facts", draw_facts())
+    files["distbench_facts.yaml"] = FACTS_YAML.format(task="distbench_facts")
+    return files
+
+
+def find_differences(folder: Path, files: dict[str, str]) -> list[str]:
+    """Name the files of a folder that are missing, out of date, or no longer generated."""
+    stale = {path.name for path in folder.glob("distbench_*")} - files.keys()
+    wrong = {
+        name
+        for name, text in files.items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
+    }
+    return sorted(stale | wrong)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the files, or with --check compare them with those on disk."""
+    parser = argparse.ArgumentParser(description="Write distbench's own lm-eval tasks.")
+    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help="output folder")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the folder is out of date")
+    options = parser.parse_args(arguments)
+    files = build_files()
+    if options.check:
+        differences = find_differences(options.folder, files)
+        for name in differences:
+            print(f"out of date: {options.folder / name}", file=sys.stderr)
+        return 1 if differences else 0
+    options.folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (options.folder / name).write_bytes(text.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
