@@ -34,7 +34,7 @@ def plot_text(text: str, limit: int = 32) -> str:
 
 def json_block(data: Any) -> Markup:
     """Return the data as JSON that no HTML parser can leave: ASCII only, and no `<`, `>` or `&`."""
-    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    text = json.dumps(data, ensure_ascii=True, allow_nan=False, separators=(",", ":"), default=str)
     return Markup(text.translate(_JSON_ESCAPES))  # noqa: S704 - the line above leaves nothing that could be markup
 
 

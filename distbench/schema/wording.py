@@ -168,9 +168,11 @@ def _fault(
     if detail["type"] == "extra_forbidden":
         key = str(path[-1])
         return Fault(full, lambda: unknown_key(key, known()), on_key=True, owner=owner, unknown=key)
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" and isinstance(path[-1], str):
         key = str(path[-1])
         return Fault(full, lambda: _missing(key, _at(document.tree, path[:-1]), known()), owner=owner, wants=(key,))
+    if detail["type"] == "missing":
+        return Fault(full, lambda: f"missing entry {path[-1]}")
     if on_key:
         key = str(path[-1])
         return Fault(full, lambda: _value_message(details, key, None), on_key=True)

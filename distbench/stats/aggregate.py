@@ -40,8 +40,9 @@ def summarise_ratios(
 ) -> RatioSummary:
     """Summarise retention over tasks from mean scores, one a task.
 
-    The ratio of means is Σw(s̄ − b)/(u − b) ÷ Σw(t̄ − b)/(u − b) with `baseline` b and `best` u (u < b: lower is better);
-    where all tasks share b and u, any common scale (percent) gives the same. `worst` is the smallest single ratio.
+    The ratio of means is Σw(s̄ − b)/(u − b) ÷ Σw(t̄ − b)/(u − b) with `baseline` b and `best` u (u < b: lower is
+    better); where all tasks share b and u, any common scale (percent) gives the same. `worst` is the smallest single
+    ratio.
 
     Raises `ValueError` for unequal or non-finite input, u = b, and weights that are not positive.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -29,12 +29,18 @@ class Moments:
         w = np.asarray(weights, dtype=np.float64)
         return float(w @ self.mean), max(0.0, float(w @ self.covariance @ w))
 
+    def centred(self, baseline: float, *, higher_is_better: bool = True) -> Moments:
+        """Return the moments of the columns less `baseline`, negated for a lower-is-better metric."""
+        sign = 1.0 if higher_is_better else -1.0
+        return replace(self, mean=sign * (self.mean - baseline))
+
 
 def mean_covariance(*columns: ArrayLike, clusters: Labels | None = None) -> Moments:
     """Return the means of paired `columns` with the covariance of the means.
 
-    Residuals are summed within a cluster; V = G/(G − 1)/n² · Σ_g u_g u_gᵀ (Liang & Zeger 1986 with the usual small-sample
-    factor; Miller 2024 without it). Samples without `clusters` are clusters of one, for which V is the textbook s²/n.
+    Residuals are summed within a cluster; V = G/(G − 1)/n² · Σ_g u_g u_gᵀ (Liang & Zeger 1986 with the usual
+    small-sample factor; Miller 2024 without it). Samples without `clusters` are clusters of one, for which V is the
+    textbook s²/n.
 
     Raises `ValueError` for empty, unequal or non-finite columns and for a missing cluster label.
     """

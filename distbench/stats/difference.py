@@ -15,7 +15,7 @@ from distbench.stats.samples import Labels, check_alpha, paired, vector
 
 
 def mean_estimate(values: ArrayLike, *, clusters: Labels | None = None, alpha: float = 0.05) -> Estimate:
-    """Return the mean of `values` with the t(n − 1) interval or, clustered, the robust t(G − 1) interval (Miller 2024)."""
+    """Return the mean of `values` with its t(n − 1) interval or, clustered, the robust t(G − 1) one (Miller 2024)."""
     return linear_estimate(mean_covariance(values, clusters=clusters), (1.0,), alpha=alpha)
 
 
@@ -27,9 +27,7 @@ def linear_estimate(moments: Moments, weights: ArrayLike, *, alpha: float = 0.05
     if moments.df < 1:
         reason = "an interval needs at least two samples, or two clusters"
         value = float(w @ moments.mean)
-        return Estimate(
-            value, None, None, moments.n, method, Status.NO_INTERVAL, reason, n_clusters=moments.n_clusters
-        )
+        return Estimate(value, None, None, moments.n, method, Status.NO_INTERVAL, reason, n_clusters=moments.n_clusters)
     value, variance = moments.contrast(w)
     se = math.sqrt(variance)
     half = t_quantile(moments.df, alpha) * se
@@ -48,8 +46,8 @@ def delta(
 ) -> Estimate:
     """Return the paired difference of mean scores, oriented so that + means the student is better.
 
-    In the unit of the scores; interval t(n − 1), or cluster-robust t(G − 1). To gate "at most x worse", decide it at the
-    margin −x. Raises `ValueError` for empty, unequal or non-finite input.
+    In the unit of the scores; interval t(n − 1), or cluster-robust t(G − 1). To gate "at most x worse", decide it at
+    the margin −x. Raises `ValueError` for empty, unequal or non-finite input.
     """
     s, t = paired(student=student, teacher=teacher)
     return mean_estimate(s - t if higher_is_better else t - s, clusters=clusters, alpha=alpha)
@@ -63,7 +61,9 @@ def unpaired_difference(student: ArrayLike, teacher: ArrayLike, *, alpha: float 
     s, t = vector("student", student), vector("teacher", teacher)
     value, n = float(s.mean() - t.mean()), min(s.size, t.size)
     if n < 2:
-        return Estimate(value, None, None, n, "welch", Status.NO_INTERVAL, "an interval needs at least two samples each")
+        return Estimate(
+            value, None, None, n, "welch", Status.NO_INTERVAL, "an interval needs at least two samples each"
+        )
     se = math.hypot(float(stats.sem(s)), float(stats.sem(t)))
     if se == 0:
         return Estimate(value, value, value, n, "welch", se=0.0)

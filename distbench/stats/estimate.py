@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from distbench.stats.intervals import Interval
 
-
 IDENTICAL = "identical"
 
 
@@ -27,10 +26,10 @@ class Status(StrEnum):
 class Estimate:
     """A number with its two-sided interval. What is missing is None, and `reason` says why; nothing is ever clipped.
 
-    `se` is a standard error in the units of `value`, and `df` the degrees of freedom behind the interval (None = normal,
-    or no such number). `n_clusters` is None where samples are taken as independent. `n_effective` and
-    `clusters_effective` replace `n` and `n_clusters` against the floors of the gate where samples do not all weigh the
-    same.
+    `se` is a standard error in the units of `value`, and `df` the degrees of freedom behind the interval (None =
+    normal, or no such number). `n_clusters` is None where samples are taken as independent. `n_effective` and
+    `clusters_effective` replace `n` and `n_clusters` against the floors of the gate where samples do not all weigh
+    the same.
     """
 
     value: float | None

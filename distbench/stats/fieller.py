@@ -28,8 +28,8 @@ def fieller(
 ) -> Interval:
     """Return the interval of mean(numerator)/mean(denominator) from values paired sample by sample.
 
-    The quantile is t with n − 1, or with `clusters` G − 1, degrees of freedom. Raises `ValueError` for bad input and for
-    fewer than two samples or clusters.
+    The quantile is t with n − 1, or with `clusters` G − 1, degrees of freedom. Raises `ValueError` for bad input and
+    for fewer than two samples or clusters.
     """
     return fieller_interval(mean_covariance(numerator, denominator, clusters=clusters), alpha=alpha)
 
@@ -81,8 +81,8 @@ def ratio_of_means(
     """Return the ratio N/D of `moments` with Fieller's interval.
 
     No value, and the status and reason in `empty`, where D is not significantly above 0 (one-sided, `alpha`/2): exactly
-    where the interval would be unbounded. A value without interval for fewer than two units, or where N − (N/D) D is the
-    same in every sample, so that no spread was observed at all.
+    where the interval would be unbounded. A value without interval for fewer than two units, or where N − (N/D) D is
+    the same in every sample, so that no spread was observed at all.
     """
     check_alpha(alpha)
     n, groups = moments.n, moments.n_clusters
@@ -102,7 +102,9 @@ def ratio_of_means(
     variance = moments.contrast((1.0, -value))[1]
     terms = moments.covariance[0, 0] + value**2 * moments.covariance[1, 1]
     if variance <= max(_CANCELLED * terms, _ROUNDED * num**2):
-        return without(value, Status.NO_INTERVAL, "every sample shows the same ratio: no spread to build an interval on")
+        return without(
+            value, Status.NO_INTERVAL, "every sample shows the same ratio: no spread to build an interval on"
+        )
     limits = fieller_interval(moments, alpha=alpha)
     return Estimate(
         value, limits.lo, limits.hi, n, label, se=math.sqrt(variance) / den, df=moments.df, n_clusters=groups

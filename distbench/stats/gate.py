@@ -13,6 +13,7 @@ from distbench.stats.samples import check_alpha
 # Below these an interval that is not the score interval says PASS too often (simulated), so it may not decide.
 MIN_SAMPLES = 100
 MIN_CLUSTERS = 10
+_HOLDS_AT_ANY_SIZE = frozenset({"score_cml", "wilson", IDENTICAL})
 
 
 class Verdict(StrEnum):
@@ -23,6 +24,13 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "INCONCLUSIVE"
     NO_SIGNAL = "NO_SIGNAL"
     INVALID = "INVALID"
+
+
+_WITHOUT_INTERVAL = {
+    Status.INVALID: Verdict.INVALID,
+    Status.NO_SIGNAL: Verdict.NO_SIGNAL,
+    Status.NO_GAP: Verdict.NO_SIGNAL,
+}
 
 
 class SuiteRule(StrEnum):
@@ -42,7 +50,7 @@ class Decision:
 
 @dataclass(frozen=True)
 class Claim:
-    """"The student retains at least `margin` on `name`": its estimate, and the p-value of the opposite.
+    """ "The student retains at least `margin` on `name`": its estimate, and the p-value of the opposite.
 
     `p_below` is the one-sided p-value of H: R ≥ `margin` (from `margin_test`), small where the student is surely below;
     None where it could not be tested.
@@ -67,9 +75,9 @@ class SuiteDecision:
 def below_floor(estimate: Estimate) -> str | None:
     """Say why `estimate` rests on too few samples or clusters to decide, or return None.
 
-    The score interval holds at any n, and identical outputs need none.
+    The score intervals hold at any n, and identical outputs need none.
     """
-    if estimate.method in ("score_cml", IDENTICAL):
+    if estimate.method in _HOLDS_AT_ANY_SIZE:
         return None
     n = estimate.n if estimate.n_effective is None else estimate.n_effective
     groups = estimate.n_clusters if estimate.clusters_effective is None else estimate.clusters_effective
@@ -83,17 +91,13 @@ def below_floor(estimate: Estimate) -> str | None:
 def decide(estimate: Estimate, margin: float) -> Decision:
     """Decide whether the estimated quantity is at least `margin`: PASS where lo ≥ margin, FAIL where hi < margin.
 
-    INCONCLUSIVE where the interval holds the margin, where there is none, or below the floors. To gate "at most x worse"
-    with `delta`, whose + is better, use the margin −x.
+    INCONCLUSIVE where the interval holds the margin, where there is none, or below the floors. To gate "at most x
+    worse" with `delta`, whose + is better, use the margin −x.
     """
-    status = estimate.status
-    if status is Status.INVALID:
-        return Decision(Verdict.INVALID, estimate.reason or "the comparison is not valid")
-    if status in (Status.NO_SIGNAL, Status.NO_GAP):
-        return Decision(Verdict.NO_SIGNAL, estimate.reason or "the teacher is not above the baseline")
     limits = estimate.interval
-    if status is not Status.OK or limits is None:
-        return Decision(Verdict.INCONCLUSIVE, estimate.reason or "there is no interval")
+    if estimate.status is not Status.OK or limits is None:
+        verdict = _WITHOUT_INTERVAL.get(estimate.status, Verdict.INCONCLUSIVE)
+        return Decision(verdict, estimate.reason or "there is no interval")
     floor = below_floor(estimate)
     if floor is not None:
         return Decision(Verdict.INCONCLUSIVE, floor)

@@ -48,9 +48,7 @@ def clopper_pearson(k: float, n: float, alpha: float = 0.05) -> Interval:
     return proportion_interval(k, n, alpha=alpha, method="clopper-pearson")
 
 
-def proportion_interval(
-    k: float, n: float, *, alpha: float = 0.05, method: ProportionMethod = "wilson"
-) -> Interval:
+def proportion_interval(k: float, n: float, *, alpha: float = 0.05, method: ProportionMethod = "wilson") -> Interval:
     """Return the two-sided 1 − `alpha` interval of a proportion from `k` successes in `n` trials, inside [0, 1].
 
     Raises `ValueError` for no trial, for `k` outside 0 … `n` and for an unknown method.

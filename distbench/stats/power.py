@@ -20,8 +20,8 @@ from distbench.stats.score import score_contrasts
 class SamplePlan:
     """Samples that would decide, were the truth as observed: `n_total` in all, `n_extra` beyond those at hand.
 
-    `direction` is the verdict to expect. Both counts are None, and the direction too, where the estimate sits exactly on
-    the margin: then no number of samples decides.
+    `direction` is the verdict to expect. Both counts are None, and the direction too, where the estimate sits exactly
+    on the margin: then no number of samples decides.
     """
 
     n_total: int | None
@@ -75,7 +75,7 @@ def samples_to_decide(
 def samples_to_decide_cells(
     cells: Cells, *, margin: float, baseline: float = 0.0, power: tuple[float, float] = (0.05, 0.8)
 ) -> SamplePlan:
-    """Return the samples that would decide a retention `margin` from the 2 × 2 table; `power` is (two-sided α, power)."""
+    """Return the samples that would decide a retention `margin` from the table; `power` is (two-sided α, power)."""
     z, shares = np.array(score_contrasts(margin, baseline)), np.array(cells.counts) / cells.n
     mean = float(shares @ z)
     return _plan(mean, float(shares @ (z - mean) ** 2), cells.n, power)

@@ -71,7 +71,7 @@ def retained_raw(
     binary: bool | None = None,
     alpha: float = 0.05,
 ) -> Estimate:
-    """Return s̄/t̄, the "retains x %" of papers: R with b = 0. Meaningless for lower-is-better metrics: do not print it."""
+    """Return s̄/t̄, the "retains x %" of papers: R with b = 0. Not to be printed for lower-is-better metrics."""
     return retained(student, teacher, clusters=clusters, binary=binary, alpha=alpha)
 
 

@@ -1,7 +1,7 @@
 """Checked per-sample arrays: the only door through which scores enter the statistics.
 
-Every function here raises `ValueError` for what would otherwise become a silent wrong number: an empty array, a NaN, two
-arrays of different length, a sample without a cluster.
+Every function here raises `ValueError` for what would otherwise become a silent wrong number: an empty array, a NaN,
+two arrays of different length, a sample without a cluster.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def vector(name: str, values: ArrayLike) -> FloatArray:
         raise ValueError(f"{name} is empty; at least one sample is needed")
     bad = np.flatnonzero(~np.isfinite(array))
     if bad.size:
-        raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}; every score must be a finite number ({bad.size} are not)")
+        raise ValueError(
+            f"{name}[{bad[0]}] is {array[bad[0]]}; every score must be a finite number ({bad.size} are not)"
+        )
     return array
 
 
@@ -41,7 +43,7 @@ def paired(**named: ArrayLike) -> tuple[FloatArray, ...]:
 
 
 def codes(name: str, labels: Labels, n: int) -> tuple[IntArray, list[Hashable]]:
-    """Number the distinct `labels` 0, 1, … in order of appearance; return the number of each sample and the distinct labels.
+    """Number the distinct `labels` 0, 1, … as they appear; return the number of each sample, and the distinct labels.
 
     Raises `ValueError` where a label is missing (None or NaN) or where there are not exactly `n` of them.
     """

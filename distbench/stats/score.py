@@ -1,9 +1,9 @@
 """Constrained-maximum-likelihood score test of a retention margin for paired 0/1 scores.
 
 For a margin m and a baseline b the contrast of a sample is z = (s − b) − m (t − b): its mean is zero exactly when
-R = (s̄ − b)/(t̄ − b) = m. The variance of the mean is taken under that hypothesis, from the multinomial maximum likelihood
-constrained to Σ p z = 0 (Nam & Blackwelder 2002 for b = 0). Unlike an interval around the estimate it does not collapse
-when few pairs disagree, and it never divides by t̄ − b.
+R = (s̄ − b)/(t̄ − b) = m. The variance of the mean is taken under that hypothesis, from the multinomial maximum
+likelihood constrained to Σ p z = 0 (Nam & Blackwelder 2002 for b = 0). Unlike an interval around the estimate it does
+not collapse when few pairs disagree, and it never divides by t̄ − b.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def score_contrasts(margin: float, baseline: float = 0.0) -> _Four:
 def constrained_probabilities(cells: Cells, *, margin: float, baseline: float = 0.0) -> _Four | None:
     """Return the most likely cell probabilities (n11, n10, n01, n00) among those with R = `margin`.
 
-    p_k = n_k/(n + λ z_k), with the one λ that makes Σ p z = 0. None where the contrasts do not take both signs: then the
-    hypothesis, if it can hold at all, leaves no variance.
+    p_k = n_k/(n + λ z_k), with the one λ that makes Σ p z = 0. None where the contrasts do not take both signs: then
+    the hypothesis, if it can hold at all, leaves no variance.
     """
     z, counts, n = score_contrasts(margin, baseline), cells.counts, cells.n
     low = min(range(4), key=lambda k: (z[k], -counts[k]))
@@ -104,7 +104,8 @@ def score_interval(cells: Cells, *, baseline: float = 0.0, alpha: float = 0.05) 
     critical = float(stats.norm.isf(alpha / 2))
     ratio = (cells.student_rate - baseline) / (cells.teacher_rate - baseline)
     return Interval(
-        _limit(cells, baseline, start=ratio, critical=critical), _limit(cells, baseline, start=ratio, critical=-critical)
+        _limit(cells, baseline, start=ratio, critical=critical),
+        _limit(cells, baseline, start=ratio, critical=-critical),
     )
 
 

@@ -66,8 +66,8 @@ def margin_test(
 ) -> MarginTest | None:
     """Test a retention `margin` with the statistic that the interval of `retained` inverts.
 
-    Binary scores without clusters use the score test; others the t test of the contrast (s − b) − m (t − b), which
-    needs no division (Pigeot et al. 2003). None where the contrast shows no spread, as for a single sample.
+    Binary scores without clusters use the score test, others `contrast_test`. None where the contrast shows no spread,
+    as for a single sample.
     """
     s, t = paired(student=student, teacher=teacher)
     if clusters is None and is_binary(s, t):
@@ -75,6 +75,23 @@ def margin_test(
         if higher_is_better:
             return noninferiority(cells, margin=margin, baseline=baseline)
         return noninferiority(cells.complement(), margin=margin, baseline=1 - baseline)
+    return contrast_test(s, t, margin=margin, baseline=baseline, higher_is_better=higher_is_better, clusters=clusters)
+
+
+def contrast_test(
+    student: ArrayLike,
+    teacher: ArrayLike,
+    *,
+    margin: float,
+    baseline: float = 0.0,
+    higher_is_better: bool = True,
+    clusters: Labels | None = None,
+) -> MarginTest | None:
+    """Test a retention `margin` by the t test of the contrast (s − b) − m (t − b), for scores of any kind.
+
+    It needs no division (Pigeot et al. 2003) and inverts to Fieller's interval. None where the contrast has no spread.
+    """
+    s, t = paired(student=student, teacher=teacher)
     sign = 1.0 if higher_is_better else -1.0
     moments = mean_covariance(sign * ((s - baseline) - margin * (t - baseline)), clusters=clusters)
     if moments.df < 1:
@@ -113,7 +130,7 @@ def mcnemar(cells: Cells, *, method: McNemarMethod = "exact") -> McNemarTest:
 def tost(
     x: ArrayLike, y: ArrayLike, *, low: float, high: float, clusters: Labels | None = None, alpha: float = 0.05
 ) -> EquivalenceTest:
-    """Test whether mean(x − y) lies strictly between `low` and `high`: two one-sided t tests at `alpha` (Schuirmann 1987).
+    """Test whether mean(x − y) lies between `low` and `high`: two one-sided t tests at `alpha` (Schuirmann 1987).
 
     Where all differences are equal there is no spread: the statistics are infinite with the sign of the distance.
     Raises `ValueError` unless low < high, and for fewer than two samples or clusters.

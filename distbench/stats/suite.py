@@ -69,8 +69,9 @@ def suite_task(
 ) -> SuiteTask:
     """Return the task `name` from scores paired by sample, with its own `estimate` (`retained` or `identical`).
 
-    `scale` is (baseline, best score); best below baseline means lower is better. Where binary scores never disagree, half a sample is moved to each discordant cell *for the covariance only*: equal
-    correctness on n samples is not proof of a difference of exactly zero.
+    `scale` is (baseline, best score); best below baseline means lower is better. Where binary scores never disagree,
+    half a sample is moved to each discordant cell *for the covariance only*: equal correctness on n samples is not
+    proof of a difference of exactly zero.
     """
     s, t = paired(student=student, teacher=teacher)
     moments = mean_covariance(s, t, clusters=clusters)
@@ -137,7 +138,9 @@ def _ratio(tasks: Sequence[SuiteTask], alpha: float) -> Estimate:
         n_clusters=sum(task.moments.n_clusters or task.moments.n for task in tasks) if clustered else None,
         # As many samples as would inform equally were all in one task: a huge task cannot hide a tiny one.
         n_effective=float(weights.sum() ** 2 / (weights**2 / sizes).sum()),
-        clusters_effective=float(weights.sum() ** 2 / (weights**2 / np.minimum(units, sizes)).sum()) if clustered else None,
+        clusters_effective=float(weights.sum() ** 2 / (weights**2 / np.minimum(units, sizes)).sum())
+        if clustered
+        else None,
     )
 
 

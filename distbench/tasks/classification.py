@@ -41,7 +41,7 @@ class ClassificationTask:
     @classmethod
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
         """Return the digest of the data."""
-        return {"code": 1, "data": cls._source(spec).identity()}
+        return {"code": 1, "data": spec.data, "rows": cls._source(spec).identity()}
 
     @staticmethod
     def _source(spec: TaskSpec) -> Any:

@@ -13,7 +13,10 @@ from distbench.errors import RunError
 from distbench.hashing import text_digest
 from distbench.protocols import Metric, Sample
 
-PREFERRED = ("acc_norm", "acc", "exact_match", "f1")
+PREFERRED = ("acc_norm", "acc", "exact_match", "f1", "bits_per_byte")
+# lm-eval logs a log-likelihood under these names and only its aggregate is a perplexity; bits per byte says the same
+# comparably across tokenizers.
+NOT_PER_DOCUMENT = {"perplexity", "word_perplexity", "byte_perplexity"}
 
 
 def rows_of(
@@ -39,13 +42,16 @@ def rows_of(
 
 
 def _sample(task: str, label: str, metric: str, row: dict[str, Any], cluster: str | None) -> Sample | None:
+    if metric in NOT_PER_DOCUMENT:
+        return None
     value = row.get(metric)
     score: float | None = None
     numerator = denominator = None
     if isinstance(value, bool | int | float | np.generic):
         score = float(value)
     elif isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(v, int | float | np.generic) for v in value):
-        numerator, denominator = float(value[0]), float(value[1])
+        # A log-likelihood (nats) over bytes: bits = -nats / ln 2, so that the ratio of sums is bits per byte.
+        numerator, denominator = -float(value[0]) / math.log(2) if metric == "bits_per_byte" else float(value[0]), float(value[1])
         score = numerator / denominator if denominator else None
     else:
         return None  # a corpus metric (BLEU and the like) has no value of one document

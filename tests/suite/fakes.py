@@ -60,6 +60,15 @@ measure:
 """
 
 
+def marked(text: str, old: str = "", new: str = "") -> tuple[str, str]:
+    """Replace `old` by `new`; return the text without its mark « and the line and column that the mark stood at."""
+    assert old in text
+    text = text.replace(old, new, 1) if old else text
+    before, mark, _ = text.partition("«")
+    assert mark
+    return text.replace("«", ""), f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
 class NoOptions(Strict):
     pass
 

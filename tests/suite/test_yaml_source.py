@@ -203,7 +203,15 @@ def test_a_quoted_merge_key_is_a_key() -> None:
 
 @pytest.mark.parametrize(
     "tag",
-    ["!!python/object/apply:os.system", "!!python/name:os.system", "!!binary", "!!set", "!foo", "!", "!<tag:x.org,1:y>"],
+    [
+        "!!python/object/apply:os.system",
+        "!!python/name:os.system",
+        "!!binary",
+        "!!set",
+        "!foo",
+        "!",
+        "!<tag:x.org,1:y>",
+    ],
 )
 @pytest.mark.parametrize("value", ["x", "[touch marker]", "{a: 1}"])
 def test_foreign_tags_are_refused_with_their_line(tag: str, value: str) -> None:

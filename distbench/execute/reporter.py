@@ -1,0 +1,99 @@
+"""What a person sees while a run works: one progress bar on standard error, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Reporter(Protocol):
+    """Hears what happens to cells."""
+
+    def start(self, total: int, reused: int) -> None:
+        """A run begins with `total` cells, of which `reused` are finished or cached."""
+        ...
+
+    def cell(self, title: str) -> None:
+        """A cell begins."""
+        ...
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """The present cell is at done/total."""
+        ...
+
+    def end(self, title: str, status: str, seconds: float, message: str = "") -> None:
+        """The present cell ended."""
+        ...
+
+
+class TerminalReporter:
+    """A bar over all cells and one for the present cell; a line for every finished cell."""
+
+    def __init__(self, console: Console, *, quiet: bool = False) -> None:
+        self.console, self.quiet = console, quiet
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet or not console.is_terminal,
+        )
+        self._all: TaskID | None = None
+        self._one: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.stop()
+
+    def start(self, total: int, reused: int) -> None:
+        """Show the whole."""
+        self._say(f"{total} cells, {reused} of them finished before or cached")
+        self._all = self._bars.add_task("run", total=total, completed=reused)
+
+    def cell(self, title: str) -> None:
+        """Show a new bar."""
+        if self._one is not None:
+            self._bars.remove_task(self._one)
+        self._one = self._bars.add_task(title, total=1)
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """Move the bar."""
+        if self._one is not None:
+            self._bars.update(self._one, completed=done, total=max(1, total))
+
+    def end(self, title: str, status: str, seconds: float, message: str = "") -> None:
+        """Write one line about the cell."""
+        note = f"  {message}" if message else ""
+        self._say(f"{status:>9}  {title}  {seconds:.1f} s{note}")
+        if self._all is not None:
+            self._bars.advance(self._all)
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class Watch:
+    """Measures how long the present cell has been at work."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def lap(self) -> float:
+        """Return seconds since the last lap."""
+        now = time.monotonic()
+        elapsed, self._began = now - self._began, now
+        return elapsed
+
+
+Event = dict[str, Any]

@@ -1,0 +1,129 @@
+"""Execute a plan: reuse what is finished, batch cells of one model into one process, keep everything that succeeds."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from distbench.execute.reporter import Event, Reporter, Watch
+from distbench.executors.local import Ended, Job, LocalExecutor
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.store.cache import Cache
+from distbench.store.run_dir import RunDir
+
+Cell = MakeCell | EvaluateCell | MeasureCell
+CACHED_KINDS = {"make", "evaluate"}  # measurements belong to their moment and are never reused
+
+
+@dataclass
+class Execution:
+    """What became of every cell."""
+
+    done: set[str] = field(default_factory=set)
+    cached: set[str] = field(default_factory=set)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[set[str], set[str]]:
+    """Return (ids finished in this run, ids that the cache can give)."""
+    done, cached = set(), set()
+    for cell in cells:
+        if run is not None and run.is_done(cell.id):
+            done.add(cell.id)
+        elif cell.kind in CACHED_KINDS and cache.find("cells", cell.id):
+            cached.add(cell.id)
+    return done, cached
+
+
+class Runner:
+    """Walks the plan once. Only one process works at a time, so that measurements are not disturbed."""
+
+    def __init__(self, cells: list[Cell], run: RunDir, cache: Cache, executor: LocalExecutor, reporter: Reporter) -> None:
+        self.cells = {cell.id: cell for cell in cells}
+        self.run, self.cache, self.executor, self.reporter = run, cache, executor, reporter
+        self.state = Execution()
+
+    def execute(self) -> Execution:
+        """Run every cell that is not finished; failures are kept and the rest goes on."""
+        done, cached = reusable(self.cells.values(), self.run, self.cache)
+        for cell_id in cached:
+            self.run.adopt(cell_id, self.cache.path("cells", cell_id))
+        self.state.done, self.state.cached = done | cached, cached
+        self.run.log("run", done=sorted(done), cached=sorted(cached))
+        self.reporter.start(len(self.cells), len(self.state.done))
+        for job in self._jobs():
+            if ready := self._ready(job):
+                self._work(Job(ready, self.cells[ready[0]].settings.threads))
+        return self.state
+
+    def _jobs(self) -> list[list[str]]:
+        """Return cells in plan order, neighbouring evaluations of one model together."""
+        jobs: list[list[str]] = []
+        last: str | None = None
+        for cell in self.cells.values():
+            if cell.id in self.state.done:
+                continue
+            identity = cell.model.identity if isinstance(cell, EvaluateCell) else None
+            if identity is not None and identity == last:
+                jobs[-1].append(cell.id)
+            else:
+                jobs.append([cell.id])
+            last = identity
+        return jobs
+
+    def _ready(self, ids: list[str]) -> list[str]:
+        """Return the cells whose needs are finished; the others fail with the reason."""
+        ready = []
+        for cell_id in ids:
+            missing = [need for need in self.cells[cell_id].needs if need not in self.state.done]
+            if missing:
+                self._failed(cell_id, f"needs '{self.cells[missing[0]].title}', which failed", 0.0)
+            else:
+                ready.append(cell_id)
+        return ready
+
+    def _work(self, job: Job) -> None:
+        watch, present = Watch(), job.ids[0]
+
+        def on_event(event: Event) -> None:
+            nonlocal present
+            kind = event["event"]
+            if kind == "started":
+                present = event["cell"]
+                self.reporter.cell(self.cells[present].title)
+            elif kind == "progress":
+                self.reporter.progress(event["done"], event["total"], event["what"])
+            elif kind == "committed":
+                self._committed(event["cell"], watch.lap())
+            elif kind == "failed":
+                self._failed(event["cell"], event["message"], watch.lap(), exit_code=event["exit_code"])
+
+        ended = self.executor.execute(job, on_event)
+        for cell_id in job.ids:
+            if cell_id not in self.state.done and cell_id not in self.state.failed:
+                self._failed(cell_id, how_it_died(ended), watch.lap(), tail=ended.tail)
+
+    def _committed(self, cell_id: str, seconds: float) -> None:
+        cell = self.cells[cell_id]
+        if cell.kind in CACHED_KINDS:
+            self.cache.put("cells", cell_id, self.run.cells / cell_id)
+        self.state.done.add(cell_id)
+        self.run.log("done", cell=cell_id, title=cell.title, seconds=round(seconds, 3))
+        self.reporter.end(cell.title, "done", seconds)
+
+    def _failed(self, cell_id: str, message: str, seconds: float, **details: object) -> None:
+        self.state.failed[cell_id] = message
+        self.run.fail(cell_id, {"message": message, "title": self.cells[cell_id].title, **details})
+        self.run.log("failed", cell=cell_id, message=message)
+        self.reporter.end(self.cells[cell_id].title, "FAILED", seconds, message)
+
+
+def how_it_died(ended: Ended) -> str:
+    """Say in words how a worker ended that committed nothing and reported nothing."""
+    if ended.code == -signal.SIGKILL:
+        return "killed by signal 9, likely out of memory"
+    if ended.code < 0:
+        return f"killed by signal {-ended.code} ({signal.Signals(-ended.code).name})"
+    last = ended.tail.strip().splitlines()[-1] if ended.tail.strip() else "no output"
+    return f"the worker ended with exit code {ended.code}: {last[:200]}"

@@ -1,0 +1,85 @@
+"""Open or continue a run directory for a plan."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from distbench import __version__
+from distbench.errors import RefusedError, UsageError
+from distbench.hashing import digest
+from distbench.plan.expand import Plan
+from distbench.schema.plan import Manifest, PlannedCell
+from distbench.store.run_dir import RunDir, now
+
+
+def default_out(suite_name: str) -> Path:
+    """Return a new run directory's path: runs/<suite>-<utc>-<8 hex digits>."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    return Path("runs") / f"{suite_name}-{stamp}-{os.urandom(4).hex()}"
+
+
+def manifest_of(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Manifest:
+    """Describe a plan as the manifest of a run."""
+    return Manifest(
+        run=run.path.name,
+        created_at=now(),
+        distbench=__version__,
+        command=command,
+        suite_digest=suite_digest,
+        suite=plan.suite,
+        settings=plan.chosen.settings,
+        device_reason=plan.chosen.reason,
+        models=plan.models,
+        cells=[PlannedCell(id=cell.id, kind=cell.kind, title=cell.title) for cell in plan.cells],
+        task_order=[task.title for task in plan.tasks],
+        warnings=plan.warnings,
+    )
+
+
+def read_manifest(run: RunDir) -> Manifest:
+    """Read a run's manifest; damage and foreign schemas are refused."""
+    document = run.manifest()
+    try:
+        return Manifest.model_validate(document, strict=False)
+    except ValidationError as error:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        raise RefusedError(f"{run.path / 'manifest.json'} is damaged at {where}: {error.errors()[0]['msg']}") from None
+
+
+def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> None:
+    """Write the manifest and the plan of a new run, or check that an old run has the same ones.
+
+    Raises UsageError where the run was made from another suite or on other terms.
+    """
+    manifest = manifest_of(plan, run, suite_digest, command)
+    if (run.path / "manifest.json").exists():
+        old = read_manifest(run)
+        if changed := _differences(old, manifest):
+            raise UsageError(f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
+                             "(finished evaluations are reused from the cache)")
+        return
+    run.write_plan(plan.cells)
+    content = manifest.model_dump(mode="json", exclude={"manifest_schema"})
+    run.write_manifest(content)
+
+
+def _differences(old: Manifest, new: Manifest) -> list[str]:
+    before, after = old.suite.model_dump(mode="json"), new.suite.model_dump(mode="json")
+    changed = [key for key in after if digest(before.get(key)) != digest(after[key])]
+    if changed:
+        return changed
+    if old.settings != new.settings:
+        return [f"settings.{k}" for k, v in _dump(new.settings).items() if _dump(old.settings).get(k) != v]
+    if [c.id for c in old.cells] != [c.id for c in new.cells]:
+        return ["a model, a data file or an installed package"]
+    return []
+
+
+def _dump(value: Any) -> dict[str, Any]:
+    dumped: dict[str, Any] = value.model_dump(mode="json")
+    return dumped

@@ -1,0 +1,1 @@
+"""From a suite to cells: resolve, check, expand; nothing is written here."""

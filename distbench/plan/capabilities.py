@@ -1,0 +1,54 @@
+"""Can these plug-ins work together? Asked before a model is loaded: needs minus offers, nothing about modalities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distbench import plugins
+from distbench.errors import UsageError
+from distbench.schema.strict import Use
+from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
+
+
+def family(use: str) -> Any:
+    """Return a model plug-in's class."""
+    return plugins.load("models", use)
+
+
+def check_offers(what: str, needs: frozenset[str], use: str) -> None:
+    """Raise UsageError where a model family lacks a capability."""
+    if missing := needs - family(use).offers:
+        have = ", ".join(sorted(family(use).offers))
+        raise UsageError(f"{what} needs {', '.join(sorted(missing))}, which {use!r} does not offer (it offers {have})")
+
+
+def check_task(task: TaskSpec, use: str, name: str) -> None:
+    """Check that a model can be asked a task."""
+    check_offers(f"task {task.title!r} of model {name!r}", plugins.load("tasks", task.use).needs, use)
+
+
+def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers: list[str]) -> None:
+    """Check that a student can learn from its data, and that every teacher can be asked for it."""
+    data = plugins.load("data", train.data.use)
+    method = plugins.load("methods", train.use)
+    learns = family(use).learns
+    if data.yields not in learns:
+        can = ", ".join(sorted(learns)) or "nothing"
+        raise UsageError(f"student {student!r}: data {train.data.use!r} gives {data.yields}; {use!r} learns from {can}")
+    if method.uses_teacher and not teachers:
+        raise UsageError(f"{student!r}: method {train.use!r} needs a teacher")
+    for teacher in teachers:
+        check_offers(f"student {student!r}: data {train.data.use!r}", data.needs, teacher)
+
+
+def check_start(init: Use | None, quantise: Use | None, student: str, parent: str) -> str:
+    """Check the steps before and after training; return the family of the result."""
+    use = parent
+    if init is not None:
+        kind = plugins.load("inits", init.use)
+        if kind.needs:
+            check_offers(f"student {student!r}: init {init.use!r}", kind.needs, parent)
+        use = kind.makes or parent
+    if quantise is not None:
+        check_offers(f"student {student!r}: quantiser {quantise.use!r}", plugins.load("quantisers", quantise.use).needs, use)
+    return use

@@ -1,0 +1,120 @@
+"""A suite becomes cells: a pure function of the suite, its files and this machine. Nothing is written, no model loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distbench import plugins
+from distbench.errors import UsageError
+from distbench.plan.capabilities import check_task, family
+from distbench.plan.device import Chosen, choose
+from distbench.plan.identity import evaluate_id, measure_id
+from distbench.plan.models import ModelPlanner
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.plan import PlannedModel
+from distbench.schema.strict import Use
+from distbench.schema.suite import Suite, TaskSpec
+
+GROUP = 4  # students measured beside one teacher at a time: five loaded models is what a small machine holds
+
+
+@dataclass
+class Plan:
+    """Every model and cell of a suite, in an order in which they can run."""
+
+    suite: Suite
+    chosen: Chosen
+    models: list[PlannedModel]
+    tasks: list[TaskSpec]
+    cells: list[MakeCell | EvaluateCell | MeasureCell]
+    warnings: list[str] = field(default_factory=list)
+
+
+def expand(suite: Suite, directory: Path, device: str | None = None) -> Plan:
+    """Return the plan of a suite.
+
+    Raises UsageError, EnvironmentFault or RefusedError for everything that can be known before a model is loaded.
+    """
+    chosen = choose(suite, device)
+    tasks = [plugins.load("tasks", task.use).resolve(task, directory) for task in suite.tasks]
+    planner = ModelPlanner(directory, chosen.settings)
+    for name, teacher in suite.teachers.items():
+        planner.teacher(name, teacher)
+    for student in suite.students:
+        planner.student(student)
+    models = _used(list(planner.models.values()))
+    cells: list[MakeCell | EvaluateCell | MeasureCell] = []
+    for model in models:
+        cells += _makes(model, planner.cells, {cell.id for cell in cells})
+        for task in tasks:
+            check_task(task, model.ref.use, model.name)
+            cells.append(_evaluate(model, task, chosen))
+    cells += _measures(suite, models, tasks, chosen)
+    unique = {cell.id: cell for cell in cells}
+    return Plan(suite, chosen, models, tasks, list(unique.values()))
+
+
+def _used(models: list[PlannedModel]) -> list[PlannedModel]:
+    """Leave out teachers that no student names: nothing would be compared with them."""
+    named = {name for model in models for name in model.of}
+    return [model for model in models if model.role != "teacher" or model.name in named]
+
+
+def _makes(model: PlannedModel, cells: dict[str, MakeCell], have: set[str]) -> list[MakeCell]:
+    """Return the cells that make a model, parents first, without those already planned."""
+    wanted: list[MakeCell] = []
+
+    def visit(cell_id: str) -> None:
+        if cell_id in have or any(cell.id == cell_id for cell in wanted):
+            return
+        for parent in cells[cell_id].needs:
+            visit(parent)
+        wanted.append(cells[cell_id])
+
+    if model.ref.cell:
+        visit(model.ref.cell)
+    return wanted
+
+
+def _evaluate(model: PlannedModel, task: TaskSpec, chosen: Chosen) -> EvaluateCell:
+    return EvaluateCell(
+        id=evaluate_id(model.ref, task, chosen.settings),
+        title=f"{model.name} on {task.title}",
+        needs=[model.ref.cell] if model.ref.cell else [],
+        model=model.ref,
+        task=task,
+        settings=chosen.settings,
+    )
+
+
+def _measures(suite: Suite, models: list[PlannedModel], tasks: list[TaskSpec], chosen: Chosen) -> list[MeasureCell]:
+    meters: dict[str, dict[str, Any]] = {
+        name: plugins.options("meters", Use(use=name, **(options or {}))).model_dump(mode="json")
+        for name, options in suite.measure.items()
+    }
+    if not meters:
+        return []
+    for model in models:
+        for name in meters:
+            if not plugins.load("meters", name).needs & family(model.ref.use).offers:
+                raise UsageError(f"measure.{name} cannot measure {model.name!r}: {model.ref.use!r} offers no work it can repeat")
+    cells = []
+    for teacher in (model for model in models if model.role == "teacher"):
+        students = [model for model in models if model.of[:1] == [teacher.name]]
+        for first in range(0, len(students), GROUP):
+            group = [teacher, *students[first : first + GROUP]]
+            refs = [model.ref.model_copy(update={"name": model.name}) for model in group]
+            cells.append(
+                MeasureCell(
+                    id=measure_id(refs, meters, tasks[0] if tasks else None, chosen.settings),
+                    title=f"measure {', '.join(model.name for model in group)}",
+                    needs=list(dict.fromkeys(ref.cell for ref in refs if ref.cell)),
+                    models=refs,
+                    meters=meters,
+                    workload=tasks[0] if tasks else None,
+                    settings=chosen.settings,
+                )
+            )
+    return cells

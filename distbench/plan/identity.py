@@ -1,0 +1,55 @@
+"""What a cell is: the hash of everything that decides its numbers. Never a name, never a path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from distbench import plugins
+from distbench.hashing import short_digest
+from distbench.host import package_versions
+from distbench.schema.cell import ModelRef, Settings
+from distbench.schema.strict import Use
+from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
+
+CELL_CODE = 1  # raise it when the same inputs would give other numbers
+
+
+def _surroundings(settings: Settings) -> dict[str, Any]:
+    """Return what every cell's numbers depend on. Threads change times, and at most the last bits of a score."""
+    versions = {name: v for name, v in package_versions().items() if name != "distbench"}
+    return {"code": CELL_CODE, "seed": settings.seed, "dtype": settings.dtype, "device": settings.device.split(":")[0], "packages": versions}
+
+
+def _code(group: str, name: str) -> list[str]:
+    """Return which distribution provides a plug-in; a third party's version counts, ours is `CELL_CODE`."""
+    package, version = plugins.distribution(group, name)
+    return [name] if package == "distbench" else [name, package, version]
+
+
+def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings) -> str:
+    """Return the id of "this model on this task"."""
+    kind = plugins.load("tasks", task.use)
+    spec = task.model_dump(mode="json", exclude={"data", "weight"})
+    return short_digest(["evaluate", model.identity, model.use, spec, kind.identity(task), _code("tasks", task.use), _surroundings(settings)])
+
+
+def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings: Settings) -> str:
+    """Return the id of a recipe; `parts` holds identities of parents and the steps."""
+    data = None
+    if train is not None:
+        source = plugins.load("data", train.data.use)(plugins.options("data", train.data))
+        data = [source.identity(), _code("data", train.data.use), _code("methods", train.use)]
+    return short_digest(["make", parts, train, data, _surroundings(settings)])
+
+
+def measure_id(models: list[ModelRef], meters: dict[str, dict[str, Any]], workload: TaskSpec | None, settings: Settings) -> str:
+    """Return the id of a measurement; threads count here."""
+    spec = workload.model_dump(mode="json", exclude={"weight"}) if workload else None
+    names = [[m.name, m.identity] for m in models]
+    codes = [_code("meters", name) for name in meters]
+    return short_digest(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings)])
+
+
+def step(use: Use | None) -> Any:
+    """Return a step of a recipe in canonical form."""
+    return None if use is None else use.model_dump(mode="json")

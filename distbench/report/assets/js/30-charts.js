@@ -1,0 +1,67 @@
+const CONFIG = { displayModeBar: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, displaylogo: false };
+
+async function unpackPlotly() {
+  const packed = byId("plotly");
+  if (!packed) return false;
+  const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const script = document.createElement("script");
+  script.textContent = await new Response(stream).text();
+  document.head.append(script); // runs only if its hash is the one that the page's policy names
+  packed.remove();
+  return Boolean(window.Plotly);
+}
+
+function draw(figure, dark = isDark()) {
+  const drawn = DATA.figures[figure.dataset.figure];
+  const chart = figure.querySelector(".chart");
+  const { data, layout } = inTheme(drawn, dark);
+  return window.Plotly.react(chart, data, layout, CONFIG);
+}
+
+const redraw = (dark) => window.Plotly && all("[data-figure]").forEach((figure) => draw(figure, dark));
+
+function startKeyChart() {
+  const axis = byId("key-axis");
+  if (!axis) return;
+  const range = byId("key-range");
+  const figure = axis.closest("figure");
+  const change = () => {
+    const name = (which) => `key:${axis.value}:${which}`;
+    const wanted = name(range ? range.value : "near");
+    figure.dataset.figure = DATA.figures[wanted] ? wanted : name("near");
+    byId("key-note").textContent = visible(DATA.key_notes[axis.value]);
+    if (window.Plotly) draw(figure);
+  };
+  axis.addEventListener("change", change);
+  if (range) range.addEventListener("change", change);
+}
+
+// A click on a mark lights the student's row in the table.
+function linkRows() {
+  for (const chart of all(".key .chart")) {
+    chart.on("plotly_click", (event) => {
+      const name = event.points[0].data.meta;
+      for (const body of all("#students tbody")) {
+        const lit = body.dataset.name === name;
+        body.classList.toggle("lit", lit);
+        if (lit) body.scrollIntoView({ block: "nearest" });
+      }
+    });
+  }
+}
+
+async function startCharts() {
+  if (!all("[data-figure]").length) return;
+  try {
+    if (!(await unpackPlotly())) throw new Error("no plotly");
+    for (const figure of all("[data-figure]")) await draw(figure);
+    linkRows();
+    root.classList.add("drawn");
+  } catch (error) {
+    root.classList.add("no-plotly");
+    console.warn("The charts cannot be drawn:", error);
+  }
+  window.addEventListener("beforeprint", () => redraw(false));
+  window.addEventListener("afterprint", () => redraw());
+}

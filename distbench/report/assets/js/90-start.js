@@ -1,0 +1,7 @@
+startTheme(() => redraw());
+startSorting();
+startFilters();
+startKeyChart();
+startSamples();
+byId("save-result").addEventListener("click", () => saveJson("result.json", DATA.result));
+startCharts();

@@ -1,0 +1,28 @@
+"""The parts of the page, in reading order. A section without data returns None and leaves no trace."""
+
+from __future__ import annotations
+
+from distbench.report.sections.disagreements import Disagreements
+from distbench.report.sections.fidelity import Agreement
+from distbench.report.sections.method import Method
+from distbench.report.sections.provenance import Provenance
+from distbench.report.sections.section import Section
+from distbench.report.sections.speed import Speed
+from distbench.report.sections.tasks import Tasks
+from distbench.report.sections.tradeoff import TradeOff
+from distbench.report.sections.training import TrainingCost
+from distbench.report.sections.verdict import VerdictBand
+from distbench.report.sections.warnings import Warnings
+
+SECTIONS: tuple[Section, ...] = (
+    VerdictBand(),
+    TradeOff(),
+    Tasks(),
+    Speed(),
+    TrainingCost(),
+    Agreement(),
+    Disagreements(),
+    Method(),
+    Provenance(),
+    Warnings(),
+)

@@ -1,0 +1,49 @@
+"""Task by task: one ruined task hides in a fine average."""
+
+from __future__ import annotations
+
+from distbench.report import numbers
+from distbench.report.figures.frame import plain_json
+from distbench.report.figures.heat import heat_map
+from distbench.report.sections.section import Fragment, fill
+from distbench.report.view import View
+from distbench.schema.result import StudentResult, TaskResult
+
+
+class Tasks:
+    """The heat map and the table task × student."""
+
+    title = "Tasks"
+    anchor = "tasks"
+
+    def render(self, view: View) -> Fragment | None:
+        """Return the section, or None where no task was compared."""
+        rows = task_rows(view)
+        if not rows:
+            return None
+        floor = view.threshold("task_floor")
+        centre = floor if floor is not None else (view.threshold("retained") or 0.95)
+        drawn = heat_map(view, centre)
+        html = fill(
+            "sections/tasks.html",
+            view,
+            section=self,
+            rows=rows,
+            centre=centre,
+            is_floor=floor is not None,
+            raw=lambda task: numbers.as_percent(task.retained_raw),
+            delta=lambda task: numbers.as_signed(task.delta),
+            other=[row for row in rows if row[1].other_metrics],
+        )
+        return Fragment(html, {} if drawn is None else {"heat": plain_json(drawn)})
+
+
+def task_rows(view: View) -> list[tuple[StudentResult, TaskResult]]:
+    """Return every student on every task: task by task, students in the order of the page."""
+    return [
+        (student, task)
+        for name in view.tasks
+        for student in view.students
+        for task in student.tasks
+        if task.task == name
+    ]

@@ -1,0 +1,51 @@
+"""The manifest of a run: the suite as it was resolved, its models, and the cells that were planned."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from distbench.schema.cell import ModelRef, Role, Settings
+from distbench.schema.strict import Strict
+from distbench.schema.suite import Suite
+
+
+class PlannedModel(Strict):
+    """A teacher, a student or a control, before anything ran."""
+
+    name: str
+    label: str
+    role: Role
+    of: list[str] = []
+    control_of: str | None = None
+    control: str | None = None
+    required: bool = True
+    made_by: str
+    origin: str
+    ref: ModelRef
+    notes: list[str] = []
+
+
+class PlannedCell(Strict):
+    """One line of the plan."""
+
+    id: str
+    kind: Literal["make", "evaluate", "measure"]
+    title: str
+
+
+class Manifest(Strict):
+    """What `manifest.json` holds."""
+
+    manifest_schema: Literal[1] = 1
+    run: str
+    created_at: str
+    distbench: str
+    command: list[str]
+    suite_digest: str
+    suite: Suite
+    settings: Settings
+    device_reason: str
+    models: list[PlannedModel]
+    cells: list[PlannedCell]
+    task_order: list[str]
+    warnings: list[str] = []

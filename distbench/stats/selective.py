@@ -1,0 +1,48 @@
+"""Selective prediction: how good are the answers that a model is most sure of?"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import roc_auc_score
+
+from distbench.stats.samples import FloatArray, is_binary, paired
+
+
+def risk_at_coverage(confidence: ArrayLike, correct: ArrayLike) -> FloatArray:
+    """Return the error rate of the k most confident samples, for k = 1 … n (Geifman & El-Yaniv 2017).
+
+    Equal confidences share their mean error: the average over every order in which ties could be broken. Raises
+    `ValueError` unless `correct` is 0 or 1.
+    """
+    c, right = paired(confidence=confidence, correct=correct)
+    if not is_binary(right):
+        raise ValueError("correct must be 0 or 1")
+    _, tie = np.unique(c, return_inverse=True)
+    errors = np.bincount(tie, weights=1 - right)[tie] / np.bincount(tie)[tie]
+    return np.cumsum(errors[np.argsort(-c, kind="stable")]) / np.arange(1, c.size + 1)
+
+
+def aurc(confidence: ArrayLike, correct: ArrayLike) -> float:
+    """Return the area under the risk–coverage curve: the mean risk over all n coverages; 0 is best."""
+    return float(risk_at_coverage(confidence, correct).mean())
+
+
+def accuracy_at_coverage(confidence: ArrayLike, correct: ArrayLike, *, coverage: float) -> float:
+    """Return the accuracy on the most confident share `coverage` in (0, 1], at least one sample, rounded up."""
+    if not 0 < coverage <= 1:
+        raise ValueError(f"coverage is {coverage}; it must lie in (0, 1]")
+    risk = risk_at_coverage(confidence, correct)
+    # 1e-9: 0.07 × 100 is 7.000000000000001 in floating point and must not round up to 8.
+    kept = max(1, math.ceil(coverage * risk.size - 1e-9))
+    return float(1 - risk[kept - 1])
+
+
+def confidence_auroc(confidence: ArrayLike, correct: ArrayLike) -> float | None:
+    """Return P(a right answer is more confident than a wrong one), ties ½; None where all are right or all wrong."""
+    c, right = paired(confidence=confidence, correct=correct)
+    if not is_binary(right):
+        raise ValueError("correct must be 0 or 1")
+    return float(roc_auc_score(right, c)) if 0 < right.sum() < right.size else None
