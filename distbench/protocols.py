@@ -53,6 +53,11 @@ class Model(Protocol):
         ...
 
     @classmethod
+    def warm_up(cls) -> None:
+        """Import the libraries that `open` needs: what a measurement of load time leaves out."""
+        ...
+
+    @classmethod
     def open(cls, path: Path, settings: Settings) -> Self:
         """Load from a folder that `resolve` or `save` left, in evaluation mode."""
         ...

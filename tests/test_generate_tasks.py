@@ -121,7 +121,7 @@ def test_pairs_are_unique_and_differ_minimally(task: str) -> None:
         assert one != other
         assert len(one) == len(other) <= 3, row
         for sentence in (row["sentence_good"], row["sentence_bad"]):
-            assert re.fullmatch(r"[A-Z][A-Za-z, ]+[.?!]", sentence), sentence
+            assert re.fullmatch(r"[A-Z][A-Za-z', ]+[.?!]", sentence), sentence
             assert "  " not in sentence
 
 

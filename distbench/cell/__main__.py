@@ -17,7 +17,8 @@ from distbench.cell.events import Events, die_with_parent
 from distbench.cell.make import make
 from distbench.cell.measure import measure
 from distbench.cell.opened import open_model
-from distbench.errors import DistbenchError, ExitCode
+from distbench.errors import DistbenchError, ExitCode, RunError
+from distbench.meters.process_memory import reset_high_water
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.store.run_dir import RunDir
 
@@ -34,7 +35,9 @@ class Worker:
         """Run one cell; report a failure instead of raising it."""
         cell = self.run.cell(cell_id)
         self.events.send("started", cell=cell_id)
+        reset_high_water()  # the record's peak memory is this cell's own
         try:
+            _check_needs(cell, self.run)
             run_and_commit(cell, self.run, lambda folder: self._work(cell, folder))
         except DistbenchError as error:
             traceback.print_exc()
@@ -64,6 +67,12 @@ class Worker:
             self._model = open_model(cell.model, self.run, cell.settings)
             self._identity = cell.model.identity
         return evaluate(cell, self._model, folder, progress)
+
+
+def _check_needs(cell: MakeCell | EvaluateCell | MeasureCell, run: RunDir) -> None:
+    for need in cell.needs:
+        if not (run.cells / need).is_dir():
+            raise RunError(f"needs '{run.cell(need).title}', which failed")
 
 
 def main() -> int:

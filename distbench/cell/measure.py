@@ -5,6 +5,7 @@ Noise that lasts longer than a step hits all models alike, so the ratio of two s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -32,12 +33,23 @@ class ProbeProcess:
         self._child = subprocess.Popen(
             [sys.executable, "-m", "distbench.cell.probe"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        request = {"do": "open", "cell": cell.model_dump(mode="json"), "run": str(run.path), "index": index}
-        self.opened = self._ask(request)
+        self._request = {"cell": cell.model_dump(mode="json"), "run": str(run.path), "index": index}
+        self.opened: dict[str, Any] = {}
+        self._send({"do": "import", **self._request})
+
+    def imported(self) -> None:
+        """Wait until the child has imported its libraries; several children do so at the same time."""
+        self._receive()
+
+    def open(self) -> None:
+        """Let the child load its model, alone."""
+        self._send({"do": "open", **self._request})
+        self.opened = self._receive()
 
     def step(self, workload: str) -> dict[str, float]:
         """Do one unit of work; return its readings."""
-        readings: dict[str, float] = self._ask({"do": "step", "workload": workload})["readings"]
+        self._send({"do": "step", "workload": workload})
+        readings: dict[str, float] = self._receive()["readings"]
         return readings
 
     def close(self) -> None:
@@ -46,15 +58,15 @@ class ProbeProcess:
             self._child.kill()
         self._child.wait()
 
-    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    def _send(self, request: dict[str, Any]) -> None:
         assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):  # the reading side says how the child ended
             self._child.stdin.write(json.dumps(request) + "\n")
             self._child.stdin.flush()
-            line = self._child.stdout.readline()
-        except BrokenPipeError:
-            line = ""
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
         if not line:
             raise RunError(f"measuring {self.name!r}: {died(self._child.wait())}")
         answer: dict[str, Any] = json.loads(line)
@@ -110,10 +122,13 @@ def measure(cell: MeasureCell, run: RunDir, progress: Progress) -> MeasureResult
     for launch in range(launches):
         probes: list[ProbeProcess] = []
         try:
+            probes += [ProbeProcess(cell, run, index) for index in range(len(cell.models))]
+            for probe in probes:
+                probe.imported()
             for index, ref in enumerate(cell.models):
-                probes.append(ProbeProcess(cell, run, index))
-                footprints[ref.name] = Footprint.model_validate(probes[-1].opened["footprint"])
-                _read_once(probes[-1], book, launch)
+                probes[index].open()
+                footprints[ref.name] = Footprint.model_validate(probes[index].opened["footprint"])
+                _read_once(probes[index], book, launch)
                 progress(launch * (len(cell.models) + rounds) + index + 1, total, f"loading {ref.name}")
             for number in range(rounds):
                 if time.monotonic() > deadline and number >= 2:

@@ -38,13 +38,15 @@ class Probe:
     def __init__(self) -> None:
         self.work: dict[str, Workload] = {}
 
+    def warm(self, cell: MeasureCell, index: int) -> dict[str, Any]:
+        """Import the model's libraries before the clock starts: load time is the model's, not the libraries'."""
+        plugins.load("models", cell.models[index].use).warm_up()
+        return {}
+
     def open(self, cell: MeasureCell, run: RunDir, index: int) -> dict[str, Any]:
         """Load the model with a clock on it, read what can be read once, prepare and warm up what is repeated."""
         ref = cell.models[index]
         family = plugins.load("models", ref.use)
-        if "causal-lm" in family.offers:
-            import torch  # noqa: F401 - imported before the clock starts: load time is the model's, not the library's
-            import transformers.models.auto.modeling_auto  # noqa: F401
         before = status_bytes("VmRSS")
         start = perf_counter_ns()
         model = open_model(ref, run, cell.settings)
@@ -88,12 +90,15 @@ def main() -> int:
         try:
             if request["do"] == "quit":
                 return 0
-            if request["do"] == "open":
+            if request["do"] == "step":
+                answer = probe.step(request["workload"])
+            else:
                 cell = CELL.validate_python(request["cell"], strict=False)
                 assert isinstance(cell, MeasureCell)
-                answer = probe.open(cell, RunDir(Path(request["run"])), request["index"])
-            else:
-                answer = probe.step(request["workload"])
+                if request["do"] == "import":
+                    answer = probe.warm(cell, request["index"])
+                else:
+                    answer = probe.open(cell, RunDir(Path(request["run"])), request["index"])
         except Exception as error:  # noqa: BLE001 - reported to the coordinator, which fails the cell
             traceback.print_exc()
             text = str(error) if isinstance(error, DistbenchError) else f"{type(error).__name__}: {error}"

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from pydantic import ValidationError
 
 from distbench.errors import RefusedError
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
-from distbench.schema.plan import Manifest, PlannedModel
+from distbench.schema.plan import PlannedModel
 from distbench.schema.record import CellRecord, EvaluateResult, Footprint, MakeResult, MeasureResult, Series, Training
 from distbench.store.run_dir import RunDir
 from distbench.store.samples import read_samples
@@ -50,7 +49,7 @@ class Evidence:
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
-        self.manifest = read_manifest(run)
+        self.manifest = run.manifest()
         self.cells: dict[str, Cell] = {c.id: run.cell(c.id) for c in self.manifest.cells}
         self.records: dict[str, CellRecord] = {
             cell_id: run.record(cell_id) for cell_id in self.cells if (run.cells / cell_id).is_dir()
@@ -98,12 +97,3 @@ class Evidence:
             if isinstance(result, MeasureResult) and model.name in result.models:
                 return result, result.series
         return None
-
-
-def read_manifest(run: RunDir) -> Manifest:
-    """Read a run's manifest; damage and foreign schemas are refused."""
-    try:
-        return Manifest.model_validate(run.manifest(), strict=False)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise RefusedError(f"{run.path / 'manifest.json'} is damaged at {where}: {error.errors()[0]['msg']}") from None

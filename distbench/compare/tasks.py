@@ -12,8 +12,6 @@ from distbench.compare.evidence import Evaluated
 from distbench.compare.pairs import Pair, pair, primary_metric
 from distbench.schema.result import Fidelity, TaskResult
 
-METHOD_BPB = "difference of ratios of sums"
-
 
 @dataclass(frozen=True)
 class Compared:
@@ -31,7 +29,7 @@ def compare_task(
     """Compare under the task's primary metric; a metric without a chance level is shown, not gated."""
     joined = pair(teacher, student, primary_metric(teacher))
     if joined.facts.kind == "ratio_of_sums":
-        return Compared(_ratio_of_sums(task, joined, teacher, student), None, None, joined)
+        return Compared(_ratio_of_sums(task, joined, teacher, student, alpha), None, None, joined)
     estimate = _retained(joined, alpha)
     claim = stats.Claim(task, estimate, floor, p_below=_p_below(joined, floor))
     decision = stats.decide(estimate, floor)
@@ -150,20 +148,19 @@ def _others(teacher: Evaluated, student: Evaluated, primary: str) -> dict[str, t
     return {name: (t, s) for name, (t, s) in both.items() if t is not None and s is not None}
 
 
-def _ratio_of_sums(task: str, joined: Pair, teacher: Evaluated, student: Evaluated) -> TaskResult:
+def _ratio_of_sums(task: str, joined: Pair, teacher: Evaluated, student: Evaluated, alpha: float) -> TaskResult:
     """Bits per byte and the like: the paired difference is what counts; there is no chance level to correct by."""
     facts, rows = joined.facts, joined.rows
     why = f"{facts.name} has no chance level; read the difference (+ is better)"
     weight = rows["denominator_t"].to_numpy(float)
     sides = {side: rows[f"numerator_{side}"].to_numpy(float) for side in ("t", "s")}
-    change = missing(joined.invalid or "no samples", METHOD_BPB)
+    change = missing(joined.invalid or "no samples")
     means: dict[str, float | None] = {"t": None, "s": None}
     if joined.invalid is None and len(rows) > 1 and weight.sum() > 0:
         means = {side: float(values.sum() / weight.sum()) for side, values in sides.items()}
-        # Each document's share of the corpus difference; its mean is the difference itself.
         sign = 1.0 if facts.higher_is_better else -1.0
-        shares = sign * (sides["s"] - sides["t"]) / weight.mean()
-        change = published(stats.mean_estimate(shares)).model_copy(update={"method": METHOD_BPB})
+        moments = stats.mean_covariance(sign * (sides["s"] - sides["t"]), weight, clusters=joined.clusters)
+        change = published(stats.ratio_of_means(moments, alpha=alpha))
     return TaskResult(
         task=task, metric=facts.name, higher_is_better=facts.higher_is_better, baseline=facts.baseline, n=len(rows),
         teacher=means["t"], student=means["s"], retained=missing(why), retained_raw=missing(why), delta=change,

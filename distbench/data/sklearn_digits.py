@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import importlib.util
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,8 @@ SPLIT_SEED = 20240101  # the split belongs to the data set, not to a run: every 
 TEST, HELDOUT = 600, 119
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """Pixels scaled to 0–1 [n, 64], labels [n], and each row's index in the original data."""
 
     x: NDArray[np.float32]

@@ -58,14 +58,15 @@ class Runner:
         return self.state
 
     def _jobs(self) -> list[list[str]]:
-        """Return cells in plan order, neighbouring evaluations of one model together."""
+        """Return cells in plan order; making a model and all its evaluations share a process."""
         jobs: list[list[str]] = []
         last: str | None = None
         for cell in self.cells.values():
             if cell.id in self.state.done:
                 continue
-            identity = cell.model.identity if isinstance(cell, EvaluateCell) else None
-            if identity is not None and identity == last:
+            # A made model's identity is the id of the cell that makes it: it is evaluated in the process that made it.
+            identity = cell.model.identity if isinstance(cell, EvaluateCell) else cell.id
+            if identity == last:
                 jobs[-1].append(cell.id)
             else:
                 jobs.append([cell.id])
@@ -74,9 +75,9 @@ class Runner:
 
     def _ready(self, ids: list[str]) -> list[str]:
         """Return the cells whose needs are finished; the others fail with the reason."""
-        ready = []
+        ready: list[str] = []
         for cell_id in ids:
-            missing = [need for need in self.cells[cell_id].needs if need not in self.state.done]
+            missing = [need for need in self.cells[cell_id].needs if need not in self.state.done and need not in ready]
             if missing:
                 self._failed(cell_id, f"needs '{self.cells[missing[0]].title}', which failed", 0.0)
             else:

@@ -7,10 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from distbench import __version__
-from distbench.errors import RefusedError, UsageError
+from distbench.errors import UsageError
 from distbench.hashing import digest
 from distbench.plan.expand import Plan
 from distbench.schema.plan import Manifest, PlannedCell
@@ -41,16 +39,6 @@ def manifest_of(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) 
     )
 
 
-def read_manifest(run: RunDir) -> Manifest:
-    """Read a run's manifest; damage and foreign schemas are refused."""
-    document = run.manifest()
-    try:
-        return Manifest.model_validate(document, strict=False)
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise RefusedError(f"{run.path / 'manifest.json'} is damaged at {where}: {error.errors()[0]['msg']}") from None
-
-
 def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> None:
     """Write the manifest and the plan of a new run, or check that an old run has the same ones.
 
@@ -58,14 +46,13 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
     """
     manifest = manifest_of(plan, run, suite_digest, command)
     if (run.path / "manifest.json").exists():
-        old = read_manifest(run)
+        old = run.manifest()
         if changed := _differences(old, manifest):
             raise UsageError(f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
                              "(finished evaluations are reused from the cache)")
         return
     run.write_plan(plan.cells)
-    content = manifest.model_dump(mode="json", exclude={"manifest_schema"})
-    run.write_manifest(content)
+    run.write_manifest(manifest)
 
 
 def _differences(old: Manifest, new: Manifest) -> list[str]:

@@ -42,6 +42,12 @@ class HFCausal:
         return resolve_checkpoint(source, directory)
 
     @classmethod
+    def warm_up(cls) -> None:
+        """Import torch and transformers."""
+        import torch  # noqa: F401
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
+
+    @classmethod
     def open(cls, path: Path, settings: Settings) -> Self:
         """Load weights and tokenizer; a missing tensor or a NaN is an error, never a random initialisation."""
         device = prepare_torch(settings)
@@ -73,7 +79,7 @@ class HFCausal:
 
     def save(self, folder: Path) -> None:
         """Write an ordinary checkpoint folder (int8 models: safetensors with int8 weights and scales)."""
-        if any(type(layer).__module__.startswith("torch.ao.nn") for layer in self.module.modules()):
+        if any(int8.is_int8(layer) for layer in self.module.modules()):
             int8.save_int8(self.module, folder)
         else:
             self.module.save_pretrained(folder)
@@ -95,9 +101,9 @@ class HFCausal:
         for position, block in enumerate(kept):
             for part in block.modules():
                 if hasattr(part, "layer_idx"):
-                    part.layer_idx = position
+                    part.layer_idx = position  # type: ignore[assignment]
         self.module.get_decoder().layers = kept
-        self.module.config.num_hidden_layers = len(indices)
+        self.module.config.update({"num_hidden_layers": len(indices)})
         if getattr(self.module.config, "layer_types", None):
             self.module.config.layer_types = [self.module.config.layer_types[i] for i in indices]
 
@@ -146,9 +152,14 @@ def _open_folder(folder: Path, settings: Settings) -> Any:
         return int8.load_int8(folder)
     try:
         module, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch_dtype(settings), use_safetensors=True, trust_remote_code=False, output_loading_info=True
+            folder,
+            dtype=torch_dtype(settings),
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused below with the tensor's name
         )
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RuntimeError) as error:
         raise RefusedError(f"{folder}: transformers cannot load it ({str(error).splitlines()[0][:160]})") from error
     _refuse_incomplete(report, folder)
     return module

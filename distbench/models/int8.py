@@ -1,4 +1,8 @@
-"""Dynamic int8 linear layers: weights int8 per output channel, activations quantised per call; CPU only.
+"""Dynamic int8 linear layers for the CPU: weights int8 per output channel, activations int8 per token.
+
+torch's own dynamic layer takes one scale for all tokens of a call, so that one outlier token ruins its neighbours and
+an answer depends on its batch. Here every token is scaled to [-1, 1] first, and two constant columns (±1, weight 0)
+pin that range: the scale of a token is its own, whatever else is in the batch.
 
 On disk: ordinary safetensors with `<layer>.weight_int8` and `<layer>.weight_scale` in place of `<layer>.weight`.
 """
@@ -8,11 +12,59 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distbench.errors import EnvironmentFault, RefusedError
 
+if TYPE_CHECKING:
+    import torch
+
 MARK = "distbench-int8.json"
+
+
+def _layer_class() -> type[Any]:
+    """Return the layer's class; torch is imported only when a model is opened."""
+    import torch
+    from torch import nn
+
+    class Int8Linear(nn.Module):
+        """y = x Wᵀ + b with int8 weights [out, in], scales [out], and one activation scale a token."""
+
+        def __init__(self, weight_int8: torch.Tensor, weight_scale: torch.Tensor, bias: torch.Tensor | None) -> None:
+            super().__init__()
+            self.weight_int8, self.weight_scale, self.bias = weight_int8, weight_scale, bias
+            self.in_features, self.out_features = weight_int8.shape[1], weight_int8.shape[0]
+            self._packed = _pack(weight_int8, weight_scale)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            peak = x.abs().amax(dim=-1, keepdim=True).clamp_min(1e-12)
+            pins = x.new_tensor([1.0, -1.0]).expand(*x.shape[:-1], 2)
+            y = torch.ops.quantized.linear_dynamic(torch.cat([x / peak, pins], dim=-1), self._packed, False)
+            y = y * peak
+            return y if self.bias is None else y + self.bias
+
+    return Int8Linear
+
+
+def _pack(integers: Any, scale: Any) -> Any:
+    """Pack weights [out, in] with two zero columns for torch's int8 kernel."""
+    import torch
+
+    if torch.backends.quantized.engine == "none":
+        raise EnvironmentFault("int8-dynamic needs a torch build with a quantised CPU engine (x86, fbgemm or qnnpack)")
+    wide = torch.nn.functional.pad(integers, (0, 2))
+    scale64 = scale.double()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch announces a successor API that 2.11 lacks
+        quantised = torch._make_per_channel_quantized_tensor(  # noqa: SLF001 - the only way to set int8 values exactly
+            wide.contiguous(), scale64, torch.zeros_like(scale64, dtype=torch.long), 0
+        )
+    return torch.ops.quantized.linear_prepack(quantised, None)
+
+
+def is_int8(layer: Any) -> bool:
+    """Say whether a module is one of the layers made here."""
+    return type(layer).__name__ == "Int8Linear" and hasattr(layer, "weight_int8")
 
 
 def quantise_linears(module: Any, skip: tuple[str, ...]) -> list[str]:
@@ -22,6 +74,7 @@ def quantise_linears(module: Any, skip: tuple[str, ...]) -> list[str]:
     """
     import torch
 
+    made = _layer_class()
     names = [
         name
         for name, layer in module.named_modules()
@@ -32,25 +85,12 @@ def quantise_linears(module: Any, skip: tuple[str, ...]) -> list[str]:
         weight = linear.weight.detach().float()
         scale = (weight.abs().amax(dim=1) / 127.0).clamp_min(1e-12)
         integers = torch.round(weight / scale[:, None]).clamp_(-127, 127).to(torch.int8)
-        replace(module, name, integers, scale, linear.bias)
+        bias = None if linear.bias is None else linear.bias.detach().float()
+        _put(module, name, made(integers, scale, bias))
     return names
 
 
-def replace(module: Any, name: str, integers: Any, scale: Any, bias: Any) -> None:
-    """Put an int8 layer with these weights [out, in] and scales [out] at `name`."""
-    import torch
-    from torch.ao.nn.quantized import dynamic
-
-    if "x86" not in torch.backends.quantized.supported_engines and torch.backends.quantized.engine == "none":
-        raise EnvironmentFault("int8-dynamic needs a torch build with a quantised CPU engine (fbgemm, x86 or qnnpack)")
-    scale64 = scale.double()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # torch announces a successor API that 2.11 lacks
-        weight = torch._make_per_channel_quantized_tensor(  # noqa: SLF001 - the only way to set int8 values exactly
-            integers, scale64, torch.zeros_like(scale64, dtype=torch.long), 0
-        )
-        layer = dynamic.Linear(integers.shape[1], integers.shape[0], dtype=torch.qint8)
-        layer.set_weight_bias(weight, None if bias is None else bias.detach().float())
+def _put(module: Any, name: str, layer: Any) -> None:
     parent, _, child = name.rpartition(".")
     setattr(module.get_submodule(parent) if parent else module, child, layer)
 
@@ -58,17 +98,15 @@ def replace(module: Any, name: str, integers: Any, scale: Any, bias: Any) -> Non
 def save_int8(module: Any, folder: Path) -> None:
     """Write config.json, model.safetensors and the list of int8 layers."""
     from safetensors.torch import save_file
-    from torch.ao.nn.quantized import dynamic
 
     tensors: dict[str, Any] = {}
-    layers = {}
-    for name, layer in module.named_modules():
-        if isinstance(layer, dynamic.Linear):
-            layers[name] = layer.bias() is not None
-            tensors[f"{name}.weight_int8"] = layer.weight().int_repr().contiguous()
-            tensors[f"{name}.weight_scale"] = layer.weight().q_per_channel_scales().float().contiguous()
-            if layer.bias() is not None:
-                tensors[f"{name}.bias"] = layer.bias().detach().contiguous()
+    layers = [name for name, part in module.named_modules() if is_int8(part)]
+    for name in layers:
+        layer = module.get_submodule(name)
+        tensors[f"{name}.weight_int8"] = layer.weight_int8.contiguous()
+        tensors[f"{name}.weight_scale"] = layer.weight_scale.contiguous()
+        if layer.bias is not None:
+            tensors[f"{name}.bias"] = layer.bias.contiguous()
     seen: set[int] = set()
     for name, parameter in module.named_parameters():  # tied tensors come once
         if parameter.data_ptr() not in seen:
@@ -90,9 +128,13 @@ def load_int8(folder: Path) -> Any:
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     with torch.device("meta"):
         module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    tensors = load_file(folder / "model.safetensors")
+    tensors, made = load_file(folder / "model.safetensors"), _layer_class()
     for name in layers:
-        replace(module, name, tensors.pop(f"{name}.weight_int8"), tensors.pop(f"{name}.weight_scale"), tensors.pop(f"{name}.bias", None))
+        try:
+            parts = (tensors.pop(f"{name}.weight_int8"), tensors.pop(f"{name}.weight_scale"))
+        except KeyError as error:
+            raise RefusedError(f"{folder}: tensor {error} is missing") from None
+        _put(module, name, made(*parts, tensors.pop(f"{name}.bias", None)))
     outcome = module.load_state_dict(tensors, strict=False, assign=True)
     module.tie_weights()
     left = [name for name, parameter in module.named_parameters() if parameter.is_meta]
@@ -103,7 +145,7 @@ def load_int8(folder: Path) -> Any:
 
 
 def _fill_buffers(module: Any, config: Any) -> None:
-    """Give buffers that are computed, not stored (rotary frequencies), their values: copy them from a tiny real model."""
+    """Give buffers that are computed, not stored (rotary frequencies), their values: taken from a one-block model."""
     import copy
 
     import torch

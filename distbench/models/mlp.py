@@ -62,6 +62,12 @@ class MLPClassifier:
         return resolve_saved(source, directory, (WEIGHTS, SHAPE))
 
     @classmethod
+    def warm_up(cls) -> None:
+        """Import torch and safetensors."""
+        import safetensors.torch
+        import torch  # noqa: F401
+
+    @classmethod
     def open(cls, path: Path, settings: Settings) -> Self:
         """Load a folder written by `save`."""
         from safetensors.torch import load_file

@@ -49,7 +49,8 @@ class ModelPlanner:
     def student(self, spec: StudentSpec) -> None:
         """Plan a student, and beside a distilled one its no-teacher control."""
         teachers = [self.models[name] for name in spec.teachers]
-        start, origin, notes = None, "made in this run", []
+        start: ModelRef | None = None
+        origin, notes = "made in this run", list[str]()
         parent = spec.use or teachers[0].ref.use
         if spec.source is not None:
             start, origin, notes = self._source(spec.name, "student", parent, spec.source)

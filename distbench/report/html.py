@@ -5,9 +5,9 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from distbench.report import bundle, theme
+from distbench.report.findings import warnings
 from distbench.report.sections import SECTIONS
 from distbench.report.sections.section import Fragment, Section, fill
-from distbench.report.sections.warnings import warnings
 from distbench.report.view import View
 from distbench.report.visible import json_block
 from distbench.schema.result import Result

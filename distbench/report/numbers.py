@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distbench.schema.result import Estimate
 
@@ -32,12 +32,19 @@ class Shown:
     sort: float | None = None
     missing: bool = False
 
+    @property
+    def brief(self) -> Shown:
+        """The same without the reason for a missing value, which stays in the tooltip."""
+        return replace(self, text=self.text.split(":")[0]) if self.missing else self
+
     def __str__(self) -> str:
         return f"{self.text} {self.interval}".strip()
 
 
 def _side(value: float, threshold: float) -> int:
-    return (value > threshold) - (value < threshold)
+    if math.isclose(value, threshold, rel_tol=1e-9, abs_tol=1e-12):
+        return 0
+    return 1 if value > threshold else -1
 
 
 def decimal(value: float, places: int, against: Sequence[float] = ()) -> str:
@@ -67,6 +74,11 @@ def whole_percent(value: float) -> str:
     return f"{value * 100:.10g}{SPACE}%"
 
 
+def whole_ratio(value: float) -> str:
+    """Return a threshold as a ratio, with no more decimals than it has."""
+    return f"{value:.10g}×"
+
+
 def bare_ratio(value: float, against: Sequence[float] = ()) -> str:
     """Return a ratio with three significant digits and without its sign."""
     size = abs(value)
@@ -93,6 +105,11 @@ def signed(value: float, against: Sequence[float] = ()) -> str:
 def count(value: int) -> str:
     """Return a whole number with thousands separators."""
     return f"{value:,}"
+
+
+def items(number: int) -> str:
+    """Return a number of items as it stands beside an estimate; it never breaks across lines."""
+    return f"n{SPACE}={SPACE}{count(number)}"
 
 
 def size(value: float) -> str:
@@ -143,8 +160,8 @@ def estimate(found: Estimate, bare: Callable[..., str], unit: str, against: Sequ
         return Shown(f"{DASH} {text}".strip(), title=text, missing=True)
     text = f"{bare(found.value, against)}{unit}"
     interval, words = _interval(found, bare, against)
-    items = f"n = {count(found.n)}" if found.n else ""
-    title = "; ".join(part for part in (words, items, f"method: {found.method}", found.reason or "") if part)
+    sample = items(found.n) if found.n else ""
+    title = "; ".join(part for part in (words, sample, f"method: {found.method}", found.reason or "") if part)
     return Shown(text, interval, title, found.value)
 
 
@@ -172,8 +189,8 @@ def as_signed(found: Estimate) -> Shown:
     return estimate(found, signed, "", (0.0,))
 
 
-def optional(value: float | None, wording: Callable[[float], str], reason: str) -> Shown:
+def optional(value: float | None, wording: Callable[[float], str], reason: str, title: str = "") -> Shown:
     """Return a number without an interval; `reason` says why it may be missing."""
     if value is None or not math.isfinite(value):
         return Shown(DASH, title=reason, missing=True)
-    return Shown(wording(value), sort=value)
+    return Shown(wording(value), title=title, sort=value)

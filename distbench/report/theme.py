@@ -1,4 +1,4 @@
-"""Colours of the page and of its charts. Charts are built in the light colours; `DARK_OF` maps each to its dark twin."""
+"""Colours of the page and its charts. Charts are built in the light colours; `DARK_OF` has the dark twin of each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ LIGHT = {
     "muted": "#535a65",
     "line": "#d6dae1",
     "grid": "#e6e9ee",
+    "guide": "#a3abb7",
     "accent": "#0b57a4",
     "pass": "#0a6544",
     "pass-bg": "#e3f4ec",
@@ -40,6 +41,7 @@ DARK = {
     "muted": "#a9b0bc",
     "line": "#3a404b",
     "grid": "#2b3039",
+    "guide": "#666e7b",
     "accent": "#82bbff",
     "pass": "#62d6a0",
     "pass-bg": "#11302a",
@@ -56,11 +58,11 @@ DARK = {
     "s3": "#ec9fcb",
     "s4": "#e3cf57",
     "s5": "#b3aaff",
-    "heat-low": "#e07b3c",
+    "heat-low": "#b4531a",
     "heat-below": "#6b3d22",
     "heat-mid": "#24272e",
     "heat-above": "#23506f",
-    "heat-high": "#4a9fe0",
+    "heat-high": "#2a70ab",
 }
 DARK_OF = {LIGHT[name]: DARK[name] for name in LIGHT}
 

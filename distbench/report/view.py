@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -84,12 +84,13 @@ class View:
     @cached_property
     def students(self) -> list[StudentResult]:
         """Students, the recommended first, then by verdict and retained share; each control follows its student."""
-        candidates = sorted((each for each in self.result.students if each.role == "student"), key=self._rank)
+        controls: dict[str, list[StudentResult]] = {}
+        for each in self.controls:
+            controls.setdefault(each.control_of or "", []).append(each)
         ordered: list[StudentResult] = []
-        for student in candidates:
-            ordered.append(student)
-            ordered.extend(each for each in self.controls if each.control_of == student.name)
-        return ordered + [each for each in self.controls if each not in ordered]
+        for student in sorted((each for each in self.result.students if each.role == "student"), key=self._rank):
+            ordered += [student, *controls.pop(student.name, [])]
+        return ordered + [each for orphans in controls.values() for each in orphans]
 
     @property
     def candidates(self) -> list[StudentResult]:
@@ -153,20 +154,24 @@ class View:
         """Return one measurement of a student."""
         return next((each for each in student.measurements if MeasureKey.of(each) == key), None)
 
-    def headline_measure(self, meter: str) -> MeasureKey | None:
-        """Return the measure of a meter that tables quote: what the gate looked at, else the first one."""
-        keys = [key for key in self.measures if key.meter == meter]
-        seen = {
+    @cached_property
+    def _headline_measures(self) -> dict[str, MeasureKey]:
+        gated = {
             check.observed.value
             for student in self.result.students
             for check in student.gate
-            if meter == "latency" and check.rule == "speedup"
-        } - {None}
+            if check.rule == "speedup" and check.observed.value is not None
+        }
+        first = {key.meter: key for key in reversed(self.measures)}
         for student in self.result.students:
             for each in student.measurements:
-                if each.meter == meter and each.ratio.value in seen:
-                    return MeasureKey.of(each)
-        return keys[0] if keys else None
+                if each.meter == "latency" and each.ratio.value in gated:
+                    return first | {"latency": MeasureKey.of(each)}
+        return first
+
+    def headline_measure(self, meter: str) -> MeasureKey | None:
+        """Return the measure of a meter that tables quote: what the gate looked at, else the first one."""
+        return self._headline_measures.get(meter)
 
     def ratio(self, student: StudentResult, meter: str) -> Shown:
         """Return the quoted ratio of a student under a meter, or why there is none."""
@@ -180,7 +185,10 @@ class View:
         if found.status == "not_measurable" or found.ratio.value is None:
             why = found.reason or found.ratio.reason or "no reason given"
             return Shown(f"{numbers.DASH} not measurable: {why}", title=why, missing=True)
-        return numbers.as_ratio(found.ratio, self.against("speedup") if found.meter == "latency" else ())
+        shown = numbers.as_ratio(found.ratio, self.against("speedup") if found.meter == "latency" else ())
+        if found.status == "estimated":
+            return replace(shown, interval=f"{shown.interval} estimated".strip())
+        return shown
 
     def retained(self, student: StudentResult) -> Shown:
         """Return the share that a student keeps over all tasks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import textwrap
 from typing import Any
 
 from markupsafe import Markup
@@ -30,6 +31,15 @@ def one_line(text: str, limit: int | None = None) -> str:
 def plot_text(text: str, limit: int = 32) -> str:
     """Return the text for a plotly label, where `<b>` and `<a href>` would otherwise act."""
     return one_line(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def plot_lines(text: str, width: int, lines: int = 2) -> str:
+    """Return the text for a plotly label, broken into at most a few lines of about `width` characters."""
+    parts = textwrap.wrap(one_line(text), width, break_long_words=True)
+    kept = parts[:lines]
+    if len(parts) > lines:
+        kept[-1] = kept[-1][: width - 1].rstrip() + "…"
+    return "<br>".join(plot_text(part, width) for part in kept)
 
 
 def json_block(data: Any) -> Markup:

@@ -26,11 +26,11 @@ VERDICTS = {
 }
 
 SIZE_KINDS = {
-    "bytes_on_disk": "size on disk (bytes of the weight files)",
-    "params_unique": "parameters (tied tensors counted once)",
+    "bytes_on_disk": "size on disk",
+    "params_unique": "parameters",
     "params_non_embedding": "parameters outside the embeddings",
     "params_active": "active parameters",
-    "resident_memory": "resident memory (measured)",
+    "resident_memory": "resident memory",
     "flops_per_token": "floating-point operations per token",
 }
 
@@ -41,54 +41,6 @@ _RULES = {
     "compression": "compression by size on disk",
     "alpha": "error level of the intervals",
 }
-
-METHOD = [
-    (
-        "Retained",
-        "(student − chance) ÷ (teacher − chance): the share of the teacher's skill above guessing that the student "
-        "keeps. Over all tasks it is the ratio of the macro means. Never clipped: above 100 % the student is better.",
-    ),
-    (
-        "Raw",
-        "student ÷ teacher without subtracting chance: what papers usually print. It flatters weak students.",
-    ),
-    ("Δ (delta)", "The mean paired difference, in the units of the metric; + means that the student is better."),
-    (
-        "Interval [low, high]",
-        "Where the true value lies at the stated confidence, for other test items of the same kind. It covers the "
-        "choice of test items for this checkpoint, not other training seeds: a claim about a method needs three seeds.",
-    ),
-    (
-        "Verdict",
-        "pass: the lower limit reaches the threshold. fail: the upper limit is below it. undecided: the interval "
-        "holds the threshold. no signal: the teacher is not above chance. invalid: the evidence does not match.",
-    ),
-    ("Worst task", "The task with the lowest retained share: a fine average may hide one ruined task."),
-    ("Compression", "teacher ÷ student by the named kind of size; above 1 the student is smaller."),
-    (
-        "Speed-up, memory, loading",
-        "Ratios from runs in which teacher and student alternate on the same machine; above 1 the student is better. "
-        "The absolute values are medians.",
-    ),
-    (
-        "Gap recovered",
-        "(student − control) ÷ (teacher − control). The control is the same student, trained for the same time "
-        "without the teacher: the one number that says whether distillation itself helped.",
-    ),
-    (
-        "Held-out KL",
-        "How far the model's predicted distribution is from the teacher's on unseen data (nats); 0 is identical.",
-    ),
-    (
-        "Agreement, flips",
-        "Agreement: share of items with the same answer. Lost: teacher right, student wrong. Won: the reverse.",
-    ),
-    (
-        "Pareto front",
-        "The models that no other beats on both axes; between two of them the lower one is what you can get.",
-    ),
-    ("n", "The number of test items (or of paired measurements) behind a number."),
-]
 
 
 def humanise(name: str) -> str:

@@ -8,8 +8,6 @@ from pydantic import Field
 
 from distbench.schema.strict import Strict
 
-RECORD_SCHEMA = 1
-
 MetricKind = Literal["binary", "mean", "ratio_of_sums"]
 SampleStatus = Literal["ok", "error", "not_run"]
 
@@ -128,7 +126,7 @@ class MeasureResult(Strict):
 class CellRecord(Strict):
     """The record of one finished cell."""
 
-    record_schema: Literal[1] = RECORD_SCHEMA
+    record_schema: Literal[1] = 1
     cell_id: str
     title: str
     started_at: str = Field(description="UTC wall clock, a label only")

@@ -9,8 +9,6 @@ from pydantic import Field
 from distbench.schema.record import Footprint, HostFacts, Training
 from distbench.schema.strict import Strict
 
-RESULT_SCHEMA = 1
-
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "NO_SIGNAL", "INVALID"]
 
 
@@ -157,7 +155,7 @@ class CellSummary(Strict):
 class Result(Strict):
     """Everything `distbench compare RUN --json` prints."""
 
-    result_schema: Literal[1] = RESULT_SCHEMA
+    result_schema: Literal[1] = 1
     run: str
     suite: str
     description: str | None = None

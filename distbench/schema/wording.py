@@ -82,6 +82,11 @@ def shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def harmless(text: str) -> str:
+    """Return `text` short, and with escapes for whatever could move the cursor of a terminal."""
+    return shorten(text if text.isprintable() else repr(text)[1:-1])
+
+
 def describe(value: object) -> str:
     """Return a value in the words of a person who writes YAML."""
     if value is None or isinstance(value, bool):
@@ -188,11 +193,12 @@ def _missing(key: str, beside: Any, known: list[str]) -> str:
 def _value_message(details: list[dict[str, Any]], value: Any, raw: str | None) -> str:
     detail = details[0]
     kind, context = detail["type"], detail.get("ctx", {})
+    shown = shorten(raw) if raw else describe(value)
     if kind == "finite_number":
-        return f"must be a finite number, got {raw or describe(value)}"
+        return f"must be a finite number, got {shown}"
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"must be {words} {_number(context[name])}, got {raw or describe(value).split(' ', 1)[-1]}"
+        return f"must be {words} {_number(context[name])}, got {shown.split(' ', 1)[-1]}"
     if kind in _SIZES:
         return _size_message(kind, context)
     if kind == "string_pattern_mismatch":

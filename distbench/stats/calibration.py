@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import brier_score_loss
 
 from distbench.stats.samples import FloatArray, IntArray, paired
 
@@ -22,7 +21,7 @@ def brier(probability: ArrayLike, label: ArrayLike) -> float:
     """
     p, y = _checked(probability, label)
     if p.ndim == 1:
-        return float(brier_score_loss(y, p))
+        return float(((p - y) ** 2).mean())
     onehot = np.eye(p.shape[1])[y]
     return float(((p - onehot) ** 2).sum(axis=1).mean() / (2 if p.shape[1] == 2 else 1))
 

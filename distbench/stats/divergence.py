@@ -14,6 +14,7 @@ from distbench.stats.samples import FloatArray, Labels
 
 # Probabilities stored as float16 sum to 1 within this.
 _SUM_TOLERANCE = 1e-3
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,17 @@ def kl_top_k_lower_bound(teacher: ArrayLike, student: ArrayLike) -> FloatArray:
     """Return a *lower bound* of KL(teacher ‖ student) from probabilities of the teacher's k likeliest options only.
 
     Both arrays hold the same k options a row; what they leave of 1 is lumped into one more. Lumping never raises KL
-    (data processing inequality), so label the number as a bound. Raises `ValueError` as `kl_divergence`.
+    (data processing inequality), so label the number as a bound. Raises `ValueError` as `kl_divergence`, but not for
+    rows that sum to less than 1.
     """
-    rows = []
-    for name, values in (("teacher", teacher), ("student", student)):
-        top = _table(name, values)
-        rest = 1 - top.sum(axis=1, keepdims=True)
-        if (rest < -_SUM_TOLERANCE).any():
-            raise ValueError(f"{name}: probabilities of a row sum to more than 1")
-        rows.append(np.hstack([top, np.maximum(rest, 0.0)]))
-    return kl_divergence(rows[0], rows[1])
+    top = [_table(name, values) for name, values in (("teacher", teacher), ("student", student))]
+    rest = [1 - table.sum(axis=1, keepdims=True) for table in top]
+    if min(r.min() for r in rest) < -_SUM_TOLERANCE:
+        raise ValueError("the probabilities of a row sum to more than 1")
+    # A rest of the teacher within rounding, against a student that leaves none, is no proof of an excluded option.
+    rest[0] = np.where((rest[1] <= _ROUNDING) & (rest[0] <= _SUM_TOLERANCE), 0.0, rest[0])
+    rows = [np.hstack([table, np.maximum(r, 0.0)]) for table, r in zip(top, rest, strict=True)]
+    return np.asarray(special.rel_entr(*rows).sum(axis=1), dtype=np.float64)
 
 
 def summarise_divergence(

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
-from sklearn.metrics import cohen_kappa_score
 
 from distbench.stats.cells import Cells
 from distbench.stats.estimate import Estimate, Status
@@ -53,6 +52,8 @@ def churn(student: Answers, teacher: Answers, *, alpha: float = 0.05) -> Estimat
 
 def cohen_kappa(student: Answers, teacher: Answers) -> float | None:
     """Return Cohen's κ, agreement beyond chance; None where both give one same answer throughout (0 / 0)."""
+    from sklearn.metrics import cohen_kappa_score
+
     n = len(_same(student, teacher))
     numbers, labels = codes("answers", [*student, *teacher], 2 * n)
     if len(labels) < 2:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
 from distbench.stats.clusters import mean_covariance
-from distbench.stats.estimate import Estimate
+from distbench.stats.estimate import Estimate, Status
 from distbench.stats.fieller import ratio_of_means
 from distbench.stats.samples import Labels, paired
 
@@ -43,7 +44,11 @@ def delta_bits_per_byte(
     """
     s, t, size = paired(student=student, teacher=teacher, n_bytes=n_bytes)
     nats_per_unit(s, size)
-    return ratio_of_means(mean_covariance((s - t) / math.log(2), size, clusters=clusters), alpha=alpha)
+    moments = mean_covariance((s - t) / math.log(2), size, clusters=clusters)
+    unbounded = (Status.NO_INTERVAL, "too few documents, or too unequal in length, for an interval")
+    estimate = ratio_of_means(moments, alpha=alpha, empty=unbounded)
+    # The bytes are above 0 by nature, so that the value exists even where Fieller's set is unbounded.
+    return replace(estimate, value=float(moments.mean[0] / moments.mean[1]))
 
 
 def byte_perplexity_ratio(

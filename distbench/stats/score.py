@@ -20,6 +20,8 @@ _Four = tuple[float, float, float, float]
 
 # Beyond any quantile in use; a finite stand-in for ±inf keeps the root search on plain numbers.
 _LARGE = 1e6
+# A contrast this much smaller than the largest has no sign that arithmetic could use.
+_NO_SIGN = 1e-100
 # How often the distance from the estimate is doubled before the interval is called unbounded.
 _DOUBLINGS = 80
 
@@ -37,12 +39,12 @@ def constrained_probabilities(cells: Cells, *, margin: float, baseline: float = 
     the hypothesis, if it can hold at all, leaves no variance.
     """
     z, counts, n = score_contrasts(margin, baseline), cells.counts, cells.n
-    low = min(range(4), key=lambda k: (z[k], -counts[k]))
-    high = max(range(4), key=lambda k: (z[k], counts[k]))
-    if not z[low] < 0 < z[high]:
+    largest = max(map(abs, z))
+    if min(max(z), -min(z)) <= _NO_SIGN * largest:
         return None
-    # No p_k may exceed 1, so n + λ z_k ≥ n_k: a bracket that stays clear of the poles of the seen cells.
-    first, last = -(n - counts[high]) / z[high], -(n - counts[low]) / z[low]
+    # No p_k may exceed 1, so n + λ z_k ≥ n_k for every cell: a bracket that stays clear of the poles of the seen cells.
+    last, low = min(((counts[k] - n) / z[k], k) for k in range(4) if z[k] < 0)
+    first, high = max(((counts[k] - n) / z[k], k) for k in range(4) if z[k] > 0)
     seen = [(count, x) for count, x in zip(counts, z, strict=True) if count > 0]
 
     def slope(multiplier: float) -> float:  # strictly decreasing
@@ -54,7 +56,8 @@ def constrained_probabilities(cells: Cells, *, margin: float, baseline: float = 
     elif slope(first) <= 0:
         root, border = first, high
     else:
-        root = float(optimize.brentq(slope, first, last, xtol=1e-15 * (last - first), rtol=1e-14))
+        # The tolerance is that of n + λ z, not of the bracket, which grows without bound as one z nears 0.
+        root = float(optimize.brentq(slope, first, last, xtol=1e-15 * n / largest, rtol=1e-14, maxiter=2000))
     p = [count / (n + root * x) if count > 0 else 0.0 for count, x in zip(counts, z, strict=True)]
     if border is not None and counts[border] == 0:
         # The maximum lies on the border: an extreme cell that was never seen takes the mass that the seen cells leave.
@@ -68,12 +71,18 @@ def score_statistic(cells: Cells, *, margin: float, baseline: float = 0.0) -> fl
     Infinite where the data rule `margin` out altogether (at b = 0, no negative margin is possible, and margin 0 only
     with a student that is never right).
     """
-    z = score_contrasts(margin, baseline)
+    if not (math.isfinite(margin) and math.isfinite(baseline)):
+        raise ValueError(f"margin {margin} and baseline {baseline} must be finite")
+    contrasts = score_contrasts(margin, baseline)
+    largest = max(map(abs, contrasts))
+    if largest == 0.0:
+        return 0.0
+    z = [x / largest for x in contrasts]  # Z knows no scale; squares of a huge margin would overflow
     mean = math.fsum(count * x for count, x in zip(cells.counts, z, strict=True)) / cells.n
     p = constrained_probabilities(cells, margin=margin, baseline=baseline)
     variance = 0.0 if p is None else math.fsum(share * x * x for share, x in zip(p, z, strict=True))
     # Rounding leaves a mean of about 1e-17 where it is zero by the counts; that is no evidence of anything.
-    if abs(mean) <= 1e-14 * max(map(abs, z)):
+    if abs(mean) <= 1e-14:
         return 0.0
     if variance <= 0.0:
         return math.copysign(math.inf, mean)

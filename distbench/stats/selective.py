@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.metrics import roc_auc_score
 
 from distbench.stats.samples import FloatArray, is_binary, paired
 
@@ -42,6 +41,8 @@ def accuracy_at_coverage(confidence: ArrayLike, correct: ArrayLike, *, coverage:
 
 def confidence_auroc(confidence: ArrayLike, correct: ArrayLike) -> float | None:
     """Return P(a right answer is more confident than a wrong one), ties ½; None where all are right or all wrong."""
+    from sklearn.metrics import roc_auc_score
+
     c, right = paired(confidence=confidence, correct=correct)
     if not is_binary(right):
         raise ValueError("correct must be 0 or 1")

@@ -124,7 +124,8 @@ def mcnemar(cells: Cells, *, method: McNemarMethod = "exact") -> McNemarTest:
     if (k, n) != (min(b, c), b + c):
         raise ValueError(f"the {method} test needs whole counts, not {b} and {c}")
     p = float(stats.binomtest(k, n, 0.5).pvalue)
-    return McNemarTest(None, p if method == "exact" else p - float(stats.binom.pmf(k, n, 0.5)))
+    half = float(stats.binom.pmf(k, n, 0.5)) if method == "mid-p" else 0.0
+    return McNemarTest(None, max(0.0, p - half))  # the two round differently where p underflows
 
 
 def tost(

@@ -36,10 +36,14 @@ def median_ratio(ratios: Mapping[Round, float], *, alpha: float = 0.05, seed: in
     for (launch, _), ratio in sorted(ratios.items()):
         by_launch.setdefault(launch, []).append(ratio)
     values = np.array(list(ratios.values()), dtype=np.float64)
-    method = f"median of paired ratios, bootstrap over {len(by_launch)} launches × {len(values) // len(by_launch)} rounds"
+    method = (
+        f"median of paired ratios, bootstrap over {len(by_launch)} launches × {len(values) // len(by_launch)} rounds"
+    )
     if len(values) < 3:
         reason = f"{len(values)} paired readings; an interval needs at least three"
-        return Estimate(float(np.median(values)), None, None, len(values), "median_of_pairs", Status.NO_INTERVAL, reason)
+        return Estimate(
+            float(np.median(values)), None, None, len(values), "median_of_pairs", Status.NO_INTERVAL, reason
+        )
     medians = _bootstrap([np.array(v) for v in by_launch.values()], seed)
     lo, hi = np.quantile(medians, [alpha / 2, 1 - alpha / 2])
     return Estimate(float(np.median(values)), float(lo), float(hi), len(values), method)

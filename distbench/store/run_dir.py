@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.plan import Manifest
 from distbench.schema.record import CellRecord
 from distbench.store.files import damage, disk_faults, link_tree, seal, sync_folder, write_text
 
-MANIFEST_SCHEMA = 1
+OWN = {".lock", ".lock.pid", "cells", "logs", "plan"}  # what a run holds before its manifest is written
 
 
 def now() -> str:
@@ -39,7 +40,7 @@ class RunDir:
         """Create the folder (or accept an existing run or empty folder) before any model is touched."""
         if path.exists() and not path.is_dir():
             raise EnvironmentFault(f"{path} is a file; --out names a directory")
-        if path.is_dir() and not (path / "manifest.json").exists() and any(p.name != ".lock" for p in path.iterdir()):
+        if path.is_dir() and not (path / "manifest.json").exists() and any(p.name not in OWN for p in path.iterdir()):
             raise UsageError(f"{path} is not empty and is not a distbench run; name a new directory")
         with disk_faults(path):
             (path / "cells").mkdir(parents=True, exist_ok=True)
@@ -80,22 +81,21 @@ class RunDir:
 
     # -- manifest and journal -----------------------------------------------------------------------------------
 
-    def write_manifest(self, content: dict[str, Any]) -> None:
+    def write_manifest(self, manifest: Manifest) -> None:
         """Write the manifest, atomically."""
-        document = {"manifest_schema": MANIFEST_SCHEMA, **content}
-        write_text(self.path / "manifest.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+        write_text(self.path / "manifest.json", manifest.model_dump_json(indent=1) + "\n")
 
-    def manifest(self) -> dict[str, Any]:
-        """Read the manifest; a newer schema or damaged JSON is refused."""
+    def manifest(self) -> Manifest:
+        """Read the manifest; a newer schema or damaged content is refused."""
         path = self.path / "manifest.json"
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RefusedError(f"{path} is damaged: {error}") from None
-        if not isinstance(document, dict) or document.get("manifest_schema") != MANIFEST_SCHEMA:
-            version = document.get("manifest_schema") if isinstance(document, dict) else None
-            raise RefusedError(f"{path} has schema {version!r}; this distbench reads schema {MANIFEST_SCHEMA}")
-        return document
+            return Manifest.model_validate_json(path.read_bytes(), strict=False)
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "the top"
+            raise RefusedError(f"{path} is damaged, or of another version of distbench: at {where}, {first['msg']}") from None
 
     def log(self, event: str, **fields: Any) -> None:
         """Append to the journal. Losing it loses nothing."""

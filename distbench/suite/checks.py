@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from distbench.errors import UsageError, did_you_mean
-from distbench.schema.wording import Fault, KeyPath, shorten
+from distbench.schema.wording import Fault, KeyPath, harmless, shorten
 from distbench.suite.uses import mapping, sequence
 from distbench.suite.yaml_source import Source
 
@@ -63,7 +63,9 @@ def _students(tree: dict[str, Any], source: Source) -> Iterator[Fault]:
         if not isinstance(name, str):
             continue
         if name in seen:
-            yield Fault((*path, "name"), _twice("students", name, source, ("students", seen[name], "name"), path))
+            yield Fault(
+                (*path, "name"), _twice("students", name, source, ("students", seen[name], "name"), (*path, "name"))
+            )
         seen.setdefault(name, index)
         if name in teachers:
             at = source.key_position(("teachers", name))
@@ -99,7 +101,7 @@ def _no_teacher(name: str, teachers: dict[str, Any], *, is_student: bool) -> Cal
     def say() -> str:
         if is_student:
             return (
-                f"{shorten(name)!r} is a student; a student can be of a teacher only ({shorten(', '.join(teachers))})"
+                f"{shorten(name)!r} is a student; a student can be of a teacher only ({harmless(', '.join(teachers))})"
             )
         return f"unknown teacher {shorten(name)!r}{did_you_mean(name[:80], teachers)}"
 
@@ -110,16 +112,16 @@ def _tasks(tree: dict[str, Any], source: Source) -> Iterator[Fault]:
     if not tree.get("tasks") and not tree.get("measure"):
         text = "nothing to compare on: give tasks, measure or both"
         yield Fault((), _say(text), wants=("tasks", "measure"))
-    seen: dict[str, int] = {}
+    seen: dict[str, KeyPath] = {}
     for index, task in _mappings(tree.get("tasks")).items():
-        title = task.get("name") or task.get("use")
+        key = "name" if task.get("name") else "use"
+        title = task.get(key)
         if not isinstance(title, str):
             continue
-        key = "name" if task.get("name") else "use"
+        path: KeyPath = ("tasks", index, key)
         if title in seen:
-            path: KeyPath = ("tasks", index, key)
-            yield Fault(path, _twice("tasks", title, source, ("tasks", seen[title]), ("tasks", index)))
-        seen.setdefault(title, index)
+            yield Fault(path, _twice("tasks", title, source, seen[title], path))
+        seen.setdefault(title, path)
 
 
 def _not_finite(tree: Any, source: Source) -> Iterator[Fault]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from distbench.errors import Position, UsageError
 from distbench.schema.suite import Suite
-from distbench.schema.wording import KeyPath
+from distbench.schema.wording import KeyPath, harmless
 from distbench.suite.load import validate
 from distbench.suite.yaml_source import Source
 
@@ -30,16 +30,16 @@ def suite_from_flags(
     teacher_name = name_of(teacher, set())
     taken = {teacher_name}
     positions: dict[KeyPath, Position] = {
-        ("teachers", teacher_name): Position(f"--teacher {teacher}"),
-        ("device",): Position(f"--device {device}"),
+        ("teachers", teacher_name): Position(f"--teacher {harmless(teacher)}"),
+        ("device",): Position(f"--device {harmless(device)}"),
     }
     entries: list[dict[str, Any]] = []
     for index, source in enumerate(students):
         entries.append({"name": name_of(source, taken), "of": teacher_name, "source": source})
         taken.add(entries[-1]["name"])
-        positions["students", index] = Position(f"--student {source}")
+        positions["students", index] = Position(f"--student {harmless(source)}")
     for index, task in enumerate(tasks):
-        positions["tasks", index] = Position(f"--task {task}")
+        positions["tasks", index] = Position(f"--task {harmless(task)}")
         positions["tasks", index, "samples"] = Position(f"--samples {samples}")
     limit = "all" if samples is None else samples
     tree = {

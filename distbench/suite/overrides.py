@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from distbench.errors import DistbenchError, Position, UsageError, did_you_mean
-from distbench.schema.wording import KeyPath, describe, shorten
+from distbench.schema.wording import KeyPath, describe, harmless, shorten
 from distbench.suite.yaml_source import Source, parse_text
 from distbench.suite.yaml_tree import MAX_DEPTH
 
@@ -21,7 +21,7 @@ def apply(source: Source, overrides: Sequence[str]) -> Source:
 
 
 def _apply_one(source: Source, override: str) -> Source:
-    at = Position(f"--set {shorten(override)}")
+    at = Position(f"--set {harmless(override)}")
     dotted, equals, text = override.partition("=")
     parts = dotted.strip().split(".")
     if not equals or not all(parts):
@@ -95,4 +95,4 @@ def _unknown(part: str, path: KeyPath, known: Iterable[str]) -> str:
 
 
 def _dotted(path: KeyPath) -> str:
-    return shorten(".".join(map(str, path))) or "the suite"
+    return harmless(".".join(map(str, path))) or "the suite"

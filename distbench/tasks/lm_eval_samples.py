@@ -55,7 +55,8 @@ def _sample(task: str, label: str, metric: str, row: dict[str, Any], cluster: st
         score = numerator / denominator if denominator else None
     else:
         return None  # a corpus metric (BLEU and the like) has no value of one document
-    valid = score is not None and math.isfinite(score)
+    # A NaN log-likelihood makes argmax take the first choice, which would often be right: it is an error instead.
+    valid = score is not None and math.isfinite(score) and _finite(row)
     prediction, confidence = _answer(row)
     return Sample(
         task=task,
@@ -79,6 +80,12 @@ def _choices(row: dict[str, Any]) -> list[str]:
     pairs = list(row["arguments"].values()) if isinstance(row["arguments"], dict) else list(row["arguments"])
     texts = [list(p.values()) if isinstance(p, dict) else list(p) for p in pairs]
     return [str(t[1]) for t in texts] if len(texts) > 1 and all(len(t) == 2 and isinstance(t[1], str) for t in texts) else []
+
+
+def _finite(row: dict[str, Any]) -> bool:
+    answers = row["filtered_resps"] if isinstance(row["filtered_resps"], list | tuple) else []
+    numbers = [a[0] for a in answers if isinstance(a, tuple | list) and a and isinstance(a[0], int | float)]
+    return not any(math.isnan(number) for number in numbers)
 
 
 def _answer(row: dict[str, Any]) -> tuple[str, float | None]:

@@ -143,7 +143,7 @@ class Latency:
     class Options(Strict):
         prompt_tokens: int = Field(64, ge=1)
         output_tokens: int = Field(32, ge=1)
-        batch_sizes: Annotated[list[int], Field(min_length=1)] = [1]
+        batch_sizes: list[int] = Field([1], min_length=1)
 
 
 class Memory:

@@ -96,7 +96,8 @@ def test_an_override_heals_a_fault_of_the_file(load: Load) -> None:
 )
 def test_faults_stand_at_the_flag(complaint: Callable[..., str], override: str, core: str) -> None:
     message = complaint(EXAMPLE, override)
-    assert message.startswith(f"--set {override}: ")
+    shown = override.replace("\0", "\\x00").replace("\udc80", "\\udc80")  # no terminal sees the characters themselves
+    assert message.startswith(f"--set {shown}: ")
     assert core in message
 
 

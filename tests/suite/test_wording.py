@@ -24,7 +24,7 @@ class Inner(Strict):
 class Outer(Strict):
     kind: Literal["outer"] = "outer"
     inner: Inner | list[Inner] | None = None
-    named: dict[str, Inner] = {}
+    named: dict[str, Inner] = Field({})
     either: Inner | int = 1
     colour: Colour = Colour.RED
     text: str = Field("ab", min_length=2, max_length=3, pattern="^[a-z]*$")

@@ -68,14 +68,21 @@ def ratio_axis(title: str, values: Sequence[float], pad: float = 1.12, **more: A
 
 
 def ratio_ticks(low: float, high: float) -> list[float]:
-    """Return three to eight ticks between two ratios."""
+    """Return a few round ticks between two ratios: powers of two, with more between them where the range is short."""
     octaves = math.log2(high / low)
-    steps = 0.25 if octaves < 0.75 else 0.5 if octaves < 1.6 else 1.0 if octaves <= 8 else math.ceil(octaves / 7)
-    first, last = math.ceil(math.log2(low) / steps), math.floor(math.log2(high) / steps)
-    return [float(f"{2 ** (step * steps):.3g}") for step in range(first, last + 1)]
+    if octaves < 0.9:
+        step = 0.1 if high - low < 0.9 else 0.2
+        return [round(number * step, 1) for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    powers = range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)
+    between = (1.0, 1.5) if octaves < 3.2 else (1.0,)
+    every = math.ceil(octaves / 8)
+    ticks = [2.0**power * part for power in powers if power % every == 0 for part in between]
+    return [float(f"{tick:.3g}") for tick in ticks if low <= tick <= high]
 
 
-def error_bar(rows: Sequence[tuple[float, float | None, float | None]], colour: str, edge: tuple[float, float]) -> Drawn:
+def error_bar(
+    rows: Sequence[tuple[float, float | None, float | None]], colour: str, edge: tuple[float, float]
+) -> Drawn:
     """Return error bars for (value, lo, hi); an unbounded side runs to the edge of the plot."""
     low, high = edge
     return {
@@ -106,19 +113,22 @@ def band(low: float, high: float, direction: str, colour: str) -> Drawn:
     }
 
 
-def rule(at: float, direction: str, colour: str, dash: str = "solid", width: float = 1.2) -> Drawn:
-    """Return a line across the plot at a value of one axis ("x" or "y")."""
+def rule(at: float, direction: str, span: tuple[float, float], colour: str, dash: str = "solid") -> Drawn:
+    """Return a line at a value of one axis ("x" or "y"), over the grid and under the marks.
+
+    `span` is the range of the other axis: plotly draws between grid and marks only where both ends are on axes.
+    """
     across = "y" if direction == "x" else "x"
     return {
         "type": "line",
-        "layer": "below",
+        "layer": "between",
         f"{direction}ref": direction,
-        f"{across}ref": f"{across} domain",
+        f"{across}ref": across,
         f"{direction}0": at,
         f"{direction}1": at,
-        f"{across}0": 0,
-        f"{across}1": 1,
-        "line": {"color": colour, "dash": dash, "width": width},
+        f"{across}0": span[0],
+        f"{across}1": span[1],
+        "line": {"color": colour, "dash": dash, "width": 1.3},
     }
 
 

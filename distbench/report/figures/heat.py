@@ -10,7 +10,7 @@ from distbench.report import numbers, words
 from distbench.report.figures import frame
 from distbench.report.theme import LIGHT
 from distbench.report.view import View
-from distbench.report.visible import plot_text
+from distbench.report.visible import plot_lines, plot_text
 from distbench.schema.result import StudentResult, TaskResult
 
 _SCALE = [
@@ -20,7 +20,7 @@ _SCALE = [
     [0.75, LIGHT["heat-above"]],
     [1.0, LIGHT["heat-high"]],
 ]
-_WIDEST, _NARROWEST = 0.30, 0.05
+_WIDEST, _NARROWEST = 0.15, 0.05
 
 
 def heat_map(view: View, centre: float) -> go.Figure | None:
@@ -40,23 +40,21 @@ def heat_map(view: View, centre: float) -> go.Figure | None:
         text=[[_text(cell) for cell in row] for row in cells],
         texttemplate="%{text}",
         hoverinfo="text",
-        hovertext=[
-            [_hover(view, student, cell) for student, cell in zip(students, row, strict=True)] for row in cells
-        ],
+        hovertext=[[_hover(view, student, cell) for student, cell in zip(students, row, strict=True)] for row in cells],
         colorscale=_SCALE,
         zmid=centre * 100,
         zmin=(centre - span) * 100,
         zmax=(centre + span) * 100,
         xgap=3,
         ygap=3,
-        colorbar=_colour_bar(centre, span),
+        showscale=False,  # its gradient sets a style attribute, which the page forbids
     )
     return frame.figure(
         [heat, _empty(cells)],
         height=110 + 44 * len(tasks),
         margin={"l": 10, "r": 10, "t": 8, "b": 10},
-        xaxis=_names([plot_text(student.label, 22) for student in students], tickangle="auto"),
-        yaxis=_names([plot_text(task, 34) for task in tasks], autorange="reversed"),
+        xaxis=_names([plot_lines(student.label, 150 // max(6, len(students)), 3) for student in students]),
+        yaxis=_names([plot_lines(task, 30) for task in tasks], autorange="reversed"),
     )
 
 
@@ -74,11 +72,11 @@ def _hover(view: View, student: StudentResult, cell: TaskResult | None) -> str:
     if cell is None:
         return ""
     return frame.hover(
-        f"<b>{plot_text(student.label, 60)}</b>",
+        plot_text(student.label, 60),
         plot_text(cell.task, 60),
         f"retained {plot_text(str(view.task_retained(cell)), 100)}",
         words.VERDICTS[cell.verdict].word,
-        f"n = {numbers.count(cell.n)}",
+        numbers.items(cell.n),
     )
 
 
@@ -100,26 +98,12 @@ def _empty(cells: list[list[TaskResult | None]]) -> go.Scatter:
     )
 
 
-def _colour_bar(centre: float, span: float) -> dict[str, Any]:
-    return {
-        "title": {"text": "retained", "font": {"size": 12, "color": LIGHT["muted"]}},
-        "tickvals": [(centre - span) * 100, centre * 100, (centre + span) * 100],
-        "ticktext": [
-            f"≤ {(centre - span) * 100:.0f} %",
-            f"{numbers.whole_percent(centre)}",
-            f"≥ {(centre + span) * 100:.0f} %",
-        ],
-        "tickfont": {"size": 12, "color": LIGHT["muted"]},
-        "outlinewidth": 0,
-        "thickness": 12,
-    }
-
-
 def _names(names: list[str], **more: Any) -> dict[str, Any]:
     return {
         "tickvals": list(range(len(names))),
         "ticktext": names,
         "showgrid": False,
+        "ticks": "",
         "zeroline": False,
         "automargin": True,
         "fixedrange": True,

@@ -20,10 +20,7 @@ class Box:
     def meets(self, other: Box) -> bool:
         """Tell whether two rectangles overlap."""
         return (
-            self.left < other.right
-            and other.left < self.right
-            and self.top < other.bottom
-            and other.top < self.bottom
+            self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
 
     def inside(self, other: Box) -> bool:
@@ -48,31 +45,36 @@ class Place:
 
 _PLACES = [
     Place("left", "middle", _GAP, 0),
-    Place("left", "bottom", 7, 6),
-    Place("left", "top", 7, -6),
+    Place("left", "bottom", 10, 5),
+    Place("left", "top", 10, -5),
     Place("right", "middle", -_GAP, 0),
-    Place("right", "bottom", -7, 6),
-    Place("right", "top", -7, -6),
+    Place("right", "bottom", -10, 5),
+    Place("right", "top", -10, -5),
 ]
 
 
-def place(texts: Sequence[tuple[str, float, float]], obstacles: Sequence[Box], area: Box) -> list[Place | None]:
-    """Return a place for each (text, x, y in pixels), in order of importance; None where none is free."""
-    taken = list(obstacles)
+def place(
+    texts: Sequence[tuple[str, float, float]], marks: Sequence[Box], lines: Sequence[Box], area: Box
+) -> list[Place | None]:
+    """Return a place for each (text, x, y in pixels), in order of importance; None where none is free.
+
+    A label never covers a mark or another label; it crosses a line only where nothing else is left.
+    """
+    taken = list(marks)
     found: list[Place | None] = []
     for text, x, y in texts:
-        chosen = next(
-            (
-                (option, box)
-                for option in _PLACES
-                if (box := _box(option, len(text) * _CHARACTER, x, y)).inside(area)
-                and not any(box.meets(other) for other in taken)
-            ),
-            None,
-        )
-        if chosen:
-            taken.append(chosen[1])
-        found.append(chosen[0] if chosen else None)
+        options = [(option, _box(option, len(text) * _CHARACTER, x, y)) for option in _PLACES]
+        free = [
+            (any(box.meets(line) for line in lines), number)
+            for number, (_, box) in enumerate(options)
+            if box.inside(area) and not any(box.meets(other) for other in taken)
+        ]
+        if not free:
+            found.append(None)
+            continue
+        chosen, box = options[min(free)[1]]
+        taken.append(box)
+        found.append(chosen)
     return found
 
 

@@ -12,10 +12,8 @@ from distbench.report import numbers
 from distbench.report.figures import frame
 from distbench.report.theme import LIGHT, colour, symbol
 from distbench.report.view import MeasureKey, View
-from distbench.report.visible import plot_text
+from distbench.report.visible import plot_lines, plot_text
 from distbench.schema.result import StudentResult, TaskResult
-
-_ROW = 34
 
 
 def _row_axis(names: Sequence[str]) -> dict[str, Any]:
@@ -31,9 +29,9 @@ def _row_axis(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _layout(names: Sequence[str], along: frame.Drawn, **more: Any) -> dict[str, Any]:
+def _layout(names: Sequence[str], along: frame.Drawn, row: int = 36, **more: Any) -> dict[str, Any]:
     return {
-        "height": 84 + _ROW * len(names),
+        "height": 84 + row * len(names),
         "margin": {"l": 10, "r": 18, "t": 8, "b": 52},
         "xaxis": along,
         "yaxis": _row_axis(names),
@@ -80,14 +78,21 @@ def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figur
                 meta=student.name,
                 marker=_marker(view, student, hollow=student.role == "control"),
                 hoverinfo="text",
-                hovertext=[frame.hover(f"<b>{plot_text(student.label, 60)}</b>", view.measured_ratio(found))],
+                hovertext=[frame.hover(plot_text(student.label, 60), view.measured_ratio(found))],
             )
         )
-    shapes = [frame.band(edge[0], 1.0, "x", LIGHT["shade"]), frame.rule(1.0, "x", LIGHT["muted"])]
+    rows_edge = (len(rows) - 0.5, -0.5)
+    shapes = [frame.band(edge[0], 1.0, "x", LIGHT["shade"]), frame.rule(1.0, "x", rows_edge, LIGHT["muted"])]
     if threshold is not None:
-        shapes.append(frame.rule(threshold, "x", LIGHT["fail"], "dash"))
-    names = [plot_text(student.label, 24) for student, _ in rows]
+        shapes.append(frame.rule(threshold, "x", rows_edge, LIGHT["fail"], "dash"))
+    names = [plot_lines(student.label, 22) for student, _ in rows]
     return frame.figure(traces, **_layout(names, along, shapes=shapes, annotations=notes))
+
+
+def _round_step(reach: float) -> float:
+    """Return a step of 1, 2 or 5 times a power of ten that gives two to five ticks."""
+    power = 10.0 ** math.floor(math.log10(reach / 2))
+    return float(next(power * part for part in (1, 2, 5, 10) if reach / (power * part) <= 5))
 
 
 def _row_note(row: int, text: str) -> dict[str, Any]:
@@ -116,9 +121,7 @@ def kl_rows(view: View, rows: Sequence[StudentResult]) -> go.Figure:
             if value is None:
                 continue
             highest = max(highest, value)
-            text = frame.hover(
-                f"<b>{plot_text(student.label, 60)}</b>", f"{word} training: {numbers.plain(value)} nats"
-            )
+            text = frame.hover(plot_text(student.label, 60), f"{word} training: {numbers.plain(value)} nats")
             marker = _marker(view, student, hollow=word == "before")
             traces.append(
                 go.Scatter(
@@ -135,7 +138,7 @@ def kl_rows(view: View, rows: Sequence[StudentResult]) -> go.Figure:
     along = frame.axis(
         "KL from the teacher on held-out data (nats); left is closer", range=[0, (highest or 1.0) * 1.06]
     )
-    names = [plot_text(student.label, 34) for student in rows]
+    names = [plot_lines(student.label, 34) for student in rows]
     return frame.figure(traces, **_layout(names, along))
 
 
@@ -144,9 +147,8 @@ def flip_rows(rows: Sequence[tuple[StudentResult, TaskResult]]) -> go.Figure:
     lost = [None if task.fidelity.negative_flips is None else -task.fidelity.negative_flips * 100 for _, task in rows]
     won = [None if task.fidelity.positive_flips is None else task.fidelity.positive_flips * 100 for _, task in rows]
     reach = max([1.0, *(abs(value) for value in (*lost, *won) if value is not None)])
-    step = 10 ** math.floor(math.log10(reach))
-    step = step if reach / step < 4 else step * 2.5 if reach / step < 8 else step * 5
-    ticks = [step * number for number in range(-math.ceil(reach / step), math.ceil(reach / step) + 1)]
+    steps = math.floor(reach / (step := _round_step(reach)))
+    ticks = [step * number for number in range(-steps, steps + 1)]
     traces = [
         go.Bar(
             x=values,
@@ -158,7 +160,7 @@ def flip_rows(rows: Sequence[tuple[StudentResult, TaskResult]]) -> go.Figure:
             hoverinfo="text",
             hovertext=[
                 frame.hover(
-                    f"<b>{plot_text(student.label, 60)}</b>",
+                    plot_text(student.label, 60),
                     plot_text(task.task, 60),
                     None if value is None else f"{name}: {numbers.decimal(abs(value), 1)} % of {numbers.count(task.n)}",
                 )
@@ -173,6 +175,6 @@ def flip_rows(rows: Sequence[tuple[StudentResult, TaskResult]]) -> go.Figure:
         ticktext=[f"{abs(tick):g} %" for tick in ticks],
         range=[-reach * 1.1, reach * 1.1],
     )
-    names = [f"{plot_text(student.label, 22)} · {plot_text(task.task, 22)}" for student, task in rows]
-    shapes = [frame.rule(0, "x", LIGHT["muted"])]
-    return frame.figure(traces, **_layout(names, along, barmode="overlay", shapes=shapes))
+    names = [f"{plot_text(student.label, 30)} · {plot_text(task.task, 24)}" for student, task in rows]
+    shapes = [frame.rule(0, "x", (len(rows) - 0.5, -0.5), LIGHT["muted"])]
+    return frame.figure(traces, **_layout(names, along, 24, barmode="overlay", shapes=shapes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,7 +9,7 @@ from distbench.report import words
 from distbench.report.view import HEADLINE_KIND, View
 from distbench.schema.result import StudentResult
 
-NEAR = 0.2
+NEAR = 0.15
 _MOST_MEASURES = 6
 
 
@@ -55,14 +54,15 @@ def axes(view: View) -> list[Axis]:
             else:
                 missing[student.name] = str(view.measured_ratio(one).title if one else "not measured")
         threshold = view.threshold("speedup") if key == view.headline_measure("latency") else None
-        title = f"{key.title}: teacher against student, above 1× the student is better (log scale)"
+        title = f"{key.title}: times better than the teacher (log scale)"
         if values:
             measured.append(Axis(f"m{number}", key.title, title, values, threshold, missing))
     return found + measured[:_MOST_MEASURES]
 
 
 def _size_axis(view: View, kind: str) -> Axis:
-    values, missing = {}, {}
+    values: dict[str, tuple[float, float | None, float | None]] = {}
+    missing = {}
     for student in view.students:
         value = student.compression.get(kind)
         if value is not None and value > 0:
@@ -71,8 +71,8 @@ def _size_axis(view: View, kind: str) -> Axis:
             missing[student.name] = student.footprint.note or "no size of this kind"
     name = words.size_kind(kind)
     threshold = view.threshold("compression") if kind == HEADLINE_KIND else None
-    label = f"compression: {name}"
-    return Axis(kind, label, f"Times smaller than the teacher, by {name} (log scale)", values, threshold, missing)
+    label = f"smaller: {name}"
+    return Axis(kind, label, f"Times smaller than the teacher by {name} (log scale)", values, threshold, missing)
 
 
 def points(view: View, x_axis: Axis) -> list[Point]:
@@ -105,9 +105,9 @@ def window(view: View, shown: Sequence[Point], height: float) -> tuple[float, fl
 
     def limits(point: Point, side: int) -> float:
         limit = point.y_interval[side]
+        if limit is None:  # unbounded: the bar runs to the edge wherever that is
+            return point.y
         near = point.y + (0.25 if side else -0.25)
-        if limit is None or not math.isfinite(limit):
-            return near
         return min(limit, near) if side else max(limit, near)
 
     low = min([line - 0.04, *(limits(point, 0) for point in shown)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from distbench.report import words
 from distbench.report.sections.section import Fragment, fill
 from distbench.report.view import View
 
@@ -17,4 +16,4 @@ class Method:
         """Return the glossary, or None where there is no number to explain."""
         if not view.students:
             return None
-        return Fragment(fill("sections/method.html", view, section=self, entries=words.METHOD))
+        return Fragment(fill("sections/method.html", view, section=self))

@@ -29,9 +29,7 @@ class Speed:
             if (found := view.measurement(student, key)) is not None
         ]
         drawable = [
-            key
-            for key in keys
-            if any(each is key and found.ratio.value is not None for each, _, found in rows)
+            key for key in keys if any(each is key and found.ratio.value is not None for each, _, found in rows)
         ]
         charts = {f"ratio-{number}": key for number, key in enumerate(drawable[:_MOST_CHARTS])}
         figures = {

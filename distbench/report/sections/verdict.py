@@ -19,6 +19,12 @@ class Tile:
     shown: Shown
     detail: str
 
+    @classmethod
+    def of(cls, label: str, shown: Shown, about: str, detail: str) -> Tile:
+        """Return a tile; where the number is missing, the reason takes the place of the detail."""
+        why = shown.text.removeprefix(f"{numbers.DASH} ") if shown.text != numbers.DASH else shown.title
+        return cls(label, shown, f"{about}: {why}." if shown.missing else f"{about}{detail}.")
+
 
 class VerdictBand:
     """The verdict, the sentence that explains it, and the headline numbers."""
@@ -46,19 +52,20 @@ def keeps(view: View, student: StudentResult) -> list[Tile]:
     """Return what a student keeps: the retained share, and the task on which it keeps least."""
     retained = student.suite.retained
     gate = view.threshold("retained")
-    needs = f" The gate asks for {numbers.whole_percent(gate)} or more." if gate is not None else ""
-    items = f"n = {numbers.count(retained.n)} test items. " if retained.n else ""
+    needs = f". The gate asks for {numbers.whole_percent(gate)} or more" if gate is not None else ""
+    items = f", {numbers.items(retained.n)} test items" if retained.n else ""
     tiles = [
-        Tile(
-            "Quality kept",
+        Tile.of(
+            "Quality kept (retained)",
             view.retained(student),
-            f"of the teacher's skill above guessing. {items}{needs}".replace("  ", " "),
+            "of the teacher's skill above guessing",
+            f"{items}{needs}",
         )
     ]
     worst = view.worst(student)
     if worst:
         tiles.append(
-            Tile("Worst task", view.task_retained(worst), f"{worst.task}, n = {numbers.count(worst.n)} test items.")
+            Tile.of("Worst task", view.task_retained(worst), worst.task, f", {numbers.items(worst.n)} test items")
         )
     return tiles
 
@@ -68,7 +75,7 @@ def buys(view: View, student: StudentResult) -> list[Tile]:
     teacher = view.teacher_of(student)
     sizes = (teacher.footprint.bytes_on_disk if teacher else None, student.footprint.bytes_on_disk)
     from_to = " → ".join(numbers.DASH if each is None else numbers.size(each) for each in sizes)
-    tiles = [Tile("Smaller", view.compression(student), f"on disk: {from_to}.")]
+    tiles = [Tile.of("Smaller", view.compression(student), "on disk", f": {from_to}")]
     for meter, label in (("latency", "Faster"), ("memory", "Less memory")):
         key = view.headline_measure(meter)
         found = view.measurement(student, key)
@@ -78,7 +85,12 @@ def buys(view: View, student: StudentResult) -> list[Tile]:
             numbers.DASH if value is None else numbers.quantity(value, found.unit)
             for value in (found.teacher, found.student)
         )
-        detail = key.title if found.status == "not_measurable" else f"{key.title}: {medians} (median), n = {found.n}"
-        estimated = ", estimated" if found.status == "estimated" else ""
-        tiles.append(Tile(label, view.measured_ratio(found), f"{detail}{estimated}."))
+        tiles.append(
+            Tile.of(
+                label,
+                view.measured_ratio(found),
+                key.title,
+                f": {medians} (median), {numbers.items(found.n)}",
+            )
+        )
     return tiles

@@ -1,5 +1,10 @@
 const CONFIG = { displayModeBar: false, showSendToCloud: false, plotlyServerURL: "", responsive: true, displaylogo: false };
 
+// Marks are named by one of three sets, each placed for a width (PLOT_WIDTHS); a phone has no room for any.
+const namesFor = (width) => (width >= 1040 ? "wide" : width >= 740 ? "middle" : width >= 595 ? "narrow" : "none");
+
+const PAPER = 680; // pixels between the margins of an A4 page; a chart keeps its width in print
+
 async function unpackPlotly() {
   const packed = byId("plotly");
   if (!packed) return false;
@@ -12,14 +17,18 @@ async function unpackPlotly() {
   return Boolean(window.Plotly);
 }
 
-function draw(figure, dark = isDark()) {
+function draw(figure, dark = isDark(), printing = false) {
   const drawn = DATA.figures[figure.dataset.figure];
   const chart = figure.querySelector(".chart");
   const { data, layout } = inTheme(drawn, dark);
+  if (printing) layout.width = figure.closest(".panel") ? PAPER - 40 : PAPER;
+  const names = namesFor(layout.width || chart.clientWidth);
+  layout.annotations = (layout.annotations || []).filter((note) => !note.name || note.name === names);
   return window.Plotly.react(chart, data, layout, CONFIG);
 }
 
-const redraw = (dark) => window.Plotly && all("[data-figure]").forEach((figure) => draw(figure, dark));
+const redraw = (dark, printing) =>
+  window.Plotly && all("[data-figure]").forEach((figure) => draw(figure, dark, printing));
 
 function startKeyChart() {
   const axis = byId("key-axis");
@@ -62,6 +71,13 @@ async function startCharts() {
     root.classList.add("no-plotly");
     console.warn("The charts cannot be drawn:", error);
   }
-  window.addEventListener("beforeprint", () => redraw(false));
+  const key = document.querySelector(".key");
+  let named = key && namesFor(key.clientWidth);
+  window.addEventListener("resize", () => {
+    if (!key || named === namesFor(key.clientWidth)) return;
+    named = namesFor(key.clientWidth);
+    draw(key);
+  });
+  window.addEventListener("beforeprint", () => redraw(false, true));
   window.addEventListener("afterprint", () => redraw());
 }

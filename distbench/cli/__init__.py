@@ -1,0 +1,72 @@
+"""The command line. `main` is the one place where errors become a line on standard error and an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; unwinds like Ctrl-C, so that children are ended on the way out."""
+
+
+def _on_term(signum: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+    raise Terminated
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with the code of `distbench.errors.ExitCode`."""
+    from distbench.errors import DistbenchError, ExitCode
+
+    signal.signal(signal.SIGTERM, _on_term)
+    debug = "--debug" in sys.argv
+    try:
+        from distbench.cli.app import app
+
+        # Without standalone mode, `typer.Exit(code)` comes back as the return value.
+        returned = app(standalone_mode=False, prog_name="distbench")
+        code: int = returned if isinstance(returned, int) else ExitCode.OK
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else ExitCode.INTERNAL
+    except KeyboardInterrupt:
+        code = _say("interrupted", ExitCode.INTERRUPTED)
+    except Terminated:
+        code = _say("terminated", ExitCode.TERMINATED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output is gone; nothing is left to say
+        code = ExitCode.OK
+    except DistbenchError as error:
+        if debug:
+            raise
+        code = _say(f"error[E{int(error.exit_code):03}] {error}", error.exit_code)
+    except Exception as error:
+        code = _other(error, debug=debug)
+    sys.exit(int(code))
+
+
+def _other(error: Exception, *, debug: bool) -> int:
+    """Handle the command-line parser's own errors, and our bugs."""
+    import click
+
+    from distbench.errors import ExitCode
+
+    codes = {"Exit": getattr(error, "exit_code", None), "Abort": ExitCode.INTERRUPTED}
+    name = type(error).__name__
+    if name in codes and codes[name] is not None:
+        return int(codes[name])  # type: ignore[arg-type]
+    if isinstance(error, click.ClickException) or hasattr(error, "format_message"):
+        return _say(f"error[E002] {error.format_message()}", ExitCode.USAGE)
+    if debug:
+        raise error
+    text = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    return _say(f"error[E070] internal error: {name}: {text} (run again with --debug and report it)", ExitCode.INTERNAL)
+
+
+def _say(message: str, code: int) -> int:
+    one_line = " ".join(message.splitlines())
+    print(f"distbench: {one_line}", file=sys.stderr)  # noqa: T201 - the error line itself
+    return int(code)

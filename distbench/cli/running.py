@@ -1,0 +1,94 @@
+"""`run`: the line suite → plan → execute → compare → report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from distbench.cli.output import err, out, print_json
+from distbench.cli.reading import print_result, write_report
+from distbench.compare.run import compare
+from distbench.errors import DistbenchError, ExitCode, UsageError
+from distbench.execute.reporter import TerminalReporter
+from distbench.execute.run import Execution, Runner
+from distbench.execute.start import begin, default_out
+from distbench.executors.local import LocalExecutor
+from distbench.gate.exit import exit_code
+from distbench.plan.expand import Plan, expand
+from distbench.store.cache import Cache
+from distbench.store.files import write_text
+from distbench.store.run_dir import RunDir
+from distbench.suite.bundled import resolve_suite
+from distbench.suite.flags import suite_from_flags
+from distbench.suite.load import LoadedSuite, digest_of, load_suite
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command line asked for: a suite file, or a teacher with students and tasks."""
+
+    suite: str | None
+    sets: tuple[str, ...]
+    teacher: str | None
+    students: tuple[str, ...]
+    tasks: tuple[str, ...]
+    samples: int | None
+    device: str | None
+
+    def load(self) -> LoadedSuite:
+        """Return the validated suite."""
+        flags = self.teacher or self.students or self.tasks
+        if self.suite is not None:
+            if flags:
+                raise UsageError("give a suite file, or --teacher, --student and --task; not both")
+            return load_suite(resolve_suite(self.suite), self.sets)
+        if not (self.teacher and self.students):
+            raise UsageError("give a suite file, or --teacher and at least one --student")
+        if self.sets:
+            raise UsageError("--set overrides keys of a suite file, and there is none")
+        suite = suite_from_flags(self.teacher, list(self.students), list(self.tasks), samples=self.samples)
+        return LoadedSuite(suite, Path.cwd(), digest_of(suite), "")
+
+
+def run_suite(request: Request, out_dir: Path | None, *, gate: bool, as_json: bool, quiet: bool) -> ExitCode:
+    """Run everything and print the comparison; the exit code is that of the run, or of the gate where asked."""
+    loaded = request.load()
+    path = out_dir or default_out(loaded.suite.name)
+    if path.exists() and not path.is_dir():
+        RunDir.prepare(path)  # refuses, before any model is resolved
+    plan = expand(loaded.suite, loaded.directory, request.device)
+    run = RunDir.prepare(path)
+    console = err()
+    try:
+        with run.lock():
+            begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
+            state = _execute(plan, run, quiet=quiet)
+            return _finish(run, state, gate=gate, as_json=as_json)
+    except BaseException as error:
+        if not isinstance(error, DistbenchError):
+            again = shlex.join(["distbench", "run", *([request.suite] if request.suite else ["…"]), "--out", str(path)])
+            console.print(f"everything that finished is kept; continue with: {again}", markup=False, soft_wrap=True)
+        raise
+
+
+def _execute(plan: Plan, run: RunDir, *, quiet: bool) -> Execution:
+    with TerminalReporter(err(), quiet=quiet) as reporter:
+        return Runner(plan.cells, run, Cache(), LocalExecutor(run.path), reporter).execute()
+
+
+def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> ExitCode:
+    """Compare, write the derived files, print. The report is written also where cells failed."""
+    result = compare(run)
+    write_text(run.path / "result.json", result.model_dump_json(indent=2) + "\n")
+    report = write_report(run.path, None, result)
+    if as_json:
+        print_json(result)
+    else:
+        print_result(result, out())
+        out().print(f"report: {report.resolve().as_uri()}", markup=False, soft_wrap=True)
+    if state.failed:
+        err().print(f"{len(state.failed)} cells failed; logs are in {run.path / 'logs'}", markup=False, soft_wrap=True)
+        return ExitCode.RUN_FAILED
+    return exit_code(result) if gate else ExitCode.OK

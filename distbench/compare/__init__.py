@@ -1,0 +1,1 @@
+"""Join teacher and student records into one result: no torch, no models, only files."""

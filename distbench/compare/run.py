@@ -1,0 +1,167 @@
+"""`compare`: from the files of a run to one result document. Needs no torch."""
+
+from __future__ import annotations
+
+from distbench.compare.disagreements import disagreements
+from distbench.compare.evidence import Evidence
+from distbench.compare.gap import suite_gap
+from distbench.compare.measurements import compare_measurements
+from distbench.compare.pairs import Pair, pair, primary_metric
+from distbench.compare.tasks import Compared, compare_task
+from distbench.compare.verdicts import gate_checks, recommended, run_verdict, student_verdict, suite_score
+from distbench.compare.warnings import run_warnings, student_warnings
+from distbench.errors import RunError
+from distbench.schema.plan import PlannedModel
+from distbench.schema.record import Footprint
+from distbench.schema.result import CellSummary, Result, StudentResult, TeacherResult
+from distbench.schema.suite import GateSpec
+from distbench.store.run_dir import RunDir
+
+KINDS = ("bytes_on_disk", "params_unique", "params_non_embedding")
+
+
+def compare(run: RunDir) -> Result:
+    """Compare every student of a run with its teacher.
+
+    Raises RunError where no evaluation or measurement finished: there is nothing to report.
+    """
+    evidence = Evidence(run)
+    if not any(record.result.kind != "make" for record in evidence.records.values()):
+        raise RunError(f"{run.path}: no evaluation or measurement finished; there is nothing to report")
+    manifest = evidence.manifest
+    gate = manifest.suite.gate or GateSpec()
+    teachers = {model.name: model for model in evidence.models("teacher")}
+    students = [
+        _student(evidence, model, teachers[model.of[0]], gate) for model in manifest.models if model.role != "teacher"
+    ]
+    verdict, reason = run_verdict(students)
+    first = next(iter(evidence.records.values()))
+    return Result(
+        run=manifest.run,
+        suite=manifest.suite.name,
+        description=manifest.suite.description,
+        created_at=manifest.created_at,
+        distbench=manifest.distbench,
+        alpha=gate.alpha,
+        thresholds=gate.model_dump(exclude={"alpha"}),
+        verdict=verdict,
+        verdict_reason=reason,
+        recommended=recommended(students),
+        teachers=[_teacher(evidence, model) for model in teachers.values()],
+        students=students,
+        cells=_cells(evidence),
+        host=first.host,
+        packages=first.packages,
+        settings=manifest.settings.model_dump() | {"device_reason": manifest.device_reason},
+        warnings=run_warnings(evidence),
+    )
+
+
+def _teacher(evidence: Evidence, model: PlannedModel) -> TeacherResult:
+    scores: dict[str, float | None] = {}
+    for task in evidence.manifest.task_order:
+        evaluated = evidence.evaluated(model, task)
+        scores[task] = primary_metric(evaluated).mean if evaluated else None
+    return TeacherResult(
+        name=model.name,
+        label=model.label,
+        source=model.origin,
+        identity=model.ref.identity,
+        footprint=evidence.footprint(model),
+        scores=scores,
+        training=evidence.training(model),
+        notes=model.notes,
+    )
+
+
+def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gate: GateSpec) -> StudentResult:
+    control = next((m for m in evidence.manifest.models if m.name == model.control), None)
+    compared, absent = _tasks(evidence, model, teacher, control, gate)
+    measured = evidence.measurements(model)
+    measurements = compare_measurements(measured[1], teacher.name, model.name, gate.alpha) if measured else []
+    footprint = evidence.footprint(model)
+    compression = _compression(evidence.footprint(teacher), footprint)
+    suite = suite_score(compared, gate, absent)
+    checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate)
+    verdict, reason = student_verdict(checks)
+    shown, total = disagreements(compared)
+    result = StudentResult(
+        name=model.name,
+        label=model.label,
+        role="control" if model.role == "control" else "student",
+        of=model.of,
+        control_of=model.control_of,
+        control=model.control,
+        required=model.required,
+        made_by=model.made_by,
+        compression=compression,
+        footprint=footprint,
+        training=evidence.training(model),
+        tasks=[c.result for c in compared],
+        suite=suite,
+        measurements=measurements,
+        gap_recovered=suite_gap(_gap_pairs(evidence, compared, teacher, control), gate.alpha) if control else None,
+        gate=checks,
+        verdict=verdict,
+        verdict_reason=reason,
+        disagreements=shown,
+        disagreements_total=total,
+    )
+    return result.model_copy(update={"warnings": student_warnings(evidence, model, teacher, result, [c.pair for c in compared])})
+
+
+def _tasks(
+    evidence: Evidence, model: PlannedModel, teacher: PlannedModel, control: PlannedModel | None, gate: GateSpec
+) -> tuple[list[Compared], list[str]]:
+    """Return (finished comparisons, planned tasks that did not finish on a side)."""
+    compared, absent = [], []
+    weights = {task.title: task.weight for task in evidence.manifest.suite.tasks}
+    for task in evidence.manifest.task_order:
+        left, right = evidence.evaluated(teacher, task), evidence.evaluated(model, task)
+        if left is None or right is None:
+            absent.append(task)
+            continue
+        beside = evidence.evaluated(control, task) if control else None
+        compared.append(
+            compare_task(task, left, right, beside, floor=gate.task_floor, alpha=gate.alpha, weight=weights.get(task, 1.0))
+        )
+    return compared, absent
+
+
+def _gap_pairs(
+    evidence: Evidence, compared: list[Compared], teacher: PlannedModel, control: PlannedModel
+) -> list[tuple[Pair, Pair]]:
+    pairs = []
+    for c in compared:
+        left, beside = evidence.evaluated(teacher, c.result.task), evidence.evaluated(control, c.result.task)
+        if left is not None and beside is not None:
+            pairs.append((c.pair, pair(left, beside, c.pair.facts)))
+    return pairs
+
+
+def _compression(teacher: Footprint, student: Footprint) -> dict[str, float | None]:
+    """Return teacher ÷ student by kind of size; None where a side does not have that size."""
+    ratios: dict[str, float | None] = {}
+    for kind in KINDS:
+        big, small = getattr(teacher, kind), getattr(student, kind)
+        ratios[kind] = big / small if big and small else None
+    return ratios
+
+
+def _cells(evidence: Evidence) -> list[CellSummary]:
+    rows = []
+    for cell in evidence.manifest.cells:
+        record = evidence.records.get(cell.id)
+        failure = None if record else evidence.run.last_failure(cell.id)
+        rows.append(
+            CellSummary(
+                id=cell.id,
+                kind=cell.kind,
+                title=cell.title,
+                status="done" if record else "failed" if failure else "missing",
+                seconds=record.seconds if record else None,
+                peak_memory_bytes=record.peak_memory_bytes if record else None,
+                error=failure,
+            )
+        )
+    return rows

@@ -1,0 +1,102 @@
+"""From comparisons to verdicts: the suite's retention, the gate's rules, the student, the run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distbench import stats
+from distbench.compare.estimates import missing, published
+from distbench.compare.measurements import headline_speedup
+from distbench.compare.tasks import Compared
+from distbench.schema.result import Estimate, GateCheck, Measurement, StudentResult, SuiteScore, Verdict
+from distbench.schema.suite import GateSpec
+
+# Worst first: what a combination of several outcomes says.
+SEVERITY: tuple[Verdict, ...] = ("INVALID", "FAIL", "NO_SIGNAL", "INCONCLUSIVE", "PASS")
+
+
+def worst(verdicts: Sequence[Verdict]) -> Verdict:
+    """Return the outcome that decides a conjunction; nothing at all is INCONCLUSIVE, never a pass."""
+    return next((v for v in SEVERITY if v in verdicts), "INCONCLUSIVE")
+
+
+def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> SuiteScore:
+    """Return the retention over all tasks and its verdict; a planned task that did not finish leaves it undecided."""
+    parts = [c.part for c in compared if c.part is not None]
+    claims = [c.claim for c in compared if c.claim is not None]
+    if not claims:
+        why = f"{len(absent)} tasks did not finish" if absent else "no task that can be gated was evaluated"
+        return SuiteScore(retained=missing(why), verdict="INCONCLUSIVE", reason=why)
+    if len(parts) < len(claims):
+        broken = [c.result.task for c in compared if c.claim is not None and c.part is None]
+        why = f"not valid: {', '.join(broken)}"
+        return SuiteScore(retained=missing(why), verdict="INVALID", reason=why)
+    whole = stats.retained_suite(parts, alpha=gate.alpha)
+    decided = stats.decide_suite(stats.Claim("", whole.estimate, gate.retained), claims, alpha=gate.alpha)
+    verdict: Verdict = decided.verdict.value
+    reason = decided.reason
+    if absent and verdict == "PASS":
+        verdict, reason = "INCONCLUSIVE", f"{', '.join(absent)} did not finish"
+    return SuiteScore(
+        retained=published(whole.estimate),
+        mean_of_ratios=whole.mean_of_ratios,
+        worst_task=whole.worst_task,
+        verdict=verdict,
+        reason=reason,
+        left_out=list(whole.left_out),
+    )
+
+
+def gate_checks(suite: SuiteScore, measurements: list[Measurement], compression: float | None, gate: GateSpec) -> list[GateCheck]:
+    """Return every rule of the gate with what it saw. A missing number is INCONCLUSIVE."""
+    checks = [
+        GateCheck(rule="retained", threshold=gate.retained, observed=suite.retained, verdict=suite.verdict, reason=suite.reason)
+    ]
+    if gate.speedup is not None:
+        headline = headline_speedup(measurements)
+        observed = headline.ratio if headline else missing("latency was not measured")
+        checks.append(_threshold("speedup", gate.speedup, observed))
+    if gate.compression is not None:
+        observed = missing("the size on disk is not known")
+        if compression is not None:
+            observed = Estimate(value=compression, lo=compression, hi=compression, n=1, method="exact")
+        checks.append(_threshold("compression", gate.compression, observed))
+    return checks
+
+
+def _threshold(rule: str, threshold: float, observed: Estimate) -> GateCheck:
+    verdict: Verdict = "INCONCLUSIVE"
+    reason = observed.reason or f"the interval holds {threshold:g}"
+    if observed.lo is not None and observed.lo >= threshold:
+        verdict, reason = "PASS", f"lower limit {observed.lo:.3f} ≥ {threshold:g}"
+    elif observed.hi is not None and observed.hi < threshold:
+        verdict, reason = "FAIL", f"upper limit {observed.hi:.3f} < {threshold:g}"
+    return GateCheck(rule=rule, threshold=threshold, observed=observed, verdict=verdict, reason=reason)
+
+
+def student_verdict(checks: list[GateCheck]) -> tuple[Verdict, str]:
+    """Return the conjunction of a student's rules, and the sentence that explains it."""
+    verdict = worst([check.verdict for check in checks])
+    deciding = [check for check in checks if check.verdict == verdict]
+    return verdict, "; ".join(f"{check.rule}: {check.reason}" for check in deciding)
+
+
+def run_verdict(students: list[StudentResult]) -> tuple[Verdict, str]:
+    """Return the verdict on all required students: every one must pass."""
+    required = [student for student in students if student.required and student.role == "student"]
+    if not required:
+        return "INCONCLUSIVE", "no student is required to pass, so there is nothing to gate"
+    verdict = worst([student.verdict for student in required])
+    deciding = [student for student in required if student.verdict == verdict]
+    names = ", ".join(student.label for student in deciding)
+    if verdict == "PASS":
+        return verdict, f"every required student is good enough: {names}"
+    words = {"FAIL": "not good enough", "INCONCLUSIVE": "cannot be decided", "NO_SIGNAL": "the teacher shows nothing to retain",
+             "INVALID": "not a valid comparison"}  # fmt: skip
+    return verdict, f"{names}: {words[verdict]} ({deciding[0].verdict_reason})"
+
+
+def recommended(students: list[StudentResult]) -> str | None:
+    """Return the passing student that is compressed most by bytes on disk; a control is never recommended."""
+    passing = [student for student in students if student.verdict == "PASS" and student.role == "student"]
+    return max(passing, key=lambda s: s.compression.get("bytes_on_disk") or 0.0, default=None).name if passing else None  # type: ignore[union-attr]

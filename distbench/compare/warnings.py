@@ -1,0 +1,53 @@
+"""What a reader must know before believing the numbers, in plain language."""
+
+from __future__ import annotations
+
+from distbench.compare.evidence import Evidence
+from distbench.compare.pairs import Pair
+from distbench.schema.plan import PlannedModel
+from distbench.schema.record import MeasureResult
+from distbench.schema.result import StudentResult
+
+
+def run_warnings(evidence: Evidence) -> list[str]:
+    """Return warnings that concern the whole run."""
+    found = list(evidence.manifest.warnings)
+    for model in evidence.models("teacher"):
+        found += [f"Teacher {model.label}: {note}." for note in model.notes]
+    hosts = {record.host.fingerprint for record in evidence.records.values()}
+    if len(hosts) > 1:
+        found.append(f"The cells ran on {len(hosts)} different machines; times of different machines are never compared.")
+    for record in evidence.records.values():
+        if isinstance(record.result, MeasureResult) and record.result.stop_reason != "all rounds done":
+            found.append(f"Measurement stopped early: {record.result.stop_reason}.")
+    missing = [cell.title for cell in evidence.manifest.cells if cell.id not in evidence.records]
+    if missing:
+        found.append(f"{len(missing)} cells did not finish: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.")
+    return found
+
+
+def student_warnings(
+    evidence: Evidence, model: PlannedModel, teacher: PlannedModel, result: StudentResult, pairs: list[Pair]
+) -> list[str]:
+    """Return warnings that concern one student."""
+    found = [f"{note}." for note in model.notes]
+    ratio = result.compression.get("bytes_on_disk")
+    if ratio is not None and ratio < 1:
+        found.append(f"The student is larger than its teacher: compression {ratio:.2f} by bytes on disk.")
+    made, parent = evidence.made(model), evidence.made(teacher)
+    same_weights = model.ref.identity == teacher.ref.identity or (
+        made is not None and parent is not None and made.weights_digest == parent.weights_digest
+    )
+    same_answers = bool(pairs) and all(p.same_outputs for p in pairs)
+    if same_weights:
+        found.append("The student's weights are the teacher's: it retains exactly 100 % by construction.")
+    elif same_answers:
+        found.append("Every answer equals the teacher's although the weights differ: check that the right model was loaded.")
+    for p in pairs:
+        if p.errors:
+            found.append(f"{p.errors} answers on {p.rows['task_t'].iloc[0]} failed and count as wrong.")
+        if len(p.rows) < 100 and p.invalid is None:
+            found.append(f"{p.rows['task_t'].iloc[0]} has only {len(p.rows)} samples: its interval is wide.")
+    if len(model.of) > 1:
+        found.append(f"Compared with {model.of[0]}, the first of its {len(model.of)} teachers.")
+    return found

@@ -1,0 +1,55 @@
+"""What the numbers say in sentences: whether the teacher helped, and what to be careful about."""
+
+from __future__ import annotations
+
+from distbench.report import numbers
+from distbench.report.view import View
+from distbench.report.visible import one_line
+from distbench.schema.result import StudentResult
+
+
+def distillation(view: View, student: StudentResult) -> tuple[str, str, str]:
+    """Say whether the teacher helped a student: (tone, answer, why)."""
+    label = one_line(student.label, 80)
+    gap, control = student.gap_recovered, view.by_name.get(student.control or "")
+    kl = _kl_sentence(student, control)
+    if gap is None:
+        return "neutral", f"{label}: nobody can say.", f"No control was trained without the teacher.{kl}"
+    if gap.value is None:
+        return "neutral", f"{label}: cannot be said.", f"{gap.reason or 'no value'}.{kl}".replace("..", ".")
+    shown = view.gap(student)
+    gain = f"It closes {shown} of the gap between its control and the teacher ({numbers.items(gap.n)})"
+    if gap.lo is not None and gap.lo > 0:
+        return "pass", f"{label}: the teacher helped.", f"{gain}.{kl}"
+    if gap.hi is not None and gap.hi < 0:
+        return "fail", f"{label}: the teacher made it worse.", f"{gain}: below 0 the control is better.{kl}"
+    return "undecided", f"{label}: no clear help from the teacher.", f"{gain}, and the interval holds 0.{kl}"
+
+
+def _kl_sentence(student: StudentResult, control: StudentResult | None) -> str:
+    own = student.training.heldout_kl_after if student.training else None
+    other = control.training.heldout_kl_after if control and control.training else None
+    if own is None or other is None:
+        return ""
+    words = "closer to the teacher than" if own < other else "further from the teacher than" if own > other else "like"
+    against = (other,), (own,)
+    return (
+        f" On held-out data it is {words} its control: KL {numbers.plain(own, against[0])} against "
+        f"{numbers.plain(other, against[1])} nats."
+    )
+
+
+def warnings(view: View) -> list[tuple[str, str]]:
+    """Return (about whom, what) for each warning; failed cells are warnings too."""
+    result = view.result
+    found = [("", text) for text in result.warnings]
+    found += [(student.label, text) for student in view.students for text in student.warnings]
+    found += [
+        (cell.title, f"failed: {cell.error or 'no reason given'}") for cell in result.cells if cell.status == "failed"
+    ]
+    found += [
+        (cell.title, "is missing: its numbers are not in this report")
+        for cell in result.cells
+        if cell.status == "missing"
+    ]
+    return found

@@ -1,0 +1,393 @@
+"""A SYNTHETIC result: every name and number here is invented to exercise the report. Nothing was measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distbench.schema.record import Footprint, HostFacts, Training
+from distbench.schema.result import (
+    CellSummary,
+    Disagreement,
+    Estimate,
+    Fidelity,
+    GateCheck,
+    Measurement,
+    Result,
+    StudentResult,
+    SuiteScore,
+    TaskResult,
+    TeacherResult,
+)
+
+HOSTILE = "</script><script>alert(1)</script>"
+TEACHER_BYTES = 538_060_672
+TASKS = ("blimp-agreement", "sentiment", "topic")
+
+
+def estimate(value: float | None, half: float = 0.02, n: int = 1200, **more: Any) -> Estimate:
+    limits = {"lo": None, "hi": None} if value is None else {"lo": value - half, "hi": value + half}
+    return Estimate(**{"value": value, "n": n, "method": "score", **limits, **more})
+
+
+def no_signal() -> Estimate:
+    reason = "the teacher (0.252) is not significantly above chance (0.25)"
+    return estimate(None, n=300, status="no_signal", reason=reason)
+
+
+def task_result(name: str, kept: float, teacher: float = 0.88, n: int = 600, **more: Any) -> TaskResult:
+    baseline = 0.5
+    student = baseline + kept * (teacher - baseline)
+    verdict = "PASS" if kept - 0.03 >= 0.9 else "FAIL" if kept + 0.03 < 0.9 else "INCONCLUSIVE"
+    return TaskResult(
+        **{
+            "task": name,
+            "metric": "acc",
+            "higher_is_better": True,
+            "baseline": baseline,
+            "n": n,
+            "teacher": teacher,
+            "student": student,
+            "retained": estimate(kept, 0.03, n),
+            "retained_raw": estimate(student / teacher, 0.01, n),
+            "delta": estimate(student - teacher, 0.011, n),
+            "fidelity": Fidelity(agreement=0.93, negative_flips=0.045, positive_flips=0.021),
+            "verdict": verdict,
+            "reason": f"interval against the floor of 0.90: {verdict.lower()}",
+            **more,
+        }
+    )
+
+
+def no_signal_task() -> TaskResult:
+    return TaskResult(
+        task="riddles",
+        metric="acc",
+        higher_is_better=True,
+        baseline=0.25,
+        n=300,
+        teacher=0.252,
+        student=0.249,
+        retained=no_signal(),
+        retained_raw=estimate(0.988, 0.06, 300),
+        delta=estimate(-0.003, 0.02, 300),
+        verdict="NO_SIGNAL",
+        reason="the teacher is not above chance",
+    )
+
+
+def measurement(
+    meter: str, metric: str, unit: str, teacher: float, times: float | None, workload: str, **more: Any
+) -> Measurement:
+    return Measurement(
+        **{
+            "meter": meter,
+            "metric": metric,
+            "unit": unit,
+            "workload": workload,
+            "higher_is_better": False,
+            "teacher": teacher,
+            "student": None if times is None else teacher / times,
+            "ratio": estimate(times, 0.04, 30, method="bootstrap over launches"),
+            "n": 30,
+            "status": "measured",
+            **more,
+        }
+    )
+
+
+def measurements(speed: float, memory: float | None, load: float = 1.4) -> list[Measurement]:
+    why = "the peak memory of a child process cannot be read on this system"
+    found = [
+        measurement("latency", "decode", "s", 0.0451, speed, "1 × 128 tokens"),
+        measurement("latency", "first_token", "s", 0.146, speed * 0.92, "1 × 128 tokens"),
+        measurement("load", "load_time", "s", 2.31, load, ""),
+    ]
+    if memory is None:
+        unknown = estimate(None, n=0, status="undefined", reason=why)
+        missing = measurement("memory", "peak_resident", "bytes", 0, None, "", n=0, reason=why)
+        lost = {"status": "not_measurable", "teacher": None, "ratio": unknown}
+        return [*found, missing.model_copy(update=lost)]
+    return [*found, measurement("memory", "peak_resident", "bytes", 954e6, memory, "")]
+
+
+def training(before: float, after: float, objective: str = "forward KL, T = 1") -> Training:
+    return Training(
+        method="soft-labels",
+        objective=objective,
+        data="teacher-sampled: 176 sequences",
+        data_digest="ab" * 32,
+        examples=176,
+        units=34_144,
+        epochs=2.0,
+        steps=88,
+        seconds=219.4,
+        teacher_seconds=135.0,
+        from_cache=False,
+        heldout_kl_before=before,
+        heldout_kl_after=after,
+        heldout_n=1_552,
+        loss=[(10, 3.2), (88, 1.2)],
+    )
+
+
+def disagreements(count: int, task: str = "sentiment", text: str = "") -> list[Disagreement]:
+    return [
+        Disagreement(
+            task=task,
+            sample_id=f"s{number:05d}",
+            kind="won" if number % 4 == 3 else "lost",
+            prompt=f"Question {number}: is this review of a film friendly? {text}" + " and so on" * (number % 60),
+            label="yes" if number % 2 else "no",
+            teacher="yes" if number % 2 else "no",
+            student="no" if number % 2 else "yes",
+        )
+        for number in range(count)
+    ]
+
+
+def student(name: str, kept: dict[str, float], smaller: float, verdict: str, **more: Any) -> StudentResult:
+    tasks = [task_result(task, value) for task, value in kept.items()]
+    mean = sum(kept.values()) / len(kept) if kept else None
+    size = round(TEACHER_BYTES / smaller)
+    speed = 1.0 + (smaller - 1) * 0.55
+    retained = (
+        estimate(mean, 0.014, 600 * len(kept)) if kept else estimate(None, n=0, status="invalid", reason="no scores")
+    )
+    suite = SuiteScore(
+        retained=retained,
+        mean_of_ratios=mean,
+        worst_task=min(kept, key=lambda task: kept[task]) if kept else None,
+        verdict=verdict,
+        left_out=["riddles"],
+    )
+    return StudentResult(
+        **{
+            "name": name,
+            "label": name,
+            "role": "student",
+            "of": ["teacher"],
+            "required": True,
+            "made_by": "teacher, 23 of 30 layers kept, soft labels",
+            "compression": {
+                "bytes_on_disk": smaller,
+                "params_unique": smaller * 0.98,
+                "params_non_embedding": smaller * 1.1,
+            },
+            "footprint": Footprint(
+                bytes_on_disk=size, params_unique=size // 4, params_non_embedding=size // 5, dtype="float32"
+            ),
+            "tasks": [*tasks, no_signal_task()] if kept else [],
+            "suite": suite,
+            "measurements": measurements(speed, 1 + (smaller - 1) * 0.4) if kept else [],
+            "gate": gate_checks(retained, smaller, verdict),
+            "verdict": verdict,
+            "verdict_reason": f"Retained share against the gate of 95 %: {verdict.lower()}.",
+            **more,
+        }
+    )
+
+
+def gate_checks(retained: Estimate, smaller: float, verdict: str) -> list[GateCheck]:
+    exact = Estimate(value=smaller, method="exact")
+    return [
+        GateCheck(rule="retained", threshold=0.95, observed=retained, verdict=verdict, reason="over all tasks"),
+        GateCheck(rule="compression", threshold=1.2, observed=exact, verdict="PASS" if smaller >= 1.2 else "FAIL"),
+    ]
+
+
+def five_students() -> list[StudentResult]:
+    def kept(*values: float) -> dict[str, float]:
+        return dict(zip(TASKS, values, strict=True))
+
+    gap = estimate(0.78, 0.13, 1800, method="fieller")
+    passing = student(
+        "soft-23-layers",
+        kept(0.985, 0.972, 0.981),
+        1.34,
+        "PASS",
+        label="23 layers, soft labels",
+        control="soft-23-layers-control",
+        training=training(6.83, 1.05),
+        gap_recovered=gap,
+        disagreements=disagreements(130),
+        disagreements_total=212,
+        verdict_reason="The lower limit, 96.5 %, reaches the gate of 95 %, and no task is below 90 %.",
+    )
+    control = student(
+        "soft-23-layers-control",
+        kept(0.91, 0.905, 0.87),
+        1.34,
+        "FAIL",
+        label="23 layers, no teacher",
+        role="control",
+        control_of="soft-23-layers",
+        training=training(6.83, 3.41, "cross-entropy on the same data"),
+        made_by="the same start, data and budget without the teacher",
+    )
+    quantised = student(
+        "soft-23-int8",
+        kept(0.976, 0.961, 0.968),
+        3.92,
+        "PASS",
+        label="23 layers, soft labels, int8",
+        made_by="23 layers, soft labels, then int8 weights",
+        measurements=measurements(1.62, None),
+        disagreements=disagreements(40, "topic"),
+        disagreements_total=40,
+        warnings=["int8 kernels differ between processors: measure the speed on the machine you deploy to"],
+    )
+    ruined = student("depth-12", kept(0.97, 0.94, 0.346), 2.1, "FAIL", label="12 layers", required=False)
+    return [passing, control, quantised, ruined, crashed(), hostile()]
+
+
+def crashed() -> StudentResult:
+    return student(
+        "from-scratch",
+        {},
+        8.0,
+        "INVALID",
+        label="from scratch",
+        compression={"bytes_on_disk": None, "params_unique": None},
+        footprint=Footprint(note="the model was never made"),
+        gate=[],
+        verdict_reason="The training cell failed: there is nothing to compare.",
+    )
+
+
+def hostile() -> StudentResult:
+    samples = [
+        Disagreement(
+            task="sentiment",
+            sample_id="=HYPERLINK(1)",
+            kind="lost",
+            prompt=f"{HOSTILE}<img src=x onerror=alert(2)> \u202eabc\u2028 \ud800 {{{{ 7*7 }}}} ```",
+            label="@SUM(1)",
+            teacher="+1",
+            student="-1",
+        )
+    ]
+    wide = Estimate(value=0.962, lo=0.9497, hi=None, n=600, method="fieller")
+    found = student(
+        "hostile",
+        dict(zip(TASKS, (0.95, 0.93, 0.952), strict=True)),
+        1.9,
+        "INCONCLUSIVE",
+        label=f"{HOSTILE} \u202e<b>%{{x}}",
+        made_by="prune & fine-tune <em>with</em> ${7*7}",
+        disagreements=samples,
+        disagreements_total=1,
+        warnings=[f"odd name: {HOSTILE}"],
+        verdict_reason="The interval holds the gate; about 2,900 samples would decide.",
+    )
+    return found.model_copy(update={"suite": found.suite.model_copy(update={"retained": wide})})
+
+
+def result_of(students: list[StudentResult], **more: Any) -> Result:
+    teacher = TeacherResult(
+        name="teacher",
+        label="Teacher-135M",
+        source="hub: example/teacher-135m@0123abc",
+        identity="sha256:" + "c0ffee" * 10,
+        footprint=Footprint(
+            bytes_on_disk=TEACHER_BYTES, params_unique=134_515_008, params_non_embedding=106_203_456, dtype="float32"
+        ),
+        scores={**dict.fromkeys(TASKS, 0.88), "riddles": 0.252},
+        notes=["opened from safetensors; no remote code"],
+    )
+    return Result(
+        **{
+            "run": "synthetic-20260101T000000Z-00000000",
+            "suite": "synthetic-suite",
+            "description": "SYNTHETIC: invented numbers that exercise the report.",
+            "created_at": "2026-01-01T00:00:00Z",
+            "distbench": "0.1.0",
+            "alpha": 0.05,
+            "thresholds": {"retained": 0.95, "task_floor": 0.90, "compression": 1.2, "speedup": None},
+            "verdict": "PASS",
+            "verdict_reason": "2 of 3 required students pass; the smallest is 3.92 times smaller than the teacher.",
+            "recommended": "soft-23-int8",
+            "teachers": [teacher],
+            "students": students,
+            "cells": cells(),
+            "host": HostFacts(
+                fingerprint="f" * 16, cpu="Example CPU", cores=2, memory_bytes=8_000_000_000, os="Linux", python="3.11"
+            ),
+            "packages": {"torch": "2.11.0", "transformers": "5.17.0"},
+            "settings": {"seed": 0, "device": "cpu", "threads": 2, "dtype": "float32"},
+            "warnings": ["the CPU governor is not “performance”: times may drift"],
+            **more,
+        }
+    )
+
+
+def cells() -> list[CellSummary]:
+    return [
+        CellSummary(
+            id="a1" * 8,
+            kind="make",
+            title="make soft-23-layers",
+            status="done",
+            seconds=354.0,
+            peak_memory_bytes=3_100_000_000,
+        ),
+        CellSummary(id="b2" * 8, kind="evaluate", title="teacher on sentiment", status="cached", seconds=41.2),
+        CellSummary(
+            id="c3" * 8, kind="make", title="make from-scratch", status="failed", error=f"out of memory {HOSTILE}"
+        ),
+        CellSummary(id="d4" * 8, kind="evaluate", title="from-scratch on topic", status="missing"),
+    ]
+
+
+def off_range() -> StudentResult:
+    return student("tiny", dict(zip(TASKS, (0.31, 0.22, 0.28), strict=True)), 9.6, "FAIL", label="4 layers")
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> Result:
+    """Six students: control, quantised, ruined on one task, crashed, hostile, and one far below the gate."""
+    return result_of([*five_students(), off_range()])
+
+
+@pytest.fixture(scope="session")
+def many() -> Result:
+    """24 students with 300 samples each."""
+    students = [
+        student(
+            f"student-{number:02d}",
+            dict(zip(TASKS, (1.0 - number * 0.009, 0.995 - number * 0.011, 0.99 - number * 0.012), strict=True)),
+            1.3 * 1.11**number,
+            "PASS" if number < 2 else "INCONCLUSIVE" if number < 5 else "FAIL",
+            label=f"Family {'ABCD'[number % 4]}, size {number}",
+            disagreements=disagreements(300, text=f"text {number}"),
+            disagreements_total=1000,
+        )
+        for number in range(24)
+    ]
+    return result_of(students, recommended="student-01")
+
+
+@pytest.fixture(scope="session")
+def empty() -> Result:
+    """A run of which nothing finished."""
+    return result_of(
+        [],
+        teachers=[],
+        recommended=None,
+        verdict="INVALID",
+        verdict_reason="No cell finished.",
+        cells=[],
+        host=None,
+        packages={},
+        settings={},
+        thresholds={},
+        warnings=[],
+    )
+
+
+@pytest.fixture(scope="session")
+def sizes_only() -> Result:
+    """Students without a task and without a measurement: only their sizes are known."""
+    bare = student("bare", {}, 2.0, "INVALID", label="bare", gate=[])
+    return result_of([bare], recommended=None, verdict="INVALID", verdict_reason="Nothing was scored.", warnings=[])
