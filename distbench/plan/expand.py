@@ -52,8 +52,10 @@ def expand(suite: Suite, directory: Path, device: str | None = None) -> Plan:
             check_task(task, model.ref.use, model.name)
             cells.append(_evaluate(model, task, chosen))
     cells += _measures(suite, models, tasks, chosen)
-    unique = {cell.id: cell for cell in cells}
-    return Plan(suite, chosen, models, tasks, list(unique.values()))
+    first: dict[str, MakeCell | EvaluateCell | MeasureCell] = {}
+    for cell in cells:  # two models with one content are evaluated once, under the first one's title
+        first.setdefault(cell.id, cell)
+    return Plan(suite, chosen, models, tasks, list(first.values()))
 
 
 def _used(models: list[PlannedModel]) -> list[PlannedModel]:

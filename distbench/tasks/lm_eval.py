@@ -83,12 +83,13 @@ class LMEvalTask:
 
         from distbench.tasks.lm_eval_model import language_model
 
-        task = self._load()
+        task, manager = self._load()
         chosen = self.chosen(len(task.eval_docs), settings.seed)
         lm = language_model(model, self.options.batch_size, lambda done, total: progress(done, total, self.name))
         outcome = simple_evaluate(
             model=lm,
             tasks=[task],
+            task_manager=manager,  # else lm-eval indexes all of its 14,000 tasks: 5 s a call
             num_fewshot=self.options.num_fewshot,
             samples={self.name: chosen},
             bootstrap_iters=0,
@@ -114,7 +115,7 @@ class LMEvalTask:
 
     def items(self, count: int, seed: int) -> Any:
         """Return `count` prompts of the task as texts, repeated where the task is smaller."""
-        task = self._load()
+        task, _ = self._load()
         docs = list(task.eval_docs)
         order = self.chosen(len(docs), seed)
         return [task.doc_to_text(docs[order[i % len(order)]]) for i in range(count)]
@@ -126,7 +127,8 @@ class LMEvalTask:
         # str seeds hash by content (not PYTHONHASHSEED), so the draw is the same in every process
         return sorted(random.Random(f"{seed}:{self.name}").sample(range(total), self.spec.samples))  # noqa: S311
 
-    def _load(self) -> Any:
+    def _load(self) -> tuple[Any, Any]:
+        """Return the task and the manager that knows it alone."""
         from lm_eval.tasks import TaskManager
 
         with tempfile.TemporaryDirectory(prefix="distbench-task-") as folder:
@@ -147,7 +149,7 @@ class LMEvalTask:
                                f"with data: {{split: file.jsonl}}") from error
         if not len(task.eval_docs):
             raise RunError(f"task {self.name!r}: 0 documents")
-        return task
+        return task, manager
 
 
 def _bundled_data(stock: Path) -> dict[str, str] | None:
