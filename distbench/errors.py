@@ -68,7 +68,7 @@ class RunError(DistbenchError):
     exit_code = ExitCode.RUN_FAILED
 
 
-class EnvironmentFault(DistbenchError):
+class EnvironmentFault(DistbenchError):  # noqa: N818 - EnvironmentError is Python's own
     """The machine cannot do it: disk, lock, device, hub, key or a missing extra."""
 
     exit_code = ExitCode.ENVIRONMENT

@@ -37,9 +37,14 @@ def save_tiny_lm(folder: Path, *, layers: int = 4, seed: int = 0, hidden: int = 
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=300, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=300,
+        special_tokens=["<|endoftext|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
-    tokenizer.train_from_iterator(["the doctor with the patients was very kind", "the cats were on the mat"] * 4, trainer)
+    tokenizer.train_from_iterator(
+        ["the doctor with the patients was very kind", "the cats were on the mat"] * 4, trainer
+    )
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<|endoftext|>", eos_token="<|endoftext|>")
     torch.manual_seed(seed)
     config = LlamaConfig(

@@ -59,7 +59,12 @@ measure:
 
 def run(folder: Path, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "distbench", *arguments], cwd=folder, capture_output=True, text=True, timeout=560, check=False
+        [sys.executable, "-m", "distbench", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=560,
+        check=False,
     )
     assert check is None or done.returncode == check, done.stderr
     return done
@@ -162,7 +167,9 @@ def test_a_changed_suite_is_not_mixed_into_an_old_run(finished: tuple[Path, Resu
 
 
 def test_one_more_student_does_not_evaluate_the_teacher_again(finished: tuple[Path, Result], place: Path) -> None:
-    more = SUITE.replace("tasks:", "  - {name: drop3, of: big, init: {use: layer-drop, keep: 3}}\ntasks:").replace("name: tiny", "name: more")
+    more = SUITE.replace("tasks:", "  - {name: drop3, of: big, init: {use: layer-drop, keep: 3}}\ntasks:").replace(
+        "name: tiny", "name: more"
+    )
     (place / "more.yaml").write_text(more)
     cells = json.loads(run(place, "plan", "more.yaml", "--json").stdout)["cells"]
     status = {cell["title"]: cell["status"] for cell in cells}
@@ -191,7 +198,9 @@ def workers(root: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
-        if any("distbench.cell" in word for word in line) and (str(root) in " ".join(line) or "distbench.cell.probe" in line):
+        if any("distbench.cell" in word for word in line) and (
+            str(root) in " ".join(line) or "distbench.cell.probe" in line
+        ):
             found.append(process)
     return found
 
@@ -288,7 +297,11 @@ def test_evaluations_are_planned_once_for_models_that_are_the_same(place: Path) 
 
 def test_a_student_larger_than_its_teacher_is_a_warning(place: Path, tmp_path: Path) -> None:
     save_tiny_lm(tmp_path / "huge", layers=6, seed=5)
-    text = SUITE[: SUITE.index("students:")] + "students:\n  - {name: huge, of: big, source: ./huge}\ntasks:\n  - {use: lm-eval, name: distbench_facts, samples: 5}\n"
+    text = (
+        SUITE[: SUITE.index("students:")]
+        + "students:\n  - {name: huge, of: big, source: ./huge}\n"
+        + "tasks:\n  - {use: lm-eval, name: distbench_facts, samples: 5}\n"
+    )
     (tmp_path / "suite.yaml").write_text(text.replace("./teacher", str(place / "teacher")))
     run(tmp_path, "run", "suite.yaml", "--out", "larger")
     huge = student(compare(RunDir(tmp_path / "larger")), "huge")

@@ -48,7 +48,9 @@ class Worker:
             return False
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the other cells go on
             traceback.print_exc()
-            message = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+            message = (
+                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+            )
             self.events.send("failed", cell=cell_id, message=message[:500], exit_code=int(ExitCode.RUN_FAILED))
             return False
         self.events.send("committed", cell=cell_id)

@@ -25,7 +25,9 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
     model = _initial(cell, run)
     training = _train(cell, model, signal, signal_seconds, progress) if cell.train else None
     if cell.quantise:
-        model = plugins.load("quantisers", cell.quantise.use)(plugins.options("quantisers", cell.quantise)).quantise(model)
+        model = plugins.load("quantisers", cell.quantise.use)(plugins.options("quantisers", cell.quantise)).quantise(
+            model
+        )
     target = folder / "model"
     model.save(target)
     return MakeResult(
@@ -69,7 +71,9 @@ def _signal(cell: MakeCell, run: RunDir, progress: Progress) -> tuple[Any, float
 def _train(cell: MakeCell, model: Any, signal: Any, signal_seconds: float, progress: Progress) -> Training:
     spec: DistilSpec | FitSpec = cell.train  # type: ignore[assignment]
     if signal.kind not in type(model).learns:
-        raise UsageError(f"{cell.title}: data {spec.data.use!r} gives {signal.kind}, which {cell.use!r} cannot learn from")
+        raise UsageError(
+            f"{cell.title}: data {spec.data.use!r} gives {signal.kind}, which {cell.use!r} cannot learn from"
+        )
     method = plugins.load("methods", spec.use)(plugins.options("methods", spec))
     recipe = method.recipe(cell.settings.seed)
     began = time.perf_counter()

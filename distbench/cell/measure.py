@@ -100,9 +100,16 @@ class Book:
             quantity = quantities[meter, metric]
             made.append(
                 Series(
-                    model=model, meter=meter, metric=metric, unit=quantity.unit, workload=workload,
-                    higher_is_better=quantity.higher_is_better, method=quantity.method,
-                    values=[row[0] for row in rows], launch=[row[1] for row in rows], pair=[row[2] for row in rows],
+                    model=model,
+                    meter=meter,
+                    metric=metric,
+                    unit=quantity.unit,
+                    workload=workload,
+                    higher_is_better=quantity.higher_is_better,
+                    method=quantity.method,
+                    values=[row[0] for row in rows],
+                    launch=[row[1] for row in rows],
+                    pair=[row[2] for row in rows],
                 )
             )
         return made + self.fixed
@@ -110,8 +117,10 @@ class Book:
 
 def measure(cell: MeasureCell, run: RunDir, progress: Progress) -> MeasureResult:
     """Open every model, read what is read once, repeat the rest interleaved; raw values are kept."""
-    meters = {name: plugins.load("meters", name)(plugins.options("meters", Use(use=name, **options)))
-              for name, options in cell.meters.items()}
+    meters = {
+        name: plugins.load("meters", name)(plugins.options("meters", Use(use=name, **options)))
+        for name, options in cell.meters.items()
+    }
     quantities = {(name, q.name): q for name, meter in meters.items() for q in meter.quantities()}
     repeated = [meter.options for meter in meters.values() if meter.repeats]
     launches = max((options.launches for options in repeated), default=1)
@@ -141,8 +150,13 @@ def measure(cell: MeasureCell, run: RunDir, progress: Progress) -> MeasureResult
                 probe.close()
         if stop != "all rounds done":
             break
-    return MeasureResult(models=[ref.name for ref in cell.models], series=book.series(quantities), footprints=footprints,
-                         stop_reason=stop, notes=_notes())
+    return MeasureResult(
+        models=[ref.name for ref in cell.models],
+        series=book.series(quantities),
+        footprints=footprints,
+        stop_reason=stop,
+        notes=_notes(),
+    )
 
 
 def _round(probes: list[ProbeProcess], book: Book, when: tuple[int, int, int]) -> None:
@@ -166,9 +180,16 @@ def _read_once(probe: ProbeProcess, book: Book, launch: int) -> None:
         elif launch == 0:
             book.fixed.append(
                 Series(
-                    model=probe.name, meter=reading["meter"], metric=reading["metric"], unit=reading["unit"],
-                    higher_is_better=reading["higher"], workload=reading["workload"], values=[],
-                    status="not_measurable", reason=reading["reason"], method=reading["method"],
+                    model=probe.name,
+                    meter=reading["meter"],
+                    metric=reading["metric"],
+                    unit=reading["unit"],
+                    higher_is_better=reading["higher"],
+                    workload=reading["workload"],
+                    values=[],
+                    status="not_measurable",
+                    reason=reading["reason"],
+                    method=reading["method"],
                 )
             )
 

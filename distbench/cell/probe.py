@@ -63,8 +63,16 @@ class Probe:
             "footprint": model.footprint().model_dump(),
             "workloads": list(self.work),
             "readings": [
-                {"meter": name, "metric": r.quantity.name, "unit": r.quantity.unit, "higher": r.quantity.higher_is_better,
-                 "method": r.quantity.method, "value": r.value, "workload": r.workload, "reason": r.reason}
+                {
+                    "meter": name,
+                    "metric": r.quantity.name,
+                    "unit": r.quantity.unit,
+                    "higher": r.quantity.higher_is_better,
+                    "method": r.quantity.method,
+                    "value": r.value,
+                    "workload": r.workload,
+                    "reason": r.reason,
+                }
                 for name, r in readings
             ],
         }

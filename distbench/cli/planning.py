@@ -24,7 +24,9 @@ def show_plan(request: Request, out_dir: Path | None, *, as_json: bool) -> None:
     def status(cell_id: str) -> str:
         return "done" if cell_id in done else "cached" if cell_id in cached else "to run"
 
-    rows = [{"id": c.id, "kind": c.kind, "title": c.title, "status": status(c.id), "needs": c.needs} for c in plan.cells]
+    rows = [
+        {"id": c.id, "kind": c.kind, "title": c.title, "status": status(c.id), "needs": c.needs} for c in plan.cells
+    ]
     if as_json:
         settings = plan.chosen.settings.model_dump() | {"device_reason": plan.chosen.reason}
         print_json({"suite": plan.suite.name, "settings": settings, "cells": rows})
@@ -36,6 +38,7 @@ def show_plan(request: Request, out_dir: Path | None, *, as_json: bool) -> None:
         table.add_row(str(row["id"]), str(row["kind"]), str(row["title"]), str(row["status"]))
     console = out()
     console.print(f"{plan.suite.name}: {len(rows)} cells, {len(done)} done, {len(cached)} cached, "
-                  f"{len(rows) - len(done) - len(cached)} to run; {plan.chosen.settings.device} ({plan.chosen.reason}), "
+                  f"{len(rows) - len(done) - len(cached)} to run; {plan.chosen.settings.device} "
+        f"({plan.chosen.reason}), "
                   f"{plan.chosen.settings.dtype}, {plan.chosen.settings.threads} threads", markup=False)  # fmt: skip
     console.print(table)

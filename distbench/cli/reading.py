@@ -38,7 +38,9 @@ def show_gate(path: Path, *, as_json: bool) -> ExitCode:
     code = exit_code(result)
     if as_json:
         checks = {s.name: [c.model_dump(mode="json") for c in s.gate] for s in result.students if s.role == "student"}
-        print_json({"verdict": result.verdict, "reason": result.verdict_reason, "exit_code": int(code), "rules": checks})
+        print_json(
+            {"verdict": result.verdict, "reason": result.verdict_reason, "exit_code": int(code), "rules": checks}
+        )
     else:
         for line in lines(result):
             out().print(line, markup=False, soft_wrap=True)

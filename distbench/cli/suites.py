@@ -53,7 +53,8 @@ def validate_suite(argument: str, sets: list[str], *, as_json: bool) -> None:
         print_json(loaded.suite)
         return
     suite = loaded.suite
-    out().print(f"{path}: valid ({len(suite.teachers)} teachers, {len(suite.students)} students, {len(suite.tasks)} tasks)",
+    counts = f"{len(suite.teachers)} teachers, {len(suite.students)} students, {len(suite.tasks)} tasks"
+    out().print(f"{path}: valid ({counts})",
                 markup=False, soft_wrap=True)  # fmt: skip
 
 

@@ -15,7 +15,13 @@ def published(estimate: stats.Estimate) -> Estimate:
     if reason is None and estimate.lo is not None and (lo is None or hi is None):
         reason = "the interval is unbounded on one side"
     return Estimate(
-        value=_finite(estimate.value), lo=lo, hi=hi, n=estimate.n, method=estimate.method, status=str(estimate.status), reason=reason
+        value=_finite(estimate.value),
+        lo=lo,
+        hi=hi,
+        n=estimate.n,
+        method=estimate.method,
+        status=str(estimate.status),
+        reason=reason,
     )
 
 

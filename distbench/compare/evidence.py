@@ -84,7 +84,11 @@ class Evidence:
             return made.footprint
         for cell_id, record in self.records.items():
             cell, result = self.cells[cell_id], record.result
-            if isinstance(cell, EvaluateCell) and isinstance(result, EvaluateResult) and cell.model.identity == model.ref.identity:
+            if (
+                isinstance(cell, EvaluateCell)
+                and isinstance(result, EvaluateResult)
+                and cell.model.identity == model.ref.identity
+            ):
                 return result.footprint
             if isinstance(result, MeasureResult) and model.name in result.footprints:
                 return result.footprints[model.name]

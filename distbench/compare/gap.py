@@ -26,7 +26,11 @@ def suite_gap(pairs: list[tuple[Pair, Pair]], alpha: float) -> Estimate | None:
         facts = student.facts
         common = student.rows.index.intersection(control.rows.index)
         factor = total / (len(usable) * len(common) * (facts.best - facts.baseline))
-        scores = (student.rows.loc[common, "score_t"], student.rows.loc[common, "score_s"], control.rows.loc[common, "score_s"])
+        scores = (
+            student.rows.loc[common, "score_t"],
+            student.rows.loc[common, "score_s"],
+            control.rows.loc[common, "score_s"],
+        )
         columns.append(factor * np.stack([column.to_numpy(dtype=np.float64) - facts.baseline for column in scores]))
     teacher, student_scores, control_scores = np.concatenate(columns, axis=1)
     return published(stats.gap_recovered(teacher, student_scores, control_scores, alpha=alpha))

@@ -107,7 +107,9 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         disagreements=shown,
         disagreements_total=total,
     )
-    return result.model_copy(update={"warnings": student_warnings(evidence, model, teacher, result, [c.pair for c in compared])})
+    return result.model_copy(
+        update={"warnings": student_warnings(evidence, model, teacher, result, [c.pair for c in compared])}
+    )
 
 
 def _tasks(
@@ -123,7 +125,9 @@ def _tasks(
             continue
         beside = evidence.evaluated(control, task) if control else None
         compared.append(
-            compare_task(task, left, right, beside, floor=gate.task_floor, alpha=gate.alpha, weight=weights.get(task, 1.0))
+            compare_task(
+                task, left, right, beside, floor=gate.task_floor, alpha=gate.alpha, weight=weights.get(task, 1.0)
+            )
         )
     return compared, absent
 

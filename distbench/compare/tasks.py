@@ -24,7 +24,14 @@ class Compared:
 
 
 def compare_task(
-    task: str, teacher: Evaluated, student: Evaluated, control: Evaluated | None, *, floor: float, alpha: float, weight: float
+    task: str,
+    teacher: Evaluated,
+    student: Evaluated,
+    control: Evaluated | None,
+    *,
+    floor: float,
+    alpha: float,
+    weight: float,
 ) -> Compared:
     """Compare under the task's primary metric; a metric without a chance level is shown, not gated."""
     joined = pair(teacher, student, primary_metric(teacher))
@@ -58,7 +65,13 @@ def compare_task(
     if joined.invalid is None:
         scale = (joined.facts.baseline, joined.facts.best)
         part = stats.suite_task(
-            task, joined.student, joined.teacher, estimate=estimate, scale=scale, clusters=joined.clusters, weight=weight
+            task,
+            joined.student,
+            joined.teacher,
+            estimate=estimate,
+            scale=scale,
+            clusters=joined.clusters,
+            weight=weight,
         )
     return Compared(result, claim, part, joined)
 
@@ -86,7 +99,9 @@ def _raw(joined: Pair, alpha: float) -> stats.Estimate:
     if joined.invalid is not None:
         return stats.Estimate(None, None, None, n, "none", stats.Status.INVALID, joined.invalid)
     if not joined.facts.higher_is_better:
-        return stats.Estimate(None, None, None, n, "none", stats.Status.UNDEFINED, "not meaningful where lower is better")
+        return stats.Estimate(
+            None, None, None, n, "none", stats.Status.UNDEFINED, "not meaningful where lower is better"
+        )
     if joined.same_outputs:
         return stats.identical(n)
     return stats.retained_raw(joined.student, joined.teacher, clusters=joined.clusters, alpha=alpha)
@@ -96,7 +111,11 @@ def _delta(joined: Pair, alpha: float) -> stats.Estimate:
     if joined.invalid is not None:
         return stats.Estimate(None, None, None, len(joined.rows), "none", stats.Status.INVALID, joined.invalid)
     return stats.delta(
-        joined.student, joined.teacher, higher_is_better=joined.facts.higher_is_better, clusters=joined.clusters, alpha=alpha
+        joined.student,
+        joined.teacher,
+        higher_is_better=joined.facts.higher_is_better,
+        clusters=joined.clusters,
+        alpha=alpha,
     )
 
 
@@ -113,7 +132,11 @@ def _p_below(joined: Pair, floor: float) -> float | None:
 def _what_would_decide(joined: Pair, estimate: stats.Estimate, floor: float) -> str:
     sign = 1.0 if joined.facts.higher_is_better else -1.0
     plan = stats.samples_to_decide(
-        sign * joined.student, sign * joined.teacher, margin=floor, baseline=sign * joined.facts.baseline, clusters=joined.clusters
+        sign * joined.student,
+        sign * joined.teacher,
+        margin=floor,
+        baseline=sign * joined.facts.baseline,
+        clusters=joined.clusters,
     )
     return stats.undecided_text(estimate, floor, plan)
 
@@ -126,7 +149,9 @@ def _gap(joined: Pair, teacher: Evaluated, control: Evaluated, alpha: float) -> 
     rows = joined.rows.loc[common]
     clusters = None if rows["cluster_t"].isna().any() else rows["cluster_t"].tolist()
     return stats.gap_recovered(
-        rows["score_t"].to_numpy(float), rows["score_s"].to_numpy(float), beside.rows.loc[common, "score_s"].to_numpy(float),
+        rows["score_t"].to_numpy(float),
+        rows["score_s"].to_numpy(float),
+        beside.rows.loc[common, "score_s"].to_numpy(float),
         higher_is_better=joined.facts.higher_is_better, clusters=clusters, alpha=alpha,
     )  # fmt: skip
 

@@ -47,10 +47,18 @@ def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> 
     )
 
 
-def gate_checks(suite: SuiteScore, measurements: list[Measurement], compression: float | None, gate: GateSpec) -> list[GateCheck]:
+def gate_checks(
+    suite: SuiteScore, measurements: list[Measurement], compression: float | None, gate: GateSpec
+) -> list[GateCheck]:
     """Return every rule of the gate with what it saw. A missing number is INCONCLUSIVE."""
     checks = [
-        GateCheck(rule="retained", threshold=gate.retained, observed=suite.retained, verdict=suite.verdict, reason=suite.reason)
+        GateCheck(
+            rule="retained",
+            threshold=gate.retained,
+            observed=suite.retained,
+            verdict=suite.verdict,
+            reason=suite.reason,
+        )
     ]
     if gate.speedup is not None:
         headline = headline_speedup(measurements)
@@ -91,7 +99,8 @@ def run_verdict(students: list[StudentResult]) -> tuple[Verdict, str]:
     names = ", ".join(student.label for student in deciding)
     if verdict == "PASS":
         return verdict, f"every required student is good enough: {names}"
-    words = {"FAIL": "not good enough", "INCONCLUSIVE": "cannot be decided", "NO_SIGNAL": "the teacher shows nothing to retain",
+    words = {"FAIL": "not good enough", "INCONCLUSIVE": "cannot be decided",
+             "NO_SIGNAL": "the teacher shows nothing to keep",
              "INVALID": "not a valid comparison"}  # fmt: skip
     return verdict, f"{names}: {words[verdict]} ({deciding[0].verdict_reason})"
 

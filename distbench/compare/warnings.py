@@ -16,13 +16,17 @@ def run_warnings(evidence: Evidence) -> list[str]:
         found += [f"Teacher {model.label}: {note}." for note in model.notes]
     hosts = {record.host.fingerprint for record in evidence.records.values()}
     if len(hosts) > 1:
-        found.append(f"The cells ran on {len(hosts)} different machines; times of different machines are never compared.")
+        found.append(
+            f"The cells ran on {len(hosts)} different machines; times of different machines are never compared."
+        )
     for record in evidence.records.values():
         if isinstance(record.result, MeasureResult) and record.result.stop_reason != "all rounds done":
             found.append(f"Measurement stopped early: {record.result.stop_reason}.")
     missing = [cell.title for cell in evidence.manifest.cells if cell.id not in evidence.records]
     if missing:
-        found.append(f"{len(missing)} cells did not finish: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}.")
+        found.append(
+            f"{len(missing)} cells did not finish: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}."
+        )
     return found
 
 
@@ -42,7 +46,9 @@ def student_warnings(
     if same_weights:
         found.append("The student's weights are the teacher's: it retains exactly 100 % by construction.")
     elif same_answers:
-        found.append("Every answer equals the teacher's although the weights differ: check that the right model was loaded.")
+        found.append(
+            "Every answer equals the teacher's although the weights differ: check that the right model was loaded."
+        )
     for p in pairs:
         if p.errors:
             found.append(f"{p.errors} answers on {p.rows['task_t'].iloc[0]} failed and count as wrong.")

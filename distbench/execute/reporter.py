@@ -1,4 +1,4 @@
-"""What a person sees while a run works: one progress bar on standard error, or plain lines where there is no terminal."""
+"""What a person sees while a run works: bars on standard error, or plain lines where there is no terminal."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ class TerminalReporter:
         self._bars.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._bars.stop()
 
     def start(self, total: int, reused: int) -> None:

@@ -39,7 +39,9 @@ def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[s
 class Runner:
     """Walks the plan once. Only one process works at a time, so that measurements are not disturbed."""
 
-    def __init__(self, cells: list[Cell], run: RunDir, cache: Cache, executor: LocalExecutor, reporter: Reporter) -> None:
+    def __init__(
+        self, cells: list[Cell], run: RunDir, cache: Cache, executor: LocalExecutor, reporter: Reporter
+    ) -> None:
         self.cells = {cell.id: cell for cell in cells}
         self.run, self.cache, self.executor, self.reporter = run, cache, executor, reporter
         self.state = Execution()

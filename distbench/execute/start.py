@@ -48,8 +48,10 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
     if (run.path / "manifest.json").exists():
         old = run.manifest()
         if changed := _differences(old, manifest):
-            raise UsageError(f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
-                             "(finished evaluations are reused from the cache)")
+            raise UsageError(
+                f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
+                "(finished evaluations are reused from the cache)"
+            )
         return
     run.write_plan(plan.cells)
     run.write_manifest(manifest)

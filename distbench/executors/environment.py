@@ -6,11 +6,24 @@ import os
 from collections.abc import Mapping
 
 ALLOWED = {
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH",
-    "LD_PRELOAD", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "http_proxy", "https_proxy", "no_proxy", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG",
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH", "LD_PRELOAD", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "HTTP_PROXY",
+    "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "COVERAGE_PROCESS_START",
+    "COVERAGE_PROCESS_CONFIG",
 }  # fmt: skip
-ALLOWED_PREFIXES = ("LC_", "PYTHON", "HF_", "TRANSFORMERS_", "CUDA_", "NVIDIA_", "NCCL_", "XDG_", "DISTBENCH_", "TORCH_", "PIP_")
+ALLOWED_PREFIXES = (
+    "LC_",
+    "PYTHON",
+    "HF_",
+    "TRANSFORMERS_",
+    "CUDA_",
+    "NVIDIA_",
+    "NCCL_",
+    "XDG_",
+    "DISTBENCH_",
+    "TORCH_",
+    "PIP_",
+)
 
 
 def child_environment(threads: int, source: Mapping[str, str] | None = None) -> dict[str, str]:

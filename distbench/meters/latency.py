@@ -23,7 +23,9 @@ class LatencyOptions(Strict):
     batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32)] = [1, 8]
     rounds: int = Field(6, ge=2, le=10_000, description="rounds per process launch; in each, every model runs once")
     launches: int = Field(2, ge=1, le=100, description="fresh processes per model")
-    max_seconds: float = Field(600.0, gt=0, le=864_000, description="no new round starts after this; the record says so")
+    max_seconds: float = Field(
+        600.0, gt=0, le=864_000, description="no new round starts after this; the record says so"
+    )
 
 
 class LatencyMeter:

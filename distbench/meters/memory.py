@@ -55,16 +55,16 @@ class MemoryMeter:
         if loading is None or not reset_high_water():
             why = "the kernel offers no /proc/self/status or clear_refs; memory is measured on Linux only"
             return [Reading(quantity, None, name, why) for quantity in (PEAK, MODEL, LOADING)]
-        readings = [Reading(LOADING, float(loading), "loading")]
         device = self._device_reset(model)
         self.step()
         self.step()
         peak = float(status_bytes("VmHWM") or 0)
-        readings.append(Reading(PEAK, peak, name))
+        readings = [Reading(PEAK, peak, name)]
         if load.rss_before is not None:
             readings.append(Reading(MODEL, peak - load.rss_before, name))
         if device is not None:
             readings.append(Reading(DEVICE, float(device()), name))
+        readings.append(Reading(LOADING, float(loading), "loading"))
         return readings
 
     @staticmethod

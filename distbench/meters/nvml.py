@@ -34,7 +34,9 @@ def visible_gpus() -> tuple[list[GPU], str]:
             memory = 0
             with contextlib.suppress(pynvml.NVMLError):  # some devices share the host's memory and report none
                 memory = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
-            everything.append(GPU(index, _text(pynvml.nvmlDeviceGetName(handle)), _text(pynvml.nvmlDeviceGetUUID(handle)), memory))
+            everything.append(
+                GPU(index, _text(pynvml.nvmlDeviceGetName(handle)), _text(pynvml.nvmlDeviceGetUUID(handle)), memory)
+            )
     except pynvml.NVMLError as error:
         return [], f"the NVIDIA driver does not answer ({error})"
     finally:
@@ -48,13 +50,17 @@ def _text(value: str | bytes) -> str:
 
 
 def _masked(everything: list[GPU]) -> list[GPU]:
-    """Apply CUDA_VISIBLE_DEVICES (indices or UUID prefixes, in order, ending at the first unknown one, as CUDA does)."""
+    """Apply CUDA_VISIBLE_DEVICES: indices or UUID prefixes, in order, ending at the first unknown one as CUDA does."""
     mask = os.environ.get("CUDA_VISIBLE_DEVICES")
     if mask is None:
         return everything
     chosen: list[GPU] = []
     for word in (part.strip() for part in mask.split(",")):
-        found = [gpu for gpu in everything if word == str(gpu.index) or (word.startswith("GPU-") and gpu.uuid.startswith(word))]
+        found = [
+            gpu
+            for gpu in everything
+            if word == str(gpu.index) or (word.startswith("GPU-") and gpu.uuid.startswith(word))
+        ]
         if not found:
             break
         chosen.append(GPU(len(chosen), found[0].name, found[0].uuid, found[0].memory_bytes))

@@ -75,7 +75,9 @@ def token_prompt(model: Any, batch: int, length: int, seed: int = 0) -> Any:
     return torch.randint(0, vocabulary, (batch, length), generator=generator).to(model.module.device)
 
 
-def step_of(model: Any, batch: int, shape: tuple[int, int], items: Callable[[int], Any]) -> Callable[[], dict[str, float]]:
+def step_of(
+    model: Any, batch: int, shape: tuple[int, int], items: Callable[[int], Any]
+) -> Callable[[], dict[str, float]]:
     """Return the call that does one unit of work at a batch size; shape = (prompt tokens, output tokens)."""
     if "causal-lm" in model.offers:
         prompt = token_prompt(model, batch, shape[0])

@@ -63,7 +63,9 @@ class LayerDrop:
             return spaced(total, keep)
         named = keep if keep is not None else drop or []
         if out_of_range := [i for i in named if i >= total]:
-            raise UsageError(f"layer-drop: block {out_of_range[0]} of {total} does not exist (blocks are 0 to {total - 1})")
+            raise UsageError(
+                f"layer-drop: block {out_of_range[0]} of {total} does not exist (blocks are 0 to {total - 1})"
+            )
         kept = sorted(set(named)) if keep is not None else [i for i in range(total) if i not in set(named)]
         if not kept:
             raise UsageError("layer-drop keeps no block")

@@ -47,7 +47,6 @@ class DecisionTree:
     @classmethod
     def warm_up(cls) -> None:
         """Import scikit-learn and skops."""
-        import sklearn.tree
         import skops.io  # noqa: F401
 
     @classmethod

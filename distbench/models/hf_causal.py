@@ -68,7 +68,9 @@ class HFCausal:
         files = sorted(self.folder.glob("*.safetensors"))
         tensors = {name: entry for file in files for name, entry in check_safetensors(file).items()}
         sizes = {name: _count(entry["shape"]) for name, entry in tensors.items() if not name.endswith(".weight_scale")}
-        embeddings = sum(size for name, size in sizes.items() if "embed_tokens" in name or "wte" in name or "lm_head" in name)
+        embeddings = sum(
+            size for name, size in sizes.items() if "embed_tokens" in name or "wte" in name or "lm_head" in name
+        )
         dtypes = sorted({str(entry["dtype"]) for entry in tensors.values()})
         return Footprint(
             bytes_on_disk=sum(file.stat().st_size for file in files),
@@ -178,7 +180,9 @@ def _open_gguf(path: Path) -> tuple[Any, Any]:
         path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
     )
     _refuse_incomplete(report, path)
-    config = type(loaded.config).from_dict({k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"})
+    config = type(loaded.config).from_dict(
+        {k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"}
+    )
     module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     module.load_state_dict(loaded.state_dict())
     module.tie_weights()

@@ -79,7 +79,9 @@ def _trainer(module: Any, signal: Any, recipe: TrainingRecipe, arguments: Any, p
     class DistilTrainer(Trainer):  # type: ignore[misc]
         curve: list[tuple[int, float]] = []  # noqa: RUF012 - replaced per instance below
 
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None) -> Any:  # noqa: FBT001, FBT002
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
             # A sum over positions divided by the positions of the whole step: exact under gradient accumulation.
             positions = inputs["ids"].shape[0] * (inputs["ids"].shape[1] - 1)
             loss = _loss(model, inputs, recipe) / positions
@@ -90,7 +92,8 @@ def _trainer(module: Any, signal: Any, recipe: TrainingRecipe, arguments: Any, p
             return (loss, None) if return_outputs else loss
 
     rows = [
-        {"ids": signal.ids[i], "top_ids": signal.top_ids[i], "top_logp": signal.top_logp[i]} for i in range(signal.examples)
+        {"ids": signal.ids[i], "top_ids": signal.top_ids[i], "top_logp": signal.top_logp[i]}
+        for i in range(signal.examples)
     ]
     trainer = DistilTrainer(
         model=module,
@@ -139,8 +142,16 @@ def train(module: Any, signal: Any, recipe: TrainingRecipe, settings: Settings, 
         trainer.remove_callback(ProgressCallback)
         trainer.train()
     module.eval()
-    options = {"batch_size": batch_size, "learning_rate": rate, "schedule": "cosine", "warmup": WARMUP, "optimiser": "AdamW",
-               "weight_decay": 0.0, "max_grad_norm": MAX_GRAD_NORM, "temperature": recipe.temperature}
+    options = {
+        "batch_size": batch_size,
+        "learning_rate": rate,
+        "schedule": "cosine",
+        "warmup": WARMUP,
+        "optimiser": "AdamW",
+        "weight_decay": 0.0,
+        "max_grad_norm": MAX_GRAD_NORM,
+        "temperature": recipe.temperature,
+    }
     length = signal.ids.shape[1] - 1
     return LearnReport(
         steps=steps,

@@ -32,14 +32,21 @@ def _layer_class() -> type[Any]:
 
         def __init__(self, weight_int8: torch.Tensor, weight_scale: torch.Tensor, bias: torch.Tensor | None) -> None:
             super().__init__()
-            self.weight_int8, self.weight_scale, self.bias = weight_int8, weight_scale, bias
+            self.bias = bias
             self.in_features, self.out_features = weight_int8.shape[1], weight_int8.shape[0]
-            self._packed = _pack(weight_int8, weight_scale)
+            self._packed = _pack(weight_int8, weight_scale)  # the only copy of the weights: memory is what it buys
+
+        def weights(self) -> tuple[torch.Tensor, torch.Tensor]:
+            """Return the int8 weights [out, in] and their scales [out]."""
+            packed, _ = torch.ops.quantized.linear_unpack(self._packed)
+            return packed.int_repr()[:, : self.in_features].contiguous(), packed.q_per_channel_scales().float()
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             peak = x.abs().amax(dim=-1, keepdim=True).clamp_min(1e-12)
             pins = x.new_tensor([1.0, -1.0]).expand(*x.shape[:-1], 2)
-            y = torch.ops.quantized.linear_dynamic(torch.cat([x / peak, pins], dim=-1), self._packed, False)
+            y: torch.Tensor = torch.ops.quantized.linear_dynamic(
+                torch.cat([x / peak, pins], dim=-1), self._packed, False
+            )
             y = y * peak
             return y if self.bias is None else y + self.bias
 
@@ -64,7 +71,7 @@ def _pack(integers: Any, scale: Any) -> Any:
 
 def is_int8(layer: Any) -> bool:
     """Say whether a module is one of the layers made here."""
-    return type(layer).__name__ == "Int8Linear" and hasattr(layer, "weight_int8")
+    return type(layer).__name__ == "Int8Linear" and hasattr(layer, "weights")
 
 
 def quantise_linears(module: Any, skip: tuple[str, ...]) -> list[str]:
@@ -103,8 +110,7 @@ def save_int8(module: Any, folder: Path) -> None:
     layers = [name for name, part in module.named_modules() if is_int8(part)]
     for name in layers:
         layer = module.get_submodule(name)
-        tensors[f"{name}.weight_int8"] = layer.weight_int8.contiguous()
-        tensors[f"{name}.weight_scale"] = layer.weight_scale.contiguous()
+        tensors[f"{name}.weight_int8"], tensors[f"{name}.weight_scale"] = layer.weights()
         if layer.bias is not None:
             tensors[f"{name}.bias"] = layer.bias.contiguous()
     seen: set[int] = set()

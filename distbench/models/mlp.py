@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -52,7 +53,7 @@ class MLPClassifier:
         self.sizes = (features, classes)
         widths = [features, *self.hidden]
         layers: list[Any] = []
-        for inside, outside in zip(widths, widths[1:], strict=False):
+        for inside, outside in itertools.pairwise(widths):
             layers += [nn.Linear(inside, outside), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], classes)).to(self.device)
 
@@ -64,7 +65,6 @@ class MLPClassifier:
     @classmethod
     def warm_up(cls) -> None:
         """Import torch and safetensors."""
-        import safetensors.torch
         import torch  # noqa: F401
 
     @classmethod
@@ -107,7 +107,7 @@ class MLPClassifier:
             return np.asarray(torch.softmax(logits.double(), dim=-1).cpu().numpy(), dtype=np.float64)
 
     def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, progress: Progress) -> LearnReport:
-        """Train with AdamW and a cosine schedule. The budget is optimiser steps over *all* rows, for every objective."""
+        """Train with AdamW and a cosine schedule; the budget is steps over *all* rows, for every objective."""
         import torch
 
         torch.manual_seed(recipe.seed)
@@ -129,12 +129,24 @@ class MLPClassifier:
             heldout_after=heldout_kl(signal.heldout_logp, self.classify(signal.heldout_x)),
             heldout_n=len(signal.heldout_x),
             loss=curve,
-            options={"batch_size": batch, "learning_rate": rate, "schedule": "cosine", "optimiser": "AdamW",
-                     "rows": len(rows), "temperature": recipe.temperature},
+            options={
+                "batch_size": batch,
+                "learning_rate": rate,
+                "schedule": "cosine",
+                "optimiser": "AdamW",
+                "rows": len(rows),
+                "temperature": recipe.temperature,
+            },
         )
 
-    def _steps(self, signal: FeatureSignal, recipe: TrainingRecipe, rows: NDArray[np.int64], budget: tuple[int, int, float],
-               progress: Progress) -> list[tuple[int, float]]:
+    def _steps(
+        self,
+        signal: FeatureSignal,
+        recipe: TrainingRecipe,
+        rows: NDArray[np.int64],
+        budget: tuple[int, int, float],
+        progress: Progress,
+    ) -> list[tuple[int, float]]:
         import torch
         from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
@@ -162,7 +174,9 @@ class MLPClassifier:
                 soft = kl_div(log_softmax(logits / t, dim=-1), teacher[chosen], reduction="batchmean", log_target=True)
                 loss = loss + (1.0 - hard_weight) * t * t * soft
             if not bool(torch.isfinite(loss)):
-                raise RunError(f"training diverged: loss {float(loss)} at step {step}, lr {schedule.get_last_lr()[0]:.3g}")
+                raise RunError(
+                    f"training diverged: loss {float(loss)} at step {step}, lr {schedule.get_last_lr()[0]:.3g}"
+                )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

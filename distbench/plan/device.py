@@ -53,5 +53,7 @@ def _named(wanted: str, count: int, found: str) -> str:
         seen = "cpu" + "".join(f", cuda:{i}" for i in range(count))
         raise EnvironmentFault(f"device {wanted!r} does not exist here: {found}; devices seen: {seen}")
     if not _torch_has_cuda():
-        raise EnvironmentFault(f"device {wanted!r}: torch {metadata.version('torch')} is a CPU-only build; install a CUDA build")
+        raise EnvironmentFault(
+            f"device {wanted!r}: torch {metadata.version('torch')} is a CPU-only build; install a CUDA build"
+        )
     return f"cuda:{index}"

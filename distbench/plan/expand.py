@@ -1,4 +1,4 @@
-"""A suite becomes cells: a pure function of the suite, its files and this machine. Nothing is written, no model loaded."""
+"""A suite becomes cells: a function of the suite, its files and this machine; nothing is written or loaded."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def _measures(suite: Suite, models: list[PlannedModel], tasks: list[TaskSpec], c
     for model in models:
         for name in meters:
             if not plugins.load("meters", name).needs & family(model.ref.use).offers:
-                raise UsageError(f"measure.{name} cannot measure {model.name!r}: {model.ref.use!r} offers no work it can repeat")
+                raise UsageError(
+                    f"measure.{name} cannot measure {model.name!r}: {model.ref.use!r} offers no work it can repeat"
+                )
     cells = []
     for teacher in (model for model in models if model.role == "teacher"):
         students = [model for model in models if model.of[:1] == [teacher.name]]

@@ -17,7 +17,13 @@ CELL_CODE = 1  # raise it when the same inputs would give other numbers
 def _surroundings(settings: Settings) -> dict[str, Any]:
     """Return what every cell's numbers depend on. Threads change times, and at most the last bits of a score."""
     versions = {name: v for name, v in package_versions().items() if name != "distbench"}
-    return {"code": CELL_CODE, "seed": settings.seed, "dtype": settings.dtype, "device": settings.device.split(":")[0], "packages": versions}
+    return {
+        "code": CELL_CODE,
+        "seed": settings.seed,
+        "dtype": settings.dtype,
+        "device": settings.device.split(":")[0],
+        "packages": versions,
+    }
 
 
 def _code(group: str, name: str) -> list[str]:
@@ -30,7 +36,17 @@ def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings) -> str:
     """Return the id of "this model on this task"."""
     kind = plugins.load("tasks", task.use)
     spec = task.model_dump(mode="json", exclude={"data", "weight"})
-    return short_digest(["evaluate", model.identity, model.use, spec, kind.identity(task), _code("tasks", task.use), _surroundings(settings)])
+    return short_digest(
+        [
+            "evaluate",
+            model.identity,
+            model.use,
+            spec,
+            kind.identity(task),
+            _code("tasks", task.use),
+            _surroundings(settings),
+        ]
+    )
 
 
 def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings: Settings) -> str:
@@ -42,7 +58,9 @@ def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings:
     return short_digest(["make", parts, train, data, _surroundings(settings)])
 
 
-def measure_id(models: list[ModelRef], meters: dict[str, dict[str, Any]], workload: TaskSpec | None, settings: Settings) -> str:
+def measure_id(
+    models: list[ModelRef], meters: dict[str, dict[str, Any]], workload: TaskSpec | None, settings: Settings
+) -> str:
     """Return the id of a measurement; threads count here."""
     spec = workload.model_dump(mode="json", exclude={"weight"}) if workload else None
     names = [[m.name, m.identity] for m in models]

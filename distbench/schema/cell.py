@@ -51,7 +51,9 @@ class MakeCell(Strict):
     init: Use | None = None
     train: DistilSpec | FitSpec | None = None
     quantise: Use | None = None
-    signal_temperature: float = Field(1.0, description="a control shares the signal that its student's teacher recorded")
+    signal_temperature: float = Field(
+        1.0, description="a control shares the signal that its student's teacher recorded"
+    )
     settings: Settings
 
 

@@ -32,7 +32,9 @@ class FitSpec(Use):
 class TeacherSpec(Use):
     """A teacher: a model plug-in with a source to load, or with a `fit` step that trains it."""
 
-    source: str | None = Field(None, min_length=1, description="hub id[@revision] | directory | file.gguf | pypi:PACKAGE")
+    source: str | None = Field(
+        None, min_length=1, description="hub id[@revision] | directory | file.gguf | pypi:PACKAGE"
+    )
     fit: FitSpec | None = None
     label: Label | None = None
 
@@ -91,7 +93,9 @@ class Suite(Strict):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     device: DeviceName = "auto"
     dtype: DType = "auto"
-    threads: int | None = Field(None, ge=1, le=1024, description="CPU threads of a cell; the physical cores where left out")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="CPU threads of a cell; the physical cores where left out"
+    )
     teachers: Annotated[dict[Name, TeacherSpec], Field(min_length=1)]
     students: Annotated[list[StudentSpec], Field(min_length=1)]
     tasks: list[TaskSpec] = []

@@ -67,7 +67,9 @@ class RunDir:
             lock.acquire()
         except Timeout:
             pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
-            raise EnvironmentFault(f"{self.path} is locked by process {pid}; wait for it or name another --out") from None
+            raise EnvironmentFault(
+                f"{self.path} is locked by process {pid}; wait for it or name another --out"
+            ) from None
         except OSError as error:
             raise EnvironmentFault(f"cannot lock {self.path}: {error.strerror}") from error
         holder.write_text(str(os.getpid()), encoding="ascii")
@@ -95,12 +97,17 @@ class RunDir:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "the top"
-            raise RefusedError(f"{path} is damaged, or of another version of distbench: at {where}, {first['msg']}") from None
+            raise RefusedError(
+                f"{path} is damaged, or of another version of distbench: at {where}, {first['msg']}"
+            ) from None
 
     def log(self, event: str, **fields: Any) -> None:
         """Append to the journal. Losing it loses nothing."""
         line = json.dumps({"at": now(), "event": event, **fields}, ensure_ascii=False)
-        with disk_faults(self.path / "journal.jsonl"), (self.path / "journal.jsonl").open("a", encoding="utf-8") as file:
+        with (
+            disk_faults(self.path / "journal.jsonl"),
+            (self.path / "journal.jsonl").open("a", encoding="utf-8") as file,
+        ):
             file.write(line + "\n")
 
     # -- cells --------------------------------------------------------------------------------------------------

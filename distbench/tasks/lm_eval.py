@@ -26,10 +26,16 @@ SPLIT_KEYS = ("training_split", "validation_split", "test_split", "fewshot_split
 class LMEvalOptions(Strict):
     """Options of `use: lm-eval`."""
 
-    num_fewshot: int | None = Field(None, ge=0, le=64, description="examples in the prompt; the task's own number where left out")
+    num_fewshot: int | None = Field(
+        None, ge=0, le=64, description="examples in the prompt; the task's own number where left out"
+    )
     batch_size: int = Field(32, ge=1, le=4096)
-    metric: str | None = Field(None, description="the metric that is compared and gated; acc_norm, else acc, else the first")
-    cluster: str | None = Field(None, description="field of the document that names its cluster: items of one cluster are not independent")
+    metric: str | None = Field(
+        None, description="the metric that is compared and gated; acc_norm, else acc, else the first"
+    )
+    cluster: str | None = Field(
+        None, description="field of the document that names its cluster: items of one cluster are not independent"
+    )
 
 
 class LMEvalTask:
@@ -73,7 +79,12 @@ class LMEvalTask:
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
         """Return digests of the task's definition and its local data; a hub data set goes by the stock definition."""
         data = {split: file_digest(Path(path)) for split, path in (spec.data or {}).items()}
-        return {"code": CODE_VERSION, "yaml": file_digest(find_task(spec.title)), "data": data, "lm-eval": lm_eval_version()}
+        return {
+            "code": CODE_VERSION,
+            "yaml": file_digest(find_task(spec.title)),
+            "data": data,
+            "lm-eval": lm_eval_version(),
+        }
 
     # -- run time ---------------------------------------------------------------------------------------------------
 
@@ -145,8 +156,10 @@ class LMEvalTask:
                 task = manager.load([self.name])["tasks"][self.name]
             except (OSError, ValueError, KeyError, RuntimeError, ConnectionError) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise RunError(f"task {self.name!r}: its data cannot be loaded ({first[:200]}); map it to a local file "
-                               f"with data: {{split: file.jsonl}}") from error
+                raise RunError(
+                    f"task {self.name!r}: its data cannot be loaded ({first[:200]}); map it to a local file "
+                    f"with data: {{split: file.jsonl}}"
+                ) from error
         if not len(task.eval_docs):
             raise RunError(f"task {self.name!r}: 0 documents")
         return task, manager

@@ -18,7 +18,9 @@ def language_model(model: Any, batch_size: int, progress: Callable[[int, int], N
 
         def _loglikelihood_tokens(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
             self.done, self.total = 0, len(requests)
-            return super()._loglikelihood_tokens(requests, True, *args[1:], **{k: v for k, v in kwargs.items() if k != "disable_tqdm"})
+            return super()._loglikelihood_tokens(
+                requests, True, *args[1:], **{k: v for k, v in kwargs.items() if k != "disable_tqdm"}
+            )
 
         def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
             out = super()._model_call(inps, *args, **kwargs)

@@ -20,7 +20,12 @@ NOT_PER_DOCUMENT = {"perplexity", "word_perplexity", "byte_perplexity"}
 
 
 def rows_of(
-    name: str, logged: list[dict[str, Any]], higher: Mapping[str, bool], task: Any, primary: str | None, cluster: str | None
+    name: str,
+    logged: list[dict[str, Any]],
+    higher: Mapping[str, bool],
+    task: Any,
+    primary: str | None,
+    cluster: str | None,
 ) -> tuple[list[Sample], list[Metric]]:
     """Return sample rows and the meaning of each metric.
 
@@ -36,7 +41,9 @@ def rows_of(
     names = list(dict.fromkeys(sample.metric for sample in samples))
     if primary is not None and primary not in names:
         raise RunError(f"task {name!r} has no metric {primary!r}; it has {', '.join(names)}")
-    first = primary or next((n for want in PREFERRED for n in names if n.split(",")[0] == want), names[0] if names else "")
+    first = primary or next(
+        (n for want in PREFERRED for n in names if n.split(",")[0] == want), names[0] if names else ""
+    )
     chance = _chance(logged, task)
     return samples, [_meaning(n, [s for s in samples if s.metric == n], n == first, higher, chance) for n in names]
 
@@ -49,9 +56,16 @@ def _sample(task: str, label: str, metric: str, row: dict[str, Any], cluster: st
     numerator = denominator = None
     if isinstance(value, bool | int | float | np.generic):
         score = float(value)
-    elif isinstance(value, tuple | list) and len(value) == 2 and all(isinstance(v, int | float | np.generic) for v in value):
+    elif (
+        isinstance(value, tuple | list)
+        and len(value) == 2
+        and all(isinstance(v, int | float | np.generic) for v in value)
+    ):
         # A log-likelihood (nats) over bytes: bits = -nats / ln 2, so that the ratio of sums is bits per byte.
-        numerator, denominator = -float(value[0]) / math.log(2) if metric == "bits_per_byte" else float(value[0]), float(value[1])
+        numerator, denominator = (
+            -float(value[0]) / math.log(2) if metric == "bits_per_byte" else float(value[0]),
+            float(value[1]),
+        )
         score = numerator / denominator if denominator else None
     else:
         return None  # a corpus metric (BLEU and the like) has no value of one document
@@ -79,7 +93,11 @@ def _choices(row: dict[str, Any]) -> list[str]:
     """Return the scored continuations of a multiple-choice document; empty for any other kind."""
     pairs = list(row["arguments"].values()) if isinstance(row["arguments"], dict) else list(row["arguments"])
     texts = [list(p.values()) if isinstance(p, dict) else list(p) for p in pairs]
-    return [str(t[1]) for t in texts] if len(texts) > 1 and all(len(t) == 2 and isinstance(t[1], str) for t in texts) else []
+    return (
+        [str(t[1]) for t in texts]
+        if len(texts) > 1 and all(len(t) == 2 and isinstance(t[1], str) for t in texts)
+        else []
+    )
 
 
 def _finite(row: dict[str, Any]) -> bool:
@@ -122,7 +140,7 @@ def _chance(logged: list[dict[str, Any]], task: Any) -> float:
 
 
 def _meaning(name: str, rows: list[Sample], primary: bool, higher: Mapping[str, bool], chance: float) -> Metric:
-    base = name.split(",")[0]
+    base = name.split(",", maxsplit=1)[0]
     scores = {row.score for row in rows if row.score is not None}
     if any(row.denominator is not None for row in rows):
         return Metric(name, primary, "ratio_of_sums", bool(higher.get(base, False)), 0.0, 0.0)

@@ -59,8 +59,18 @@ CASES = [
     Case("6 true for integer", swap("samples: 8", "samples: true"), 2, "got true"),
     Case("7 zero samples", swap("samples: 8", "samples: 0"), 2, "at least 1"),
     Case("7 negative samples", swap("samples: 8", "samples: -1"), 2, "at least 1"),
-    Case("7 temperature 0", swap("keep: 2}", "keep: 2}, distil: {use: soft-labels, temperature: 0, data: {use: teacher-sampled}}"), 2, "must be at least 0.05"),
-    Case("7 temperature nan", swap("keep: 2}", "keep: 2}, distil: {use: soft-labels, temperature: .nan, data: {use: teacher-sampled}}"), 2, "finite"),
+    Case(
+        "7 temperature 0",
+        swap("keep: 2}", "keep: 2}, distil: {use: soft-labels, temperature: 0, data: {use: teacher-sampled}}"),
+        2,
+        "must be at least 0.05",
+    ),
+    Case(
+        "7 temperature nan",
+        swap("keep: 2}", "keep: 2}, distil: {use: soft-labels, temperature: .nan, data: {use: teacher-sampled}}"),
+        2,
+        "finite",
+    ),
     Case("7 alpha", lambda t: t + "gate: {alpha: 1.5}\n", 2, "suite.yaml:10:15: must be less than 0.5"),
     Case("8 version 1.10", swap("version: 1", "version: 1.10"), 2, "quote"),
     Case("8 dtype no", swap("device: cpu", "device: cpu\ndtype: no"), 2, "quote the value"),
@@ -70,7 +80,12 @@ CASES = [
     Case("11 NUL", lambda t: t.encode() + b"#\x00\n", 2, "byte"),
     Case("12 no students", lambda t: t[: t.index("students:")] + t[t.index("tasks:") :], 2, "students"),
     Case("12 nothing to compare", swap(", init: {use: layer-drop, keep: 2}", ""), 2, "nothing to compare"),
-    Case("13 two of one name", lambda t: t.replace("tasks:", "  - {name: drop, of: big, init: {use: layer-drop, keep: 3}}\ntasks:"), 2, "drop"),
+    Case(
+        "13 two of one name",
+        lambda t: t.replace("tasks:", "  - {name: drop, of: big, init: {use: layer-drop, keep: 3}}\ntasks:"),
+        2,
+        "drop",
+    ),
     Case("13 name with ..", swap("name: drop", "name: ../../x"), 2, "suite.yaml:7:"),
     Case("13 name with a slash", swap("name: drop", "name: a/b"), 2, "suite.yaml:7:"),
     Case("13 long name", swap("name: drop", f"name: {'x' * 300}"), 2, "suite.yaml:7:"),
@@ -88,7 +103,12 @@ CASES = [
 
 def distbench(*arguments: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "distbench", *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False
+        [sys.executable, "-m", "distbench", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 
@@ -142,7 +162,11 @@ ARTEFACTS = {
     "20 truncated": (_truncate, 6, "truncated"),
     "20 empty": (lambda f: (f / "model.safetensors").write_bytes(b""), 6, "0 bytes"),
     "20 LFS pointer": (lambda f: (f / "model.safetensors").write_text("version https://git-lfs\n"), 6, "git lfs pull"),
-    "20 header": (lambda f: (f / "model.safetensors").write_bytes((2**60).to_bytes(8, "little") + b"{}"), 6, "1152921504606846976"),
+    "20 header": (
+        lambda f: (f / "model.safetensors").write_bytes((2**60).to_bytes(8, "little") + b"{}"),
+        6,
+        "1152921504606846976",
+    ),
 }
 
 
@@ -193,7 +217,13 @@ def test_row_36_nothing_finished(place: Path) -> None:
 
 
 def test_commands_that_need_no_suite(tmp_path: Path) -> None:
-    for arguments in (["doctor", "--json"], ["plugins", "--json"], ["suites", "list", "--json"], ["schema", "suite"], ["schema", "result"]):
+    for arguments in (
+        ["doctor", "--json"],
+        ["plugins", "--json"],
+        ["suites", "list", "--json"],
+        ["schema", "suite"],
+        ["schema", "result"],
+    ):
         done = distbench(*arguments, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)
@@ -213,7 +243,8 @@ def test_init_writes_a_valid_suite_and_never_overwrites(tmp_path: Path) -> None:
 def test_the_top_module_is_light() -> None:
     code = (
         "import sys, distbench.cli, distbench.cli.app\n"
-        "heavy = {'torch', 'transformers', 'plotly', 'pandas', 'lm_eval', 'sklearn', 'scipy', 'numpy'} & set(sys.modules)\n"
+        "heavy = {'torch', 'transformers', 'plotly', 'pandas', 'lm_eval', 'sklearn', 'scipy', 'numpy'}\n"
+        "heavy &= set(sys.modules)\n"
         "print(sorted(heavy))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})

@@ -31,7 +31,16 @@ def blobs(labelled: int = 200, *, teacher: bool = True) -> FeatureSignal:
     marked = y.astype(np.int64)
     marked[labelled:] = -1
     logp = soften(p, 1.0) if teacher else None
-    return FeatureSignal(x[:150], marked[:150], 3, None if logp is None else logp[:150], x[150:], None if logp is None else logp[150:], 1.0, "d")
+    return FeatureSignal(
+        x[:150],
+        marked[:150],
+        3,
+        None if logp is None else logp[:150],
+        x[150:],
+        None if logp is None else logp[150:],
+        1.0,
+        "d",
+    )
 
 
 def test_digits_split_is_fixed_and_disjoint() -> None:

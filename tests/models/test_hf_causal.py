@@ -48,7 +48,9 @@ def test_layer_drop_equals_running_the_kept_blocks_by_hand(tiny_lm: Path) -> Non
         positions = torch.arange(IDS.shape[1])[None]
         rotary = decoder.rotary_emb(hidden, position_ids=positions)
         for index in (0, 3):
-            hidden = decoder.layers[index](hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary)
+            hidden = decoder.layers[index](
+                hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary
+            )
         expected = full.module.lm_head(decoder.norm(hidden))
     torch.testing.assert_close(logits(student), expected)
     assert student.module.config.num_hidden_layers == 2
@@ -74,7 +76,12 @@ def test_spaced_keeps_both_ends(total: int, keep: int) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"keep": 5}, "keep 5 of 4"), ({"keep": 1}, "between 2 and 4"), ({"keep": [0, 9]}, "block 9 of 4"), ({"drop": [0, 1, 2, 3]}, "keeps no block")],
+    [
+        ({"keep": 5}, "keep 5 of 4"),
+        ({"keep": 1}, "between 2 and 4"),
+        ({"keep": [0, 9]}, "block 9 of 4"),
+        ({"drop": [0, 1, 2, 3]}, "keeps no block"),
+    ],
 )
 def test_layer_drop_refuses_blocks_that_do_not_exist(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
@@ -120,8 +127,12 @@ def _rewrite(folder: Path, change: str) -> None:
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
 
 
-@pytest.mark.parametrize(("change", "message"), [("missing", "missing"), ("nan", "NaN"), ("shape", "up_proj.* another shape")])
-def test_bad_weights_are_refused_not_replaced_by_random_ones(tiny_lm: Path, tmp_path: Path, change: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"), [("missing", "missing"), ("nan", "NaN"), ("shape", "up_proj.* another shape")]
+)
+def test_bad_weights_are_refused_not_replaced_by_random_ones(
+    tiny_lm: Path, tmp_path: Path, change: str, message: str
+) -> None:
     folder = Path(shutil.copytree(tiny_lm, tmp_path / "model"))
     _rewrite(folder, change)
     with pytest.raises(RefusedError, match=message):

@@ -57,7 +57,9 @@ def test_temperature_changes_loss_and_gradient_and_is_scaled_by_its_square() -> 
         loss = soft_label_loss(student, ids, logp, t)
         (gradient,) = torch.autograd.grad(loss, student)
         # d/dz [T² KL(p_T ‖ q_T)] = T (q_T − p_T)
-        torch.testing.assert_close(gradient, t * (torch.softmax(student / t, -1) - torch.softmax(teacher / t, -1)), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(
+            gradient, t * (torch.softmax(student / t, -1) - torch.softmax(teacher / t, -1)), atol=1e-5, rtol=1e-4
+        )
         grads[t] = gradient
     assert not torch.allclose(grads[1.0], grads[3.0])
 
@@ -70,7 +72,9 @@ def test_loss_is_zero_exactly_at_the_teacher() -> None:
 
 @pytest.fixture(scope="module")
 def signal(tiny_lm: Path) -> object:
-    return sample([HFCausal.open(tiny_lm, CPU)], TeacherSampledOptions(sequences=24, length=12, heldout=4), 1.0, 0, quiet)
+    return sample(
+        [HFCausal.open(tiny_lm, CPU)], TeacherSampledOptions(sequences=24, length=12, heldout=4), 1.0, 0, quiet
+    )
 
 
 def test_training_lowers_the_heldout_kl_and_is_reproducible(tiny_lm: Path, signal: object) -> None:
