@@ -154,7 +154,7 @@ class LMEvalTask:
             manager = TaskManager(include_path=folder, include_defaults=False)
             try:
                 task = manager.load([self.name])["tasks"][self.name]
-            except (OSError, ValueError, KeyError, RuntimeError, ConnectionError) as error:
+            except (OSError, ValueError, KeyError, RuntimeError, StopIteration) as error:
                 first = (str(error).strip() or type(error).__name__).splitlines()[0]
                 raise RunError(
                     f"task {self.name!r}: its data cannot be loaded ({first[:200]}); map it to a local file "
