@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distbench.data.teacher_sampled import TeacherSampled, TeacherSampledOptions, sample
+from distbench.data.teacher_sampled import TeacherSampled, TeacherSampledOptions, _draw, sample
 from distbench.errors import UsageError
 from distbench.models.hf_causal import HFCausal
 from tests.conftest import CPU
@@ -84,3 +84,11 @@ def test_the_cache_key_knows_teacher_options_temperature_and_seed() -> None:
 def test_without_a_teacher_there_is_nothing_to_sample() -> None:
     with pytest.raises(UsageError, match="needs a teacher"):
         TeacherSampled(OPTIONS).signal([], 1.0, 0, quiet)
+
+
+def test_draws_follow_the_distribution_and_never_take_the_impossible() -> None:
+    p = torch.tensor([0.0, 0.5, 0.2, 0.3, 0.0])
+    drawn = _draw(p.log().expand(20_000, 5), torch.Generator().manual_seed(0)).flatten()
+    shares = torch.bincount(drawn, minlength=5) / 20_000
+    torch.testing.assert_close(shares, p, atol=0.015, rtol=0)  # four standard errors
+    assert float(shares[0]) == float(shares[4]) == 0.0
