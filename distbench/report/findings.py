@@ -1,4 +1,4 @@
-"""What the numbers say in sentences: whether the teacher helped, and what to be careful about."""
+"""What the numbers say in sentences: whether distillation helped, and what to be careful about."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from distbench.schema.result import StudentResult
 
 
 def distillation(view: View, student: StudentResult) -> tuple[str, str, str]:
-    """Say whether the teacher helped a student: (tone, answer, why)."""
+    """Say whether distillation helped a student: (tone, answer, why)."""
     label = one_line(student.label, 80)
     gap, control = student.gap_recovered, view.by_name.get(student.control or "")
-    kl = _kl_sentence(student, control)
+    kl = _kl_sentence(student, control) + (f" Its control: {one_line(control.made_by, 160)}." if control else "")
     if gap is None:
-        return "neutral", f"{label}: nobody can say.", f"No control was trained without the teacher.{kl}"
+        why = "Its control has no result to compare with" if student.control else "No control was trained beside it"
+        return "neutral", f"{label}: nobody can say.", f"{why}.{kl}"
     if gap.value is None:
         return "neutral", f"{label}: cannot be said.", f"{gap.reason or 'no value'}.{kl}".replace("..", ".")
     shown = view.gap(student)
     gain = f"It closes {shown} of the gap between its control and the teacher ({numbers.items(gap.n)})"
     if gap.lo is not None and gap.lo > 0:
-        return "pass", f"{label}: the teacher helped.", f"{gain}.{kl}"
+        return "pass", f"{label}: distillation helped.", f"{gain}.{kl}"
     if gap.hi is not None and gap.hi < 0:
-        return "fail", f"{label}: the teacher made it worse.", f"{gain}: below 0 the control is better.{kl}"
-    return "undecided", f"{label}: no clear help from the teacher.", f"{gain}, and the interval holds 0.{kl}"
+        return "fail", f"{label}: distillation made it worse.", f"{gain}: below 0 the control is better.{kl}"
+    return "undecided", f"{label}: no clear gain from distillation.", f"{gain}, and the interval holds 0.{kl}"
 
 
 def _kl_sentence(student: StudentResult, control: StudentResult | None) -> str:

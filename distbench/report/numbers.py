@@ -13,6 +13,7 @@ from distbench.schema.result import Estimate
 
 DASH = "—"
 SPACE = "\u00a0"
+_SECONDS = {"s": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _STATUS = {
     "no_signal": "no signal",
     "no_gap": "no gap",
@@ -146,8 +147,8 @@ def quantity(value: float, unit: str) -> str:
     """Return a measured value with its unit."""
     if unit in {"B", "byte", "bytes"}:
         return size(value)
-    if unit in {"s", "second", "seconds"}:
-        return duration(value)
+    if unit in _SECONDS:
+        return duration(value * _SECONDS[unit])
     return f"{bare_ratio(value) if abs(value) >= 0.1 or not value else f'{value:.3g}'}{SPACE}{unit}"
 
 
@@ -166,6 +167,8 @@ def estimate(found: Estimate, bare: Callable[..., str], unit: str, against: Sequ
 
 
 def _interval(found: Estimate, bare: Callable[..., str], against: Sequence[float]) -> tuple[str, str]:
+    if found.method == "exact":
+        return "", "exact"
     if found.lo is None and found.hi is None and (found.status != "ok" or found.n < 2):
         return "", "no interval"
     lo = "−∞" if found.lo is None else bare(found.lo, against)

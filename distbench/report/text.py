@@ -208,7 +208,7 @@ def _markdown_tasks(view: View) -> list[str]:
 def _markdown_training(view: View) -> list[str]:
     found = [distillation(view, student) for student in view.candidates if student.training]
     lines = [f"- **{_escape(answer, _LONGEST_TEXT)}** {_escape(why, _LONGEST_TEXT)}\n" for _, answer, why in found]
-    return _headed("### Did the teacher help?\n\n", lines)
+    return _headed("### Did distillation help?\n\n", lines)
 
 
 def _markdown_warnings(view: View) -> list[str]:

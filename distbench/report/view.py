@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
+from distbench.compare.measurements import headline_speedup
 from distbench.report import numbers, words
 from distbench.report.numbers import Shown
 from distbench.schema.result import (
@@ -42,8 +43,7 @@ class MeasureKey:
     @property
     def title(self) -> str:
         """The metric and its workload, in words."""
-        meter, metric = words.humanise(self.meter), words.humanise(self.metric)
-        name = metric if meter.lower() in metric.lower() else f"{meter}: {metric}"
+        name = words.metric_words(self.metric)
         return f"{name} ({self.workload})" if self.workload else name
 
 
@@ -156,21 +156,15 @@ class View:
 
     @cached_property
     def _headline_measures(self) -> dict[str, MeasureKey]:
-        gated = {
-            check.observed.value
-            for student in self.result.students
-            for check in student.gate
-            if check.rule == "speedup" and check.observed.value is not None
-        }
         first = {key.meter: key for key in reversed(self.measures)}
         for student in self.result.students:
-            for each in student.measurements:
-                if each.meter == "latency" and each.ratio.value in gated:
-                    return first | {"latency": MeasureKey.of(each)}
+            gated = headline_speedup(student.measurements)
+            if gated:
+                return first | {gated.meter: MeasureKey.of(gated)}
         return first
 
     def headline_measure(self, meter: str) -> MeasureKey | None:
-        """Return the measure of a meter that tables quote: what the gate looked at, else the first one."""
+        """Return the measure of a meter that tables quote: what the gate looks at, else the first one."""
         return self._headline_measures.get(meter)
 
     def ratio(self, student: StudentResult, meter: str) -> Shown:

@@ -20,7 +20,7 @@ class VerdictWords:
 VERDICTS = {
     "PASS": VerdictWords("✓", "pass", "Good enough", "pass"),
     "FAIL": VerdictWords("✗", "fail", "Not good enough", "fail"),
-    "INCONCLUSIVE": VerdictWords("?", "undecided", "Too close to call with this much data", "undecided"),
+    "INCONCLUSIVE": VerdictWords("?", "undecided", "Cannot be decided yet", "undecided"),
     "NO_SIGNAL": VerdictWords("∅", "no signal", "The teacher itself is no better than guessing", "neutral"),
     "INVALID": VerdictWords("!", "invalid", "The comparison cannot be trusted", "neutral"),
 }
@@ -32,6 +32,20 @@ SIZE_KINDS = {
     "params_active": "active parameters",
     "resident_memory": "resident memory",
     "flops_per_token": "floating-point operations per token",
+}
+
+_METRICS = {
+    "ttft_ms": "time to first token",
+    "itl_ms": "time per generated token",
+    "e2e_ms": "end-to-end time",
+    "prefill_tokens_per_s": "prompt tokens per second",
+    "decode_tokens_per_s": "generated tokens per second",
+    "samples_per_s": "samples per second",
+    "load_seconds": "time to load",
+    "peak_bytes": "peak memory of the process while it works",
+    "model_bytes": "memory that the model adds to the process",
+    "load_peak_bytes": "peak memory while loading",
+    "device_peak_bytes": "peak accelerator memory",
 }
 
 _RULES = {
@@ -51,6 +65,11 @@ def humanise(name: str) -> str:
 def size_kind(kind: str) -> str:
     """Return what a kind of compression counts."""
     return SIZE_KINDS.get(kind, humanise(kind))
+
+
+def metric_words(metric: str) -> str:
+    """Return a measured metric in words; an unknown one keeps its own name."""
+    return _METRICS.get(metric, humanise(metric))
 
 
 def rule_words(rule: str) -> str:

@@ -100,16 +100,16 @@ def measurement(
 def measurements(speed: float, memory: float | None, load: float = 1.4) -> list[Measurement]:
     why = "the peak memory of a child process cannot be read on this system"
     found = [
-        measurement("latency", "decode", "s", 0.0451, speed, "1 × 128 tokens"),
-        measurement("latency", "first_token", "s", 0.146, speed * 0.92, "1 × 128 tokens"),
-        measurement("load", "load_time", "s", 2.31, load, ""),
+        measurement("latency", "ttft_ms", "ms", 146.0, speed * 0.92, "1 × 128 tokens, batch 1"),
+        measurement("latency", "e2e_ms", "ms", 45.1, speed, "1 × 128 tokens, batch 1"),
+        measurement("load", "load_seconds", "s", 2.31, load, ""),
     ]
     if memory is None:
         unknown = estimate(None, n=0, status="undefined", reason=why)
-        missing = measurement("memory", "peak_resident", "bytes", 0, None, "", n=0, reason=why)
+        missing = measurement("memory", "peak_bytes", "bytes", 0, None, "", n=0, reason=why)
         lost = {"status": "not_measurable", "teacher": None, "ratio": unknown}
         return [*found, missing.model_copy(update=lost)]
-    return [*found, measurement("memory", "peak_resident", "bytes", 954e6, memory, "")]
+    return [*found, measurement("memory", "peak_bytes", "bytes", 954e6, memory, "")]
 
 
 def training(before: float, after: float, objective: str = "forward KL, T = 1") -> Training:

@@ -100,7 +100,7 @@ def test_an_unbounded_interval_runs_to_the_edge(synthetic):
 def test_axes_are_named_by_kind(synthetic):
     labels = [axis.label for axis in axes(View(synthetic))]
     assert labels[0] == "smaller: size on disk"
-    assert any("latency: decode" in label for label in labels)
+    assert any("end-to-end time" in label for label in labels)
 
 
 def test_labels_of_many_students_do_not_overlap(many):

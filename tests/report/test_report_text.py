@@ -59,7 +59,7 @@ def test_markdown_holds_verdict_and_tables(synthetic):
     assert "| ✓ pass | 23 layers, soft labels, int8 | 96.8\u00a0% [95.4, 98.2] | 1,800 |" in found
     assert "— no signal" not in found.split("### Task by task", maxsplit=1)[0]
     assert "— no signal" in found
-    assert "**23 layers, soft labels: the teacher helped.**" in found
+    assert "**23 layers, soft labels: distillation helped.**" in found
 
 
 def test_markdown_lets_nothing_act(synthetic):
