@@ -7,6 +7,9 @@ from distbench.report.view import View
 from distbench.report.visible import one_line
 from distbench.schema.result import StudentResult
 
+# The interval covers the choice of test items; at small budgets two seeds can disagree about the sign.
+SEEDS = " One training run a side: another seed may answer differently."
+
 
 def distillation(view: View, student: StudentResult) -> tuple[str, str, str]:
     """Say whether distillation helped a student: (tone, answer, why)."""
@@ -18,6 +21,7 @@ def distillation(view: View, student: StudentResult) -> tuple[str, str, str]:
         return "neutral", f"{label}: nobody can say.", f"{why}.{kl}"
     if gap.value is None:
         return "neutral", f"{label}: cannot be said.", f"{gap.reason or 'no value'}.{kl}".replace("..", ".")
+    kl += SEEDS
     shown = view.gap(student)
     gain = f"It closes {shown} of the gap between its control and the teacher ({numbers.items(gap.n)})"
     if gap.lo is not None and gap.lo > 0:
