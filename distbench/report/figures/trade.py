@@ -10,6 +10,7 @@ from distbench.report.view import HEADLINE_KIND, View
 from distbench.schema.result import StudentResult
 
 NEAR = 0.15
+FEW = 4  # students that need no zoom
 _MOST_MEASURES = 6
 
 
@@ -93,7 +94,12 @@ def gate_line(view: View) -> float:
 
 
 def off_range(view: View, shown: Sequence[Point]) -> list[Point]:
-    """Return the points too far below the gate for a zoomed chart; none where that would leave no student."""
+    """Return the points too far below the gate for a zoomed chart; none where that would leave no student.
+
+    A handful of marks is drawn whole: the eye finds its way, and a student far below is part of the story.
+    """
+    if len(shown) <= FEW:
+        return []
     limit = gate_line(view) - NEAR
     near = [point for point in shown if point.y >= limit and not point.control]
     return [point for point in shown if point.y < limit] if near else []
