@@ -136,7 +136,7 @@ class ModelPlanner:
         ref = self._make(name, "control", use, replace(recipe, train=train))
         self.models[name] = PlannedModel(
             name=name,
-            label=f"{spec.label or spec.name} (no teacher)",
+            label=f"control of {spec.label or spec.name}",
             role="control",
             of=spec.teachers,
             control_of=spec.name,

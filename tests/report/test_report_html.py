@@ -147,7 +147,7 @@ def test_first_screen_says_what_it_means(page: Page):
     words = " ".join(page.text.split())
     for part in (
         "Use 23 layers, soft labels, int8 in place of Teacher-135M",
-        "Good enough. 2 of 3 required students pass",
+        "Good enough: 2 of 3 required students pass",
         "96.8 %",
         "95 % interval [95.4, 98.2]",
         "3.92×",

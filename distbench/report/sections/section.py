@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from markupsafe import Markup
 from distbench.report import numbers, theme, words
 from distbench.report.figures.frame import Drawn
 from distbench.report.view import View
-from distbench.report.visible import finalize
+from distbench.report.visible import finalize, visible
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,19 @@ def environment() -> Environment:
         lstrip_blocks=True,
         finalize=finalize,
     )
+    env.filters.update(sentence=sentence, breakable=breakable)
     env.globals.update(numbers=numbers, theme=theme, words=words, verdicts=words.VERDICTS)
     return env
+
+
+def sentence(text: str) -> str:
+    """Return the text with a full stop, so that another sentence may follow."""
+    return text if not text or text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
+def breakable(name: str) -> Markup:
+    """Return an identifier that breaks across lines after its separators, and only there."""
+    return Markup("<wbr>").join(re.split(r"(?<=[_/.:-])", visible(name)))
 
 
 def fill(template: str, view: View, **values: Any) -> Markup:
