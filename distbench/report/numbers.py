@@ -13,6 +13,7 @@ from distbench.schema.result import Estimate
 
 DASH = "—"
 SPACE = "\u00a0"
+_FULL = 0.9995  # three digits of 0.9995 GB read 1.00 GB; those of MB would read 1,000 MB
 _SECONDS = {"s": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
 _STATUS = {
     "no_signal": "no signal",
@@ -116,7 +117,7 @@ def items(number: int) -> str:
 def size(value: float) -> str:
     """Return bytes in decimal units."""
     for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(value) >= factor:
+        if abs(value) >= factor * _FULL:
             return f"{bare_ratio(value / factor)}{SPACE}{unit}"
     return f"{value:,.0f}{SPACE}B"
 
@@ -124,7 +125,7 @@ def size(value: float) -> str:
 def parameters(value: int) -> str:
     """Return a number of parameters."""
     for unit, factor in (("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if value >= factor:
+        if value >= factor * _FULL:
             return f"{bare_ratio(value / factor)}{SPACE}{unit}"
     return count(value)
 
@@ -132,7 +133,7 @@ def parameters(value: int) -> str:
 def duration(seconds: float) -> str:
     """Return seconds in the unit a person would choose."""
     for unit, factor in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if abs(seconds) >= factor and abs(seconds) < 120:
+        if abs(seconds) >= factor * _FULL and abs(seconds) < 120:
             return f"{bare_ratio(seconds / factor)}{SPACE}{unit}"
     if abs(seconds) < 120:
         return f"{bare_ratio(seconds / 1e-9)}{SPACE}ns" if seconds else f"0{SPACE}s"

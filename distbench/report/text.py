@@ -103,7 +103,7 @@ def _verdict_lines(view: View) -> list[RenderableType]:
     verdict = words.VERDICTS[view.result.verdict]
     line = Text()
     line.append(f"{verdict.glyph} {view.result.verdict.replace('_', ' ')}", style=f"bold {_COLOURS[verdict.tone]}")
-    line.append(f" {verdict.meaning}. {one_line(view.result.verdict_reason, _LONGEST_TEXT)}")
+    line.append(f" {verdict.meaning}: {one_line(view.result.verdict_reason, _LONGEST_TEXT)}")
     lines: list[RenderableType] = [line]
     if view.recommended:
         lines.append(Text(f"Recommended: {one_line(view.recommended.label, _LONGEST_NAME)}", style="bold"))
@@ -162,7 +162,7 @@ def _markdown_head(view: View) -> str:
     )
     lines = [
         f"## {verdict.glyph} {result.verdict.replace('_', ' ')}: {_escape(result.suite)}",
-        f"{verdict.meaning}. {_escape(result.verdict_reason, 2000)}",
+        f"{verdict.meaning}: {_escape(result.verdict_reason, 2000)}",
         recommended,
         intervals,
     ]

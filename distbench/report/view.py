@@ -142,6 +142,12 @@ class View:
         keys = _unique(MeasureKey.of(each) for student in self.result.students for each in student.measurements)
         return sorted(keys, key=lambda key: _METERS.get(key.meter, len(_METERS)))
 
+    @property
+    def measures_to_draw(self) -> list[MeasureKey]:
+        """What was measured, what is quoted of each meter first: charts have room for only some."""
+        quoted = set(self._headline_measures.values())
+        return sorted(self.measures, key=lambda key: key not in quoted)
+
     @cached_property
     def size_kinds(self) -> list[str]:
         """Every kind of compression that some student has, the headline kind first."""
@@ -182,7 +188,7 @@ class View:
         shown = numbers.as_ratio(found.ratio, self.against("speedup") if found.meter == "latency" else ())
         if found.status == "estimated":
             return replace(shown, interval=f"{shown.interval} estimated".strip())
-        return shown
+        return shown if shown.interval else replace(shown, interval="no interval")
 
     def retained(self, student: StudentResult) -> Shown:
         """Return the share that a student keeps over all tasks."""

@@ -200,6 +200,14 @@ def test_task_filter(visit, synthetic):
     assert "rows" in page.inner_text("[data-filters] .count")
 
 
+def test_measure_filter(visit, synthetic):
+    page = visit().page
+    page.select_option("[data-column=measure]", label="time to load")
+    shown = page.eval_on_selector_all("#speed-table tbody tr:not([hidden])", "rows => rows.map((r) => r.innerText)")
+    loads = [each for student in synthetic.students for each in student.measurements if each.meter == "load"]
+    assert len(shown) == len(loads) > 0
+
+
 def test_disagreements_are_paged_filtered_and_searched(visit, synthetic):
     page = visit().page
     lost = sum(sample.kind == "lost" for student in synthetic.students for sample in student.disagreements)

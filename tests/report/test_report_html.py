@@ -208,6 +208,18 @@ def test_no_recommendation_names_the_student_that_keeps_most(synthetic: Result):
     assert "The student that keeps most: 23 layers, soft labels" in words
 
 
+def test_charts_show_every_meter_before_a_second_measure(synthetic: Result):
+    student = synthetic.students[0]
+    e2e = next(each for each in student.measurements if each.metric == "e2e_ms")
+    batches = [e2e.model_copy(update={"workload": f"batch {number}"}) for number in range(2, 12)]
+    more = student.model_copy(update={"measurements": [*batches, *student.measurements]})
+    found = Page(render(synthetic.model_copy(update={"students": [more], "recommended": None})))
+    titles = re.findall(r'<div class="panel"><h3>([^<]*)</h3>', found.html)
+    assert len(titles) == 6
+    assert {"time to load", "peak memory of the process while it works"} <= set(titles[:3])
+    assert "8 more measures in the table only." in found.text
+
+
 def test_several_teachers(synthetic: Result):
     second = synthetic.teachers[0].model_copy(update={"name": "second", "label": "Second teacher"})
     student = synthetic.students[0].model_copy(update={"of": ["second", "teacher"]})

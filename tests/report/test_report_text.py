@@ -23,7 +23,7 @@ def printed(result: Result, width: int) -> str:
 def test_terminal_fits_and_says_the_verdict(synthetic, width):
     shown = printed(synthetic, width)
     assert all(cell_len(line) <= width for line in shown.splitlines())
-    assert "✓ PASS Good enough." in shown
+    assert "✓ PASS Good enough:" in shown
     assert "96.8" in shown
     assert "[94.97, ∞]" in shown
     assert "undecided" in shown

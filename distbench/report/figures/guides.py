@@ -14,7 +14,7 @@ from distbench.report.theme import LIGHT
 from distbench.report.visible import one_line, plot_text
 
 _LABEL_ALL = 8
-_LONGEST = 34
+_LONGEST = 44
 _REFERENCES = {90.0: "90 %", 95.0: "95 %", 99.0: "99 %", 100.0: "teacher 100 %"}
 
 

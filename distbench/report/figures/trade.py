@@ -46,7 +46,7 @@ def axes(view: View) -> list[Axis]:
     """Return the axes for which at least one student has a value, size on disk first."""
     found = [_size_axis(view, kind) for kind in view.size_kinds]
     measured = []
-    for number, key in enumerate(view.measures):
+    for number, key in enumerate(view.measures_to_draw):
         values, missing = {}, {}
         for student in view.students:
             one = view.measurement(student, key)

@@ -28,9 +28,8 @@ class Speed:
             for student in view.students
             if (found := view.measurement(student, key)) is not None
         ]
-        drawable = [
-            key for key in keys if any(each is key and found.ratio.value is not None for each, _, found in rows)
-        ]
+        known = {key for key, _, found in rows if found.ratio.value is not None}
+        drawable = [key for key in view.measures_to_draw if key in known]
         charts = {f"ratio-{number}": key for number, key in enumerate(drawable[:_MOST_CHARTS])}
         figures = {
             name: plain_json(ratio_rows(view, key, view.threshold("speedup") if key == speed else None))
@@ -41,6 +40,7 @@ class Speed:
             view,
             section=self,
             rows=rows,
+            keys=keys,
             charts=charts,
             undrawn=len(drawable) - len(charts),
         )
