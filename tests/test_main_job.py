@@ -205,11 +205,17 @@ def workers(root: Path) -> list[psutil.Process]:
     return found
 
 
+def _hear_interrupts() -> None:
+    """Undo what a shell does to background jobs: a test run with `&` would hand its children an ignored SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(place: Path, out: str, cache: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"DISTBENCH_CACHE": str(cache)}
     return subprocess.Popen(
         [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", out], cwd=place, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=_hear_interrupts,
     )  # fmt: skip
 
 
