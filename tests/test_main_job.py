@@ -215,7 +215,7 @@ def start(place: Path, out: str, cache: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", out], cwd=place, env=environment,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=_hear_interrupts,
+        preexec_fn=_hear_interrupts,  # noqa: PLW1509 - it only sets a signal
     )  # fmt: skip
 
 
