@@ -153,6 +153,30 @@ def test_the_result_validates_against_its_published_schema(finished: tuple[Path,
     jsonschema.validate(finished[1].model_dump(mode="json"), schema)
 
 
+WITHOUT_TORCH = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "transformers", "lm_eval", "pynvml"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+sys.argv = ["distbench", *sys.argv[1:]]
+from distbench.cli import main
+main()
+"""
+
+
+def test_compare_and_report_need_no_torch(finished: tuple[Path, Result], tmp_path: Path) -> None:
+    path, result = finished
+    for arguments in (["compare", str(path), "--json"], ["report", str(path), "--out", str(tmp_path / "page.html")]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        if "--json" in arguments:
+            assert Result.model_validate_json(done.stdout) == result
+
+
 def test_running_again_redoes_nothing(finished: tuple[Path, Result], place: Path) -> None:
     path, result = finished
     before = {p: p.stat().st_mtime_ns for p in path.rglob("cells/*/*")}
