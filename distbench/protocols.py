@@ -77,13 +77,17 @@ class Sample:
     score: float | None
     status: SampleStatus = "ok"
     cluster: str | None = None
-    group: str | None = None
+    groups: dict[str, str] = field(default_factory=dict)  # subgroup dimension → value, such as {"dialect": "AAVE"}
+    length: int | None = None  # of the context, in the task's nominal tokens: what a context curve is drawn over
     numerator: float | None = None
     denominator: float | None = None
     prediction: str = ""
     label: str = ""
     prompt: str = ""
-    confidence: float | None = None
+    confidence: float | None = None  # probability of the prediction
+    label_probability: float | None = None  # probability of the label
+    loglikelihood: float | None = None  # of the label (or of the document), nats
+    n_bytes: int | None = None  # UTF-8 bytes that `loglikelihood` covers
     answer_digest: str = ""
 
 
@@ -97,6 +101,7 @@ class Metric:
     higher_is_better: bool = True
     baseline: float = 0.0
     best: float = 1.0
+    neutral: float | None = None  # set for a bias rate: the unbiased value; it is compared by transfer, not retention
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,7 @@ def _facts(outcome: Outcome, metric: Metric) -> MetricFacts:
         higher_is_better=metric.higher_is_better,
         baseline=metric.baseline,
         best=metric.best,
+        neutral=metric.neutral,
         n=len(rows),
         mean=mean,
     )

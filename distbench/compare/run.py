@@ -43,7 +43,7 @@ def compare(run: RunDir) -> Result:
         created_at=manifest.created_at,
         distbench=manifest.distbench,
         alpha=gate.alpha,
-        thresholds=gate.model_dump(exclude={"alpha"}),
+        thresholds=gate.model_dump(exclude={"alpha", "sequential"}),
         verdict=verdict,
         verdict_reason=reason,
         recommended=recommended(students),

@@ -44,6 +44,7 @@ class MetricFacts(Strict):
     higher_is_better: bool
     baseline: float = Field(description="score of chance, or of a trivial system")
     best: float
+    neutral: float | None = Field(None, description="set for a bias rate: its unbiased value")
     n: int
     mean: float | None
 

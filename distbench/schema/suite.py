@@ -80,6 +80,9 @@ class GateSpec(Strict):
     speedup: float | None = Field(None, gt=0, le=10000, description="required speed-up, teacher time / student time")
     compression: float | None = Field(None, gt=0, le=1e6, description="required compression by bytes on disk")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error level of every interval")
+    sequential: bool = Field(
+        False, description="evaluate in growing seeded blocks and stop as soon as the decision is certain"
+    )
 
 
 class Suite(Strict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -20,7 +21,11 @@ def write_samples(path: Path, samples: Sequence[Sample]) -> None:
 
     rows = [asdict(sample) for sample in samples]
     text = ("string", pa.string())
-    kinds = dict.fromkeys(("score", "numerator", "denominator", "confidence"), pa.float64())
+    for row in rows:
+        row["groups"] = json.dumps(row["groups"], sort_keys=True) if row["groups"] else None
+    kinds = dict.fromkeys(
+        ("score", "numerator", "denominator", "confidence", "label_probability", "loglikelihood"), pa.float64()
+    ) | dict.fromkeys(("length", "n_bytes"), pa.int64())
     columns = {}
     for name in COLUMNS:
         values = [row[name] for row in rows]
