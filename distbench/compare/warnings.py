@@ -14,7 +14,7 @@ def run_warnings(evidence: Evidence) -> list[str]:
     found = list(evidence.manifest.warnings)
     for model in evidence.models("teacher"):
         found += [f"Teacher {model.label}: {note}." for note in model.notes]
-    hosts = {record.host.fingerprint for record in evidence.records.values()}
+    hosts = {record.host.fingerprint for record in evidence.records.values() if record.host is not None}
     if len(hosts) > 1:
         found.append(
             f"The cells ran on {len(hosts)} different machines; times of different machines are never compared."

@@ -56,7 +56,9 @@ class Runner:
         self.reporter.start(len(self.cells), len(self.state.done))
         for job in self._jobs():
             if ready := self._ready(job):
-                self._work(Job(ready, self.cells[ready[0]].settings.threads))
+                threads = self.cells[ready[0]].settings.threads
+                assert threads is not None, "only imported cells lack it, and they are never run"
+                self._work(Job(ready, threads))
         return self.state
 
     def _jobs(self) -> list[list[str]]:

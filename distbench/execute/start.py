@@ -47,6 +47,8 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
     manifest = manifest_of(plan, run, suite_digest, command)
     if (run.path / "manifest.json").exists():
         old = run.manifest()
+        if old.imported:
+            raise UsageError(f"{run.path} was imported from {old.imported} output and cannot be run; name another --out")
         if changed := _differences(old, manifest):
             raise UsageError(
                 f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "

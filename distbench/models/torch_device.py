@@ -15,6 +15,7 @@ def prepare_torch(settings: Settings) -> torch.device:
     """Set threads and seed of this process and return its device."""
     import torch
 
+    assert settings.threads is not None, "only imported cells lack it, and they are never run"
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     device = torch.device(settings.device)

@@ -34,7 +34,7 @@ class Settings(Strict):
     seed: int
     device: str
     dtype: str
-    threads: int
+    threads: int | None = Field(description="None: not known, the results were imported")
 
 
 class MakeCell(Strict):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from distbench.schema.cell import ModelRef, Role, Settings
 from distbench.schema.strict import Strict
 from distbench.schema.suite import Suite
@@ -49,3 +51,4 @@ class Manifest(Strict):
     cells: list[PlannedCell]
     task_order: list[str]
     warnings: list[str] = []
+    imported: str | None = Field(None, description="the tool whose results these are; such a run is never resumed")

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from distbench.schema.imported import Imported
 from distbench.schema.strict import Strict
 
 MetricKind = Literal["binary", "mean", "ratio_of_sums"]
@@ -131,10 +132,11 @@ class CellRecord(Strict):
     cell_id: str
     title: str
     started_at: str = Field(description="UTC wall clock, a label only")
-    seconds: float
+    seconds: float | None = Field(description="None: not known, the results were imported")
     peak_memory_bytes: int | None = None
-    threads: int
+    threads: int | None
     device: str
-    host: HostFacts
+    host: HostFacts | None = Field(description="None: not known, the results were imported")
     packages: dict[str, str]
+    imported: Imported | None = Field(None, description="set where another tool computed the result")
     result: Annotated[EvaluateResult | MakeResult | MeasureResult, Field(discriminator="kind")]
