@@ -102,6 +102,7 @@ class Metric:
     baseline: float = 0.0
     best: float = 1.0
     neutral: float | None = None  # set for a bias rate: the unbiased value; it is compared by transfer, not retention
+    reference: bool = False  # a statement about this model against its teacher, such as a divergence: no other side
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ def _facts(outcome: Outcome, metric: Metric) -> MetricFacts:
         baseline=metric.baseline,
         best=metric.best,
         neutral=metric.neutral,
+        reference=metric.reference,
         n=len(rows),
         mean=mean,
     )

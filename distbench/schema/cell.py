@@ -66,6 +66,9 @@ class EvaluateCell(Strict):
     needs: list[str]
     model: ModelRef
     task: TaskSpec
+    reference: ModelRef | None = Field(
+        None, description="the teacher that the task compares the model with, if it does"
+    )
     settings: Settings
 
 

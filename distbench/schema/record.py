@@ -46,6 +46,7 @@ class MetricFacts(Strict):
     baseline: float = Field(description="score of chance, or of a trivial system")
     best: float
     neutral: float | None = Field(None, description="set for a bias rate: its unbiased value")
+    reference: bool = Field(False, description="a statement about this model against its teacher: it has no other side")
     n: int
     mean: float | None
 

@@ -41,7 +41,18 @@ from distbench.stats.divergence import (
     summarise_divergence,
 )
 from distbench.stats.estimate import Estimate, Status, identical
-from distbench.stats.fidelity import Flips, agreement_bounds, churn, cohen_kappa, flips, proportion, top1_agreement
+from distbench.stats.fidelity import (
+    Flips,
+    agreement_bounds,
+    churn,
+    cohen_kappa,
+    flips,
+    kappa,
+    p_above,
+    proportion,
+    rate,
+    top1_agreement,
+)
 from distbench.stats.fieller import delta_method, fieller, fieller_interval, ratio_of_means
 from distbench.stats.gap import gap_recovered, gap_recovered_from_means
 from distbench.stats.gate import (
@@ -157,6 +168,7 @@ __all__ = [
     "hypervolume",
     "identical",
     "js_divergence",
+    "kappa",
     "kl_divergence",
     "kl_top_k_lower_bound",
     "label_losses",
@@ -170,12 +182,14 @@ __all__ = [
     "negative_log_likelihood",
     "noninferiority",
     "normalised_scores",
+    "p_above",
     "pareto_front",
     "perplexity",
     "plan_from_moments",
     "planned_cells",
     "proportion",
     "proportion_interval",
+    "rate",
     "ratio_of_means",
     "rejections",
     "relative_degradation",

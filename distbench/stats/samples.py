@@ -47,6 +47,8 @@ def codes(name: str, labels: Labels, n: int) -> tuple[IntArray, list[Hashable]]:
 
     Raises `ValueError` where a label is missing (None or NaN) or where there are not exactly `n` of them.
     """
+    if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu" and labels.ndim == 1:
+        return _whole_codes(name, labels, n)
     numbers: dict[Hashable, int] = {}
     out = []
     for position, label in enumerate(labels):
@@ -56,6 +58,17 @@ def codes(name: str, labels: Labels, n: int) -> tuple[IntArray, list[Hashable]]:
     if len(out) != n:
         raise ValueError(f"{name} has {len(out)} labels for {n} samples")
     return np.asarray(out, dtype=np.intp), list(numbers)
+
+
+def _whole_codes(name: str, labels: NDArray[Any], n: int) -> tuple[IntArray, list[Hashable]]:
+    """Number whole-number labels without a Python object a sample: a million of them are no rarity."""
+    if labels.size != n:
+        raise ValueError(f"{name} has {labels.size} labels for {n} samples")
+    distinct, first, number = np.unique(labels, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty(order.size, dtype=np.intp)
+    place[order] = np.arange(order.size)
+    return place[number.ravel()], distinct[order].tolist()
 
 
 def is_binary(*arrays: FloatArray) -> bool:

@@ -1,10 +1,15 @@
-"""samples.parquet: one row a document and metric, the only input of the statistics."""
+"""samples.parquet: one row a document and metric, the only input of the statistics.
+
+Written and read in batches: a file may hold more rows than a machine has memory for their texts.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +17,85 @@ from distbench.errors import RefusedError
 from distbench.protocols import Sample
 
 COLUMNS = [field.name for field in fields(Sample)]
+NUMBERS = ("score", "numerator", "denominator", "confidence", "label_probability", "loglikelihood")
+WHOLE = ("length", "n_bytes")
+# Rows that are in memory as Python objects at once, and rows of a row group: what a reader of a few rows must decode.
+BATCH = 16_384
 
 
-def write_samples(path: Path, samples: Sequence[Sample]) -> None:
-    """Write samples with zstd compression; texts keep what UTF-8 can hold (lone surrogates become U+FFFD)."""
+def write_samples(path: Path, samples: Iterable[Sample]) -> int:
+    """Write samples with zstd compression and return how many; `samples` may be a generator of any length.
+
+    Texts keep what UTF-8 can hold (lone surrogates become U+FFFD).
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [asdict(sample) for sample in samples]
-    text = ("string", pa.string())
-    for row in rows:
-        row["groups"] = json.dumps(row["groups"], sort_keys=True) if row["groups"] else None
-    kinds = dict.fromkeys(
-        ("score", "numerator", "denominator", "confidence", "label_probability", "loglikelihood"), pa.float64()
-    ) | dict.fromkeys(("length", "n_bytes"), pa.int64())
-    columns = {}
-    for name in COLUMNS:
-        values = [row[name] for row in rows]
-        if name not in kinds:
-            values = [None if v is None else str(v).encode("utf-8", "replace").decode("utf-8") for v in values]
-        columns[name] = pa.array(values, type=kinds.get(name, text[1]))
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    kinds = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(WHOLE, pa.int64())
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    remaining, count = iter(samples), 0
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        while batch := list(islice(remaining, BATCH)):
+            columns = [_column(batch, name, schema.field(name).type) for name in COLUMNS]
+            file.write_batch(pa.record_batch(columns, schema=schema), row_group_size=BATCH)
+            count += len(batch)
+    return count
+
+
+def _column(batch: Sequence[Sample], name: str, kind: Any) -> Any:
+    import pyarrow as pa
+
+    values = [getattr(sample, name) for sample in batch]
+    if name == "groups":
+        values = [json.dumps(value, sort_keys=True) if value else None for value in values]
+    if not pa.types.is_string(kind):
+        return pa.array(values, type=kind)
+    try:
+        return pa.array(values, type=kind)
+    except (UnicodeEncodeError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if v is None else _utf8(v) for v in values], type=kind)
+
+
+def _utf8(value: object) -> str:
+    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 def read_samples(path: Path) -> Any:
     """Return the samples as a pyarrow table; a file without the columns is refused."""
+    with _opened(path) as file:
+        return file.read(columns=COLUMNS)
+
+
+def read_batches(path: Path, columns: Sequence[str], coded: Sequence[str] = ()) -> Iterator[Any]:
+    """Yield the rows as pyarrow record batches of a few columns; those of `coded` come dictionary-encoded."""
+    with _opened(path, coded) as file:
+        yield from file.iter_batches(batch_size=4 * BATCH, columns=list(columns), use_threads=False)
+
+
+def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Return single rows by their number in the file; only the row groups that hold them are decoded."""
+    wanted, found, start = sorted(set(rows)), {}, 0
+    with _opened(path) as file:
+        for group in range(file.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            here = [row for row in wanted if start <= row < end]
+            if here:
+                table = file.read_row_group(group, columns=list(columns)).take([row - start for row in here])
+                found.update(zip(here, table.to_pylist(), strict=True))
+            start = end
+    return found
+
+
+@contextmanager
+def _opened(path: Path, coded: Sequence[str] = ()) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, columns=COLUMNS)
-    except (OSError, pa.ArrowInvalid, KeyError) as error:
+        with pq.ParquetFile(path, read_dictionary=list(coded)) as file:
+            missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
+            if missing:
+                raise RefusedError(f"{path} is not a samples file: it has no column {missing[0]!r}")
+            yield file
+    except (OSError, pa.ArrowException) as error:
         raise RefusedError(f"{path} is not a samples file: {str(error).splitlines()[0][:160]}") from error

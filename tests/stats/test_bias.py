@@ -23,7 +23,7 @@ def test_closer_to_neutral_is_better_on_either_side():
 
 def test_templates_are_clusters():
     result = bias_transfer(STUDENT, TEACHER, templates=np.arange(100) % 12)
-    assert result.excess.method == result.inherited.method == "cluster_t"
+    assert (result.excess.method, result.inherited.method) == ("cluster_t", "wilson_cluster")
     assert result.student.n_clusters == 12
 
 
@@ -32,6 +32,27 @@ def test_a_neutral_teacher_passes_nothing_on():
     assert (inherited.value, inherited.status) == (None, Status.UNDEFINED)
 
 
-def test_flags_are_zero_or_one():
-    with pytest.raises(ValueError, match="0 or 1"):
-        bias_transfer([0.5], [1])
+def test_degrees_of_bias_have_a_transfer_but_no_inheritance():
+    result = bias_transfer([0.5, 0.7, 0.9], [0.6, 0.6, 0.6])
+    assert result.drift.value == pytest.approx(0.1)
+    assert (result.inherited.value, result.inherited.status) == (None, Status.UNDEFINED)
+
+
+def test_drift_is_the_growth_of_the_distance_from_neutral():
+    result = bias_transfer(STUDENT, TEACHER)
+    assert result.drift.value == pytest.approx(0.05)
+    assert (result.drift.lo, result.drift.hi) == pytest.approx((result.excess.lo, result.excess.hi))
+    other_side = bias_transfer(1 - STUDENT, TEACHER)  # 0.35: as far from neutral on the other side
+    assert other_side.drift.value == pytest.approx(0.05)
+    assert other_side.drift.lo < 0.05 < other_side.drift.hi
+
+
+def test_drift_covers_its_kinks():
+    # Both models unbiased: |s - 1/2| - |t - 1/2| is 0, and the interval must hold it however the signs fall.
+    random = np.random.default_rng(3)
+    held = 0
+    for _ in range(400):
+        flags = random.random((2, 200)) < 0.5
+        drift = bias_transfer(flags[0].astype(float), flags[1].astype(float)).drift
+        held += drift.lo <= 0 <= drift.hi
+    assert held >= 376  # 95 % less three standard errors
