@@ -19,6 +19,8 @@ app = typer.Typer(
 )
 suites = typer.Typer(help="The suites that ship with distbench, and the check of your own.", no_args_is_help=True)
 app.add_typer(suites, name="suites")
+imports = typer.Typer(help="Results of models that were evaluated elsewhere, as a run.", no_args_is_help=True)
+app.add_typer(imports, name="import")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
@@ -126,6 +128,42 @@ def report(
     from distbench.cli.reading import write_report
 
     typer.echo(write_report(run, out))
+
+
+@imports.command("lm-eval")
+def import_lm_eval(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="TEACHER STUDENT [STUDENT…]", help="what lm_eval --output_path wrote, a model each"),
+    ],
+    out: Annotated[Path, typer.Option(help="the run directory to make")],
+    name: Annotated[str | None, typer.Option(help="what the report calls the comparison")] = None,
+    teacher_name: Annotated[str | None, typer.Option(help="what the report calls the teacher")] = None,
+    student_names: Annotated[
+        list[str] | None, typer.Option("--student-name", help="once for each student, in order")
+    ] = None,
+    teacher_source: Annotated[
+        Path | None, typer.Option(help="local checkpoint of the teacher, for its sizes only")
+    ] = None,
+    student_sources: Annotated[
+        list[Path] | None, typer.Option("--student-source", help="local checkpoints of the students, in order")
+    ] = None,
+    tasks: Annotated[list[str] | None, typer.Option("--task", help="import only this task; repeatable")] = None,
+    metrics: Annotated[
+        list[str] | None, typer.Option("--metric", metavar="TASK=METRIC", help="the metric to compare; repeatable")
+    ] = None,
+    retained: Annotated[float | None, typer.Option(help="what `gate` asks of the whole; 0.95 where left out")] = None,
+    task_floor: Annotated[float | None, typer.Option(help="what `gate` asks of each task; 0.90")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make a run of existing lm-eval output (with --log_samples), which compare, gate and report read."""
+    from distbench.cli.importing import Wishes, gate_of, import_results, metrics_of, sides
+
+    teacher, students = sides(results, (teacher_name, teacher_source), student_names or [], student_sources or [])
+    gate = gate_of(retained, task_floor)
+    wishes = Wishes(name, tuple(tasks or ()), metrics_of(metrics or []), gate)
+    import_results(teacher, students, out, wishes, as_json=json)
 
 
 @app.command()
