@@ -1,7 +1,8 @@
 """Statistics of teacher against student: pure functions on arrays, no files, no models.
 
 Where to look: `retained`, `delta`, `gap_recovered` for one task, `retained_suite` for many, `decide`, `decide_suite`
-for a verdict. Scores enter paired by sample; what cannot be computed is None with a status and a reason, never NaN.
+for a verdict, `decide_so_far` for one while samples still arrive. Scores enter paired by sample; what cannot be
+computed is None with a status and a reason, never NaN.
 """
 
 from distbench.stats.aggregate import (
@@ -11,6 +12,7 @@ from distbench.stats.aggregate import (
     relative_degradation,
     summarise_ratios,
 )
+from distbench.stats.betting import BETTING, BETTING_AND_FIXED
 from distbench.stats.bias import BiasTransfer, bias_transfer
 from distbench.stats.bootstrap import bootstrap_moments, retained_bootstrap
 from distbench.stats.calibration import (
@@ -69,6 +71,7 @@ from distbench.stats.gate import (
 )
 from distbench.stats.groups import GroupReport, group_report, group_report_from_means
 from distbench.stats.intervals import Interval, clopper_pearson, proportion_interval, wilson
+from distbench.stats.looks import look_schedule, looks
 from distbench.stats.multiplicity import adjust_p_values, rejections
 from distbench.stats.pareto import front_probability, hypervolume, pareto_front
 from distbench.stats.perplexity import bits_per_byte, byte_perplexity_ratio, delta_bits_per_byte, perplexity
@@ -91,6 +94,7 @@ from distbench.stats.retained import (
 )
 from distbench.stats.score import has_signal, score_interval, score_statistic
 from distbench.stats.selective import accuracy_at_coverage, aurc, confidence_auroc, risk_at_coverage
+from distbench.stats.sequential import FINAL_SHARE, SequentialDecision, SequentialRule, decide_so_far
 from distbench.stats.significance import (
     EquivalenceTest,
     MarginTest,
@@ -101,21 +105,27 @@ from distbench.stats.significance import (
     noninferiority,
     tost,
 )
+from distbench.stats.stream import ClusterPlan, GrowingTask
 from distbench.stats.suite import SuiteEstimate, SuiteTask, retained_suite, suite_task
 
 __all__ = [
+    "BETTING",
+    "BETTING_AND_FIXED",
+    "FINAL_SHARE",
     "KINDS",
     "MIN_CLUSTERS",
     "MIN_SAMPLES",
     "BiasTransfer",
     "Cells",
     "Claim",
+    "ClusterPlan",
     "Decision",
     "DivergenceSummary",
     "EquivalenceTest",
     "Estimate",
     "Flips",
     "GroupReport",
+    "GrowingTask",
     "Interval",
     "MarginTest",
     "McNemarTest",
@@ -123,6 +133,8 @@ __all__ = [
     "ParameterCount",
     "RatioSummary",
     "SamplePlan",
+    "SequentialDecision",
+    "SequentialRule",
     "Status",
     "SuiteDecision",
     "SuiteEstimate",
@@ -148,6 +160,7 @@ __all__ = [
     "confidence_auroc",
     "contrast_test",
     "decide",
+    "decide_so_far",
     "decide_suite",
     "delta",
     "delta_bits_per_byte",
@@ -174,6 +187,8 @@ __all__ = [
     "label_losses",
     "linear_estimate",
     "llama_linear_parameters",
+    "look_schedule",
+    "looks",
     "margin_test",
     "mcnemar",
     "mean_covariance",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from distbench.stats.betting import BETTING, BETTING_AND_FIXED
 from distbench.stats.estimate import IDENTICAL, Estimate, Status
 from distbench.stats.multiplicity import adjust_p_values
 from distbench.stats.samples import check_alpha
@@ -13,7 +14,7 @@ from distbench.stats.samples import check_alpha
 # Below these an interval that is not the score interval says PASS too often (simulated), so it may not decide.
 MIN_SAMPLES = 100
 MIN_CLUSTERS = 10
-_HOLDS_AT_ANY_SIZE = frozenset({"score_cml", "wilson", IDENTICAL})
+_HOLDS_AT_ANY_SIZE = frozenset({"score_cml", "wilson", IDENTICAL, BETTING, BETTING_AND_FIXED})
 
 
 class Verdict(StrEnum):
@@ -75,7 +76,7 @@ class SuiteDecision:
 def below_floor(estimate: Estimate) -> str | None:
     """Say why `estimate` rests on too few samples or clusters to decide, or return None.
 
-    The score intervals hold at any n, and identical outputs need none.
+    The score intervals and betting hold at any n, and identical outputs need none.
     """
     if estimate.method in _HOLDS_AT_ANY_SIZE:
         return None

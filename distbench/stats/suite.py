@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,17 +97,26 @@ def retained_suite(tasks: Sequence[SuiteTask], *, alpha: float = 0.05) -> SuiteE
     if not tasks or len(set(names)) < len(names):
         raise ValueError(f"a suite needs at least one task and distinct names, not {names}")
     kept = [task for task in tasks if task.same_outputs or task.estimate.status is not Status.NO_SIGNAL]
-    left_out = tuple(name for name in names if name not in {task.name for task in kept})
-    judged = {task.name: task.estimate.value for task in kept if task.estimate.value is not None}
-    worst = min(judged, key=lambda name: judged[name]) if judged else None
     estimate = _ratio(kept, alpha) if kept else _nothing(tasks)
-    if kept and len(left_out) > MAX_LEFT_OUT * len(tasks):
-        reason = f"{len(left_out)} of {len(tasks)} tasks carry no signal; at most {MAX_LEFT_OUT:.0%} may be left out"
+    left_out = len(tasks) - len(kept)
+    if kept and left_out > MAX_LEFT_OUT * len(tasks):
+        reason = f"{left_out} of {len(tasks)} tasks carry no signal; at most {MAX_LEFT_OUT:.0%} may be left out"
         estimate = replace(estimate, status=Status.LEFT_OUT, reason=reason)
+    return summarise_tasks(estimate, {task.name: task.estimate for task in tasks}, kept={task.name for task in kept})
+
+
+def summarise_tasks(
+    estimate: Estimate, tasks: Mapping[str, Estimate], *, kept: Container[str] | None = None
+) -> SuiteEstimate:
+    """Return the suite's `estimate` beside its tasks; `kept` are those that it covers (None: all with a signal)."""
+    if kept is None:
+        kept = {name for name, task in tasks.items() if task.status is not Status.NO_SIGNAL}
+    judged = {name: task.value for name, task in tasks.items() if name in kept and task.value is not None}
+    worst = min(judged, key=lambda name: judged[name]) if judged else None
     return SuiteEstimate(
         estimate=estimate,
-        tasks={task.name: task.estimate for task in tasks},
-        left_out=left_out,
+        tasks=dict(tasks),
+        left_out=tuple(name for name in tasks if name not in kept),
         mean_of_ratios=float(np.mean(list(judged.values()))) if judged else None,
         worst_task=worst,
         worst=None if worst is None else judged[worst],

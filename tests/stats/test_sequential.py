@@ -1,0 +1,458 @@
+import math
+from dataclasses import replace
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distbench import stats
+from distbench.stats import ClusterPlan, GrowingTask, SequentialRule, Status, SuiteRule, Verdict, decide_so_far
+from distbench.stats.anytime import Trail
+from distbench.stats.exhausted import fixed_task
+from distbench.stats.stream import suite_ledger, task_ledger, units_of
+from tests.stats.strategies import baselines
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "simulate_gate.py"
+STUDENT, TEACHER = np.array([1.0, 0.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0])
+BETTING_ALONE = SequentialRule(final_share=0.0)
+
+
+@pytest.fixture(scope="module")
+def simulation():
+    loader = SourceFileLoader("simulate_gate", str(SCRIPT))
+    spec = spec_from_loader("simulate_gate", loader)
+    module = module_from_spec(spec)
+    import sys
+
+    sys.modules["simulate_gate"] = module  # dataclasses look themselves up there
+    loader.exec_module(module)
+    return module
+
+
+def drawn(n, shares, *, seed=0):
+    kind = np.random.default_rng(seed).choice(4, size=n, p=shares)
+    return STUDENT[kind], TEACHER[kind]
+
+
+EQUAL, WORSE, MUCH_WORSE = (0.68, 0.02, 0.02, 0.28), (0.62, 0.08, 0.02, 0.28), (0.5, 0.2, 0.02, 0.28)
+
+
+def grown(shares=EQUAL, *, n=4000, name="a", so_far=None, seed=0, **options):
+    student, teacher = drawn(n, shares, seed=seed)
+    options = {"scale": (0.25, 1.0)} | options
+    return GrowingTask(name, student[:so_far], teacher[:so_far], n, **options)
+
+
+def noise(rate, repetitions):
+    """Three standard errors of a simulated rate."""
+    return 3 * math.sqrt(rate * (1 - rate) / repetitions)
+
+
+# Verdicts on one task
+
+
+def test_a_clearly_good_student_passes_early_and_a_clearly_bad_one_fails_early():
+    good, bad = decide_so_far([grown()]), decide_so_far([grown(MUCH_WORSE)])
+    assert (good.verdict, good.final, good.wanted) == (Verdict.PASS, True, None)
+    assert (bad.verdict, bad.final) == (Verdict.FAIL, True)
+    assert good.samples["a"] <= 1500
+    assert bad.samples["a"] <= 500
+    assert good.suite.estimate.method == "betting"
+    assert good.suite.estimate.lo >= 0.95 > bad.suite.estimate.hi
+
+
+def test_before_it_is_certain_it_says_what_it_wants_next():
+    decision = decide_so_far([grown(so_far=130)])
+    assert (decision.verdict, decision.final, decision.exhausted) == (Verdict.INCONCLUSIVE, False, False)
+    assert decision.looks == ({"a": 125},)
+    assert decision.wanted == {"a": 250}
+
+
+@pytest.mark.parametrize("shares", [EQUAL, WORSE, MUCH_WORSE, (0.655, 0.045, 0.02, 0.28)])
+def test_following_what_it_wants_gives_what_all_scores_at_once_give(shares):
+    whole = grown(shares, n=900)
+    once = decide_so_far([whole])
+    wanted, decision = stats.look_schedule({"a": 900})[0], None
+    while wanted is not None:
+        decision = decide_so_far([grown(shares, n=900, so_far=wanted["a"])])
+        wanted = decision.wanted
+    assert decision == once
+
+
+def test_samples_after_the_verdict_change_nothing():
+    task = grown()
+    decision = decide_so_far([task])
+    n = decision.samples["a"]
+    spoilt = replace(task, student=np.concatenate([task.student[:n], 1 - task.student[n:]]))
+    assert decide_so_far([spoilt]) == decision
+
+
+def test_the_order_within_a_look_does_not_matter():
+    task = grown(n=900)
+    order = np.concatenate(
+        [
+            np.random.default_rng(1).permutation(np.arange(a, b))
+            for a, b in zip([0, *stats.looks(900)[:-1]], stats.looks(900), strict=True)
+        ]
+    )
+    shuffled = replace(task, student=task.student[order], teacher=task.teacher[order])
+    assert decide_so_far([shuffled]) == decide_so_far([task])
+
+
+@given(st.integers(0, 10_000), baselines, st.sampled_from([0.8, 0.95, 1.0]), st.sampled_from([1, 3]))
+@settings(max_examples=60, deadline=None)
+def test_the_interval_holds_exactly_the_margins_that_no_look_rejects(seed, baseline, margin, k):
+    rng = np.random.default_rng(seed)
+    if baseline > 0.5:
+        return
+    p = rng.dirichlet([8.0, 1.0, 1.0, 2.0])
+    task = grown(p / p.sum(), n=400, seed=seed, scale=(baseline, 1.0))
+    ledger = task_ledger(units_of(task), [32 * k, 200, 400])
+    trail = Trail(ledger, margin, 0.0125)
+    if trail.value is None:
+        return
+    lo, hi = trail.limits()
+    assert (lo >= margin) == (trail.p_above[-1] <= 0.0125)
+    assert (hi < margin) == (trail.p_below[-1] <= 0.0125)
+    for limit, side in ((lo, "p_above"), (hi, "p_below")):
+        if abs(limit - margin) < 1e-6 or not math.isfinite(limit):
+            continue
+        out = -1e-6 if side == "p_above" else 1e-6
+        assert getattr(Trail(ledger, limit + out, 0.0125), side)[-1] <= 0.0125
+        assert getattr(Trail(ledger, limit - out, 0.0125), side)[-1] > 0.0125
+
+
+def test_lower_is_better_is_the_mirror_image():
+    task = grown(WORSE, n=900)
+    errors = replace(task, student=1 - task.student, teacher=1 - task.teacher, scale=(0.75, 0.0))
+    for one, other in ((task, errors), (grown(), None)):
+        if other is not None:
+            a, b = decide_so_far([one]), decide_so_far([other])
+            assert (a.verdict, a.looks) == (b.verdict, b.looks)
+            assert a.suite.estimate.lo == pytest.approx(b.suite.estimate.lo, abs=1e-9)
+
+
+def test_scores_between_0_and_1_are_bet_on_with_their_own_size():
+    rng = np.random.default_rng(5)
+    teacher = rng.beta(8, 3, 3000)
+    student = np.clip(teacher + rng.normal(0, 0.02, 3000), 0, 1)
+    decision = decide_so_far([GrowingTask("f1", student, teacher, 3000)])
+    assert decision.verdict is Verdict.PASS
+    assert decision.samples["f1"] < 500  # quiet differences need fewer samples than 0/1 scores
+
+
+# What cannot be decided
+
+
+def test_a_teacher_at_chance_is_never_more_than_no_signal():
+    guesses = (0.0625, 0.1875, 0.1875, 0.5625)
+    open_, ended = decide_so_far([grown(guesses, n=600, so_far=300)]), decide_so_far([grown(guesses, n=600)])
+    assert (open_.verdict, open_.final) == (Verdict.INCONCLUSIVE, False)
+    assert (ended.verdict, ended.final) == (Verdict.NO_SIGNAL, True)
+    assert ended.suite.estimate.status is Status.NO_SIGNAL
+
+
+def test_a_student_better_than_a_teacher_below_chance_does_not_pass():
+    below = (0.0, 0.1, 0.5, 0.4)
+    assert decide_so_far([grown(below)]).verdict is Verdict.NO_SIGNAL
+
+
+def test_identical_outputs_are_exactly_one_as_soon_as_the_teacher_shows_a_signal():
+    student, teacher = drawn(2000, (0.7, 0.0, 0.0, 0.3))
+    decision = decide_so_far([GrowingTask("a", student, teacher, 2000, scale=(0.25, 1.0), same_outputs=True)])
+    assert decision.samples["a"] == 63
+    assert (decision.suite.estimate.lo, decision.suite.estimate.hi) == (1.0, 1.0)
+    assert decision.verdict is Verdict.PASS
+    # Equal correctness alone is no proof.
+    assert decide_so_far([GrowingTask("a", student, teacher, 2000, scale=(0.25, 1.0))]).samples["a"] > 63
+
+
+def test_an_invalid_task_makes_the_suite_invalid_but_not_final():
+    broken = grown(so_far=500, invalid="coverage 0.5")
+    decision = decide_so_far([broken, grown(name="b", so_far=500)])
+    assert (decision.verdict, decision.final) == (Verdict.INVALID, False)
+    assert decision.reason == "not valid: a"
+    assert decide_so_far([replace(broken, student=STUDENT, teacher=TEACHER, total=4)]).final
+
+
+# The last look
+
+
+def test_without_further_samples_the_interval_is_that_of_both_kinds_together():
+    task = grown((0.655, 0.045, 0.02, 0.28), n=900)
+    both, alone = decide_so_far([task]), decide_so_far([task], BETTING_ALONE)
+    trail = Trail(task_ledger(units_of(task), stats.looks(900)), 0.95, 0.0125)
+    fixed = stats.retained(task.student, task.teacher, baseline=0.25, alpha=0.025)
+    assert both.exhausted
+    assert both.suite.estimate.method == "betting_fixed"
+    assert both.suite.estimate.lo == max(trail.limits()[0], fixed.lo)
+    assert both.suite.estimate.hi == min(trail.limits()[1], fixed.hi)
+    assert alone.suite.estimate.method == "betting"
+    assert alone.suite.estimate.hi - alone.suite.estimate.lo > fixed.hi - fixed.lo
+
+
+def test_the_kept_share_decides_what_betting_alone_cannot():
+    students = [grown(n=745, seed=seed) for seed in range(40)]
+    with_look = [decide_so_far([task]).verdict is Verdict.PASS for task in students]
+    without = [decide_so_far([task], BETTING_ALONE).verdict is Verdict.PASS for task in students]
+    assert sum(with_look) > sum(without) + 2
+
+
+def test_a_fixed_interval_below_its_floor_of_clusters_has_no_say():
+    task = clustered(n_clusters=8, size=50)
+    assert fixed_task(task, alpha=0.025).p_below is None
+    decision = decide_so_far([task], schedule=stats.look_schedule({"a": [50] * 8}))
+    assert decision.exhausted
+    assert decision.suite.estimate.method == "betting"
+
+
+# Clusters
+
+
+def clustered(shares=EQUAL, *, n_clusters=200, size=10, so_far=None, **options):
+    student, teacher = drawn(n_clusters * size, shares)
+    labels = np.repeat(np.arange(n_clusters), size)[:so_far].tolist()
+    defaults = {"scale": (0.25, 1.0), "clusters": labels, "cluster_plan": ClusterPlan(n_clusters, size)}
+    return GrowingTask("a", student[:so_far], teacher[:so_far], n_clusters * size, **(defaults | options))
+
+
+def test_clusters_of_one_are_samples():
+    task = grown(n=900)
+    labels = list(range(900))
+    as_clusters = replace(task, clusters=labels, cluster_plan=ClusterPlan(900, 1))
+    plain, grouped = decide_so_far([task], BETTING_ALONE), None
+    grouped = decide_so_far([as_clusters], BETTING_ALONE, schedule=stats.look_schedule({"a": 900}))
+    assert grouped.looks == plain.looks
+    assert grouped.suite.estimate.lo == pytest.approx(plain.suite.estimate.lo)
+    assert grouped.suite.tasks["a"].n_clusters == plain.samples["a"]
+
+
+def test_a_cluster_that_answers_as_one_counts_as_one():
+    rng = np.random.default_rng(2)
+    kind = np.repeat(rng.choice(4, size=100, p=MUCH_WORSE), 10)
+    labels = np.repeat(np.arange(100), 10).tolist()
+    task = GrowingTask("a", STUDENT[kind], TEACHER[kind], 1000, scale=(0.25, 1.0),
+                       clusters=labels, cluster_plan=ClusterPlan(100, 10))  # fmt: skip
+    together = Trail(task_ledger(units_of(task), [1000]), 0.95, 0.025)
+    one_each = grown(n=100)
+    one_each = replace(one_each, student=STUDENT[kind[::10]], teacher=TEACHER[kind[::10]])
+    alone = Trail(task_ledger(units_of(one_each), [100]), 0.95, 0.025)
+    assert together.p_below[0] == pytest.approx(alone.p_below[0])
+    naive = Trail(task_ledger(units_of(replace(task, clusters=None, cluster_plan=None)), [1000]), 0.95, 0.025)
+    assert naive.p_below[0] < together.p_below[0] / 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clusters": [0] * 10 + [1] * 10 + [0] * 10}, "must follow one another"),
+        ({"clusters": [0] * 15 + [1] * 15}, "were announced"),
+        ({"clusters": [0] * 29 + [None]}, "is missing"),
+        ({"cluster_plan": ClusterPlan(2, 10)}, "3 clusters of up to 10 samples, but 2 of up to 10 were announced"),
+        ({"cluster_plan": None}, "belong together"),
+    ],
+)
+def test_clusters_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        units_of(clustered(n_clusters=3, **change))
+
+
+def test_a_clustered_task_needs_its_schedule():
+    with pytest.raises(ValueError, match="a schedule that never cuts a cluster"):
+        decide_so_far([clustered()])
+
+
+# Suites
+
+
+def test_a_suite_of_one_task_is_that_task():
+    task = grown(WORSE, n=900)
+    trail = Trail(task_ledger(units_of(task), [100, 900]), 0.95, 0.0125)
+    suite = Trail(suite_ledger([(units_of(task), 3.0)], [[100], [900]], rounds=900), 0.95, 0.0125)
+    assert suite.p_below == pytest.approx(trail.p_below)
+    assert suite.limits() == pytest.approx(trail.limits())
+
+
+def test_the_suite_weighs_tasks_not_samples():
+    # The large task is perfect, the small one is ruined: the macro mean is what counts.
+    large, small = grown(n=6000, name="large"), grown((0.3, 0.4, 0.0, 0.3), n=300, name="small", floor=0.0)
+    units = [(units_of(task), 1.0) for task in (large, small)]
+    trail = Trail(suite_ledger(units, [[6000, 300]], rounds=300), 0.95, 0.0125)
+    means = [[np.mean(t.student) - 0.25, np.mean(t.teacher) - 0.25] for t in (large, small)]
+    s, t = np.sum(means, axis=0)
+    assert trail.value == pytest.approx(s / t)
+    assert decide_so_far([large, small]).verdict is Verdict.FAIL
+    heavy = decide_so_far([replace(large, weight=50.0), small])
+    assert heavy.verdict is Verdict.PASS
+
+
+def test_rounds_count_only_when_they_are_complete_in_every_task():
+    tasks = [grown(n=1000, name="a"), grown(n=10, name="b")]
+    units = [(units_of(task), 1.0) for task in tasks]
+    ledger = suite_ledger(units, [[1000, 4], [350, 10]], rounds=10)
+    assert ledger.counts.sum(axis=1).tolist() == [404.0, 303.0]
+
+
+def test_groups_of_a_round_differ_by_one_at_most_and_are_staked_by_their_size():
+    tasks = [grown(n=10, name="a"), grown(n=4, name="b")]
+    ledger = suite_ledger([(units_of(task), 1.0) for task in tasks], [[10, 4]], rounds=4)
+    stakes = sorted(set((ledger.ranges[:, 1] - ledger.ranges[:, 0]).tolist()))
+    assert stakes == pytest.approx([1 / 3, 1 / 2, 1.0])
+    assert ledger.planned.tolist() == [4.0, 6.0, 4.0]
+    assert (ledger.counts @ ledger.y)[0] == pytest.approx(4 * sum(weighted_mean(t) for t in tasks), rel=0.2)
+
+
+def weighted_mean(task):
+    return float(np.mean(task.teacher)) - task.scale[0]
+
+
+def ruined(n=4000, name="ruined", **options):
+    return grown((0.35, 0.3, 0.05, 0.3), n=n, name=name, **options)
+
+
+def test_a_task_below_its_floor_fails_the_suite_although_the_average_is_fine():
+    others = [grown(name=f"t{i}", seed=i) for i in range(12)]
+    decision = decide_so_far([*others, replace(ruined(), weight=0.1)])
+    assert decision.verdict is Verdict.FAIL
+    assert decision.failed == ("ruined",)
+    assert decision.reason == "below its floor: ruined"
+
+
+def test_a_task_that_looks_ruined_goes_on_alone_before_the_suite_passes():
+    others = [grown(name=f"t{i}", seed=i, n=2000) for i in range(6)]
+    # Badly begun, then as good as the others: below its floor when they pass, but not surely.
+    student, teacher = drawn(2000, EQUAL, seed=50)
+    student[:250:9] = 0.0
+    slow = GrowingTask("slow", student, teacher, 2000, scale=(0.25, 1.0), weight=0.05)
+    decision = decide_so_far([*others, slow])
+    assert decision.verdict is Verdict.PASS
+    alone = [look for look in decision.looks if len({look["t0"], look["slow"]}) == 2]
+    assert alone, decision.looks
+    assert decision.samples["slow"] > decision.samples["t0"]
+    assert decision.suite.tasks["slow"].value >= 0.9
+
+
+def test_every_task_must_pass_and_stops_when_it_has():
+    rule = SequentialRule(rule=SuiteRule.EVERY_TASK)
+    easy = grown(name="easy", n=4000)
+    hard = grown((0.65, 0.05, 0.05, 0.25), name="hard", n=4000, seed=3)
+    decision = decide_so_far([easy, hard], rule)
+    assert decision.verdict is Verdict.PASS
+    assert decision.samples["easy"] < decision.samples["hard"]
+    assert {d.verdict for d in decision.claims.values()} == {Verdict.PASS}
+    assert decide_so_far([easy, ruined()], rule).verdict is Verdict.FAIL
+
+
+def test_a_task_without_signal_is_left_out_but_may_not_be_what_decides():
+    guesses = grown((0.0625, 0.1875, 0.1875, 0.5625), name="chance", n=1000)
+    others = [grown(name=f"t{i}", seed=i, n=1000) for i in range(5)]
+    decision = decide_so_far([*others, guesses])
+    assert decision.verdict is Verdict.PASS
+    assert decision.suite.left_out == ("chance",)
+    too_many = [guesses, replace(guesses, name="chance 2"), *others]
+    ended = decide_so_far(too_many)
+    assert (ended.verdict, ended.final, ended.exhausted) == (Verdict.INCONCLUSIVE, True, True)
+    assert ended.suite.estimate.status is Status.LEFT_OUT
+
+
+def test_failures_are_corrected_for_their_number():
+    # One task a little below its floor among many: certain enough alone, not among twenty.
+    doubtful = grown((0.6, 0.12, 0.02, 0.26), n=420, name="doubtful", seed=0)
+    alone = decide_so_far([doubtful], SequentialRule(margin=0.5))
+    many = [grown(name=f"t{i}", seed=i + 10, n=420) for i in range(20)]
+    among = decide_so_far([doubtful, *many], SequentialRule(margin=0.5))
+    assert alone.failed == ("doubtful",)
+    assert among.claims["doubtful"].verdict is Verdict.FAIL
+    assert among.failed == ()
+    assert among.verdict is Verdict.INCONCLUSIVE
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"student": [1.0, 0.0]}, "differ in length"),
+        ({"student": [np.nan, 0, 1, 0]}, "must be a finite number"),
+        ({"student": [2.0, 0, 1, 0]}, r"score 2\.0 lies outside the possible range 0 to 1"),
+        ({"total": 3}, "4 samples, but only 3 were announced"),
+        ({"weight": 0.0}, "will not do"),
+        ({"scale": (0.5, 0.5)}, "will not do"),
+        ({"bounds": (1.0, 0.0)}, "runs upwards"),
+    ],
+)
+def test_a_task_that_does_not_fit_together_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        GrowingTask(**({"name": "a", "student": STUDENT, "teacher": TEACHER, "total": 10} | change))
+
+
+def test_a_suite_that_cannot_be_asked_is_refused():
+    with pytest.raises(ValueError, match="distinct"):
+        decide_so_far([grown(), grown()])
+    with pytest.raises(ValueError, match="at least one task"):
+        decide_so_far([])
+    with pytest.raises(ValueError, match="do not reach the first look"):
+        decide_so_far([grown(so_far=20)])
+    with pytest.raises(ValueError, match="schedule ends before"):
+        decide_so_far([grown(so_far=200)], schedule=[{"a": 100}])
+    with pytest.raises(ValueError, match="final_share"):
+        SequentialRule(final_share=1.0)
+    with pytest.raises(ValueError, match="alpha"):
+        SequentialRule(alpha=0.0)
+
+
+# Simulated error rates. Seeds are fixed; the tolerance is three standard errors of the simulated rate.
+
+
+def test_stopping_at_any_look_keeps_both_error_rates(simulation):
+    random = np.random.default_rng(7)
+    for design in (simulation.HARD[3], simulation.SIZED[0], simulation.SIZED[4]):
+        rates = simulation.sequential_rates(design.at_margin(), 3000, random, share=0.5)
+        assert max(rates.passed, rates.failed) <= 0.025 + noise(0.025, 3000)
+
+
+def test_the_same_simulation_sees_that_repeated_fixed_looks_are_wrong(simulation):
+    passed, failed = simulation.peeking_rates(simulation.SIZED[0].at_margin(), 600, np.random.default_rng(7))
+    assert min(passed, failed) > 0.025 + noise(0.025, 600)
+
+
+def test_the_same_simulation_sees_too_high_a_level(simulation, monkeypatch):
+    monkeypatch.setattr(simulation, "level", lambda _share: 0.5)
+    rates = simulation.sequential_rates(simulation.SIZED[0].at_margin(), 1000, np.random.default_rng(7), share=0.0)
+    assert min(rates.passed, rates.failed) > 0.1
+
+
+def test_clusters_and_suites_keep_both_error_rates(simulation):
+    random = np.random.default_rng(7)
+    each = [
+        simulation.clustered_rates(simulation.CLUSTERED[0].at_margin(), 400, random, share=0.5),
+        simulation.suite_rates(simulation.uneven_suite(), 300, random, share=0.5),
+    ]
+    assert np.max(each) <= 0.025 + noise(0.025, 300)
+
+
+def test_the_fixed_gate_keeps_its_error_rate(simulation):
+    random = np.random.default_rng(7)
+    for design in (simulation.HARD[0], simulation.HARD[3], simulation.CLUSTERED[0]):
+        assert max(simulation.fixed_errors(design.at_margin(), 600, random)) <= 0.035 + noise(0.035, 600)
+
+
+def test_the_simulated_gate_is_the_real_one(simulation):
+    design = replace(simulation.SIZED[0], retained=0.97)
+    looks, counts = simulation.drawn_counts(design, 60, np.random.default_rng(8))
+    rates = simulation.sequential_rates(design, 60, np.random.default_rng(8), share=0.5)
+    verdicts, used = [], []
+    for blocks in np.diff(counts, axis=1, prepend=0):
+        kind = np.concatenate([np.repeat(np.arange(4), block) for block in blocks])
+        task = GrowingTask("a", STUDENT[kind], TEACHER[kind], int(looks[-1]), scale=(0.25, 1.0), floor=0.0)
+        decision = decide_so_far([task])
+        verdicts.append(decision.verdict)
+        used.append(decision.samples["a"])
+    assert used == rates.used.tolist()
+    assert np.mean([v is Verdict.PASS for v in verdicts]) == rates.passed
+    assert 0 < rates.passed < 1
