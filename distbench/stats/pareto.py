@@ -66,6 +66,8 @@ def front_probability(
 
 def _oriented(points: ArrayLike, maximise: Sequence[bool]) -> NDArray[np.float64]:
     table = np.asarray(points, dtype=np.float64)
+    if table.size == 0:
+        return np.empty((0, len(maximise)))  # no point has no shape to be wrong about
     if table.ndim != 2 or table.shape[1] != len(maximise) or np.isnan(table).any():
         raise ValueError(
             f"points of shape {table.shape} must have {len(maximise)} columns, one a direction, and no NaN"

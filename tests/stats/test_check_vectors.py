@@ -68,6 +68,55 @@ def test_anything_else_fails_and_the_rest_is_still_checked(check, change, said):
     assert total == "1 of 2 ok"
 
 
+S, T = [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0], [1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+PAIRS = [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("metric", "inputs", "expected"),
+    [
+        # What a case leaves out, or names in another usual way.
+        ("mcnemar", {"n10": 10, "n01": 2, "method": "midp"}, {"p_value": 0.022460937499999976}),
+        ("mcnemar", {"student": S, "teacher": T}, {"p_value": 1.0}),
+        ("proportion_ci", {"k": 0, "n": 0}, {"value": None, "lo": None, "hi": None}),
+        ("multiplicity", {"p": [{"__nonfinite__": "nan"}, 0.01], "method": "simes-hochberg"},
+         {"adjusted": [None, 0.01]}),
+        ("power", {"omega2": 0.1, "delta": 0.03}, {"n": 872.0977482610101}),
+        ("pareto", {"points": [], "maximise": [True, True]}, {"nondominated_index": []}),
+        ("pareto", {"points": [[1, 2], [2, 1], [1, 1]]}, {"nondominated_index": [0, 1]}),
+        ("hypervolume", {"points": [], "reference": [0, 0]}, {"hypervolume": 0.0}),
+        ("gate", {"teacher_mean": 0.5, "student_mean": 0.2, "margin": 0.9}, {"decision": "INCONCLUSIVE"}),
+        # Lower is better: the mirror image of the same scores.
+        ("paired_difference", {"student": S, "teacher": T, "direction": "lower"}, {"mean": 0.125}),
+        # Two samples worse and one better of eight: se² = (3 − 1/8)/7/8 = 23/448, t(7) at .95 = 1.894578605.
+        ("paired_difference", {"student": S, "teacher": T, "alpha": 0.1},
+         {"ci90": [-0.125 - 1.894578605 * 23**0.5 / 448**0.5, -0.125 + 1.894578605 * 23**0.5 / 448**0.5]}),
+        (
+            "noninferiority",
+            {"n11": 52, "n10": 18, "n01": 30, "n00": 400, "baseline": 0.75, "margin": 0.9, "direction": "lower",
+             "method": "score_cml"},
+            {"z": 2.5430386543058083, "p_one_sided": 0.005494653561073862},
+        ),
+        ("gap_recovered", {"teacher_mean": 0.1, "student_mean": 0.2, "baseline_student_mean": 0.3,
+         "direction": "lower"}, {"gap_recovered": 0.5}),
+        ("gap_recovered", {"teacher_mean": 0.3, "student_mean": 0.2, "baseline_student_mean": 0.1,
+         "direction": "lower"}, {"gap_recovered": None, "status": "NO_GAP"}),
+    ],
+)  # fmt: skip
+def test_cases_of_the_same_kinds_with_other_inputs(check, metric, inputs, expected):
+    case = {"name": metric, "metric": metric, "inputs": inputs, "expected": expected, "tolerance": 1e-9}
+    code, lines = check(case)
+    assert code == 0, lines
+
+
+@pytest.mark.parametrize("method", ["bootstrap_percentile", "bootstrap_BCa"])
+def test_clusters_are_never_ignored(check, method):
+    inputs = {"student": S, "teacher": T, "cluster": PAIRS, "method": method}
+    code, (line, _) = check({"name": "x", "metric": "retained", "inputs": inputs, "expected": {"retained": 0.75}})
+    assert code == 1
+    assert "not clusters" in line
+
+
 def test_no_case_is_no_success(check):
     assert check()[0] == 1
 
