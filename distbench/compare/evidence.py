@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
-from distbench.errors import RefusedError
+from distbench.compare.sides import Side, side
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.plan import PlannedModel
-from distbench.schema.record import CellRecord, EvaluateResult, Footprint, MakeResult, MeasureResult, Series, Training
+from distbench.schema.record import (
+    CellRecord,
+    EvaluateResult,
+    Footprint,
+    MakeResult,
+    MeasureResult,
+    MetricFacts,
+    Series,
+    Training,
+)
 from distbench.store.run_dir import RunDir
-from distbench.store.samples import read_samples
 
 Cell = MakeCell | EvaluateCell | MeasureCell
 
@@ -26,22 +31,18 @@ class Evaluated:
     result: EvaluateResult
     folder: Path
 
-    def samples(self, metric: str) -> pd.DataFrame:
-        """Return the samples of one metric, indexed by sample id."""
-        table = self._table()
-        rows = table[table["metric"] == metric].set_index("sample_id")
-        if rows.index.has_duplicates:
-            raise RefusedError(f"{self.folder}: sample {rows.index[rows.index.duplicated()][0]} occurs twice")
-        return rows
+    @property
+    def file(self) -> Path:
+        """Where the samples are."""
+        return self.folder / "samples.parquet"
 
-    def _table(self) -> pd.DataFrame:
-        return _read(self.folder / "samples.parquet")
+    def side(self, metric: str) -> Side:
+        """Return the records of one metric."""
+        return side(self.file, metric)
 
-
-@functools.lru_cache(maxsize=64)
-def _read(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = read_samples(path).to_pandas()
-    return frame
+    def facts(self, metric: str) -> MetricFacts | None:
+        """Return what a metric means, if there is such a one."""
+        return next((facts for facts in self.result.metrics if facts.name == metric), None)
 
 
 class Evidence:
@@ -59,14 +60,24 @@ class Evidence:
         """Return planned models of one role."""
         return [model for model in self.manifest.models if model.role == role]
 
-    def evaluated(self, model: PlannedModel, task: str) -> Evaluated | None:
-        """Return a model's finished evaluation on a task."""
-        for cell_id, cell in self.cells.items():
-            if isinstance(cell, EvaluateCell) and cell.task.title == task and cell.model.identity == model.ref.identity:
-                record = self.records.get(cell_id)
-                if record is not None and isinstance(record.result, EvaluateResult):
-                    return Evaluated(cell, record.result, self.run.cells / cell_id)
+    def planned(self, model: PlannedModel, task: str, teacher: PlannedModel | None = None) -> EvaluateCell | None:
+        """Return the planned evaluation of a model on a task; one against a teacher only where it is this teacher."""
+        for cell in self.cells.values():
+            if not isinstance(cell, EvaluateCell):
+                continue
+            if (cell.task.title, cell.model.identity) != (task, model.ref.identity):
+                continue
+            if cell.reference is None or (teacher and cell.reference.identity == teacher.ref.identity):
+                return cell
         return None
+
+    def evaluated(self, model: PlannedModel, task: str, teacher: PlannedModel | None = None) -> Evaluated | None:
+        """Return a model's finished evaluation on a task; one against a teacher only where it is this teacher."""
+        cell = self.planned(model, task, teacher)
+        record = self.records.get(cell.id) if cell else None
+        if cell is None or record is None or not isinstance(record.result, EvaluateResult):
+            return None
+        return Evaluated(cell, record.result, self.run.cells / cell.id)
 
     def made(self, model: PlannedModel) -> MakeResult | None:
         """Return how a model was made, where this run made it."""

@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from distbench import stats
 from distbench.compare.estimates import published
-from distbench.compare.pairs import Pair
+from distbench.compare.pairs import common_rows
+from distbench.compare.tasks import Compared
 from distbench.schema.result import Estimate
 
 
-def suite_gap(pairs: list[tuple[Pair, Pair]], alpha: float) -> Estimate | None:
-    """Return the gap recovered over all tasks, each task weighing the same.
+def suite_gap(compared: Sequence[Compared], alpha: float) -> Estimate | None:
+    """Return the gap recovered over all tasks that have a retention, each task weighing the same.
 
-    `pairs` holds (teacher with student, teacher with control) of each task. Samples are scaled so that their mean is
-    the macro mean of normalised scores; the differences between tasks then count as spread, so the interval errs on
-    the wide side.
+    Samples are scaled so that their mean is the macro mean of normalised scores; the differences between tasks then
+    count as spread, so the interval errs on the wide side.
     """
-    usable = [(s, c) for s, c in pairs if s.invalid is None and c.invalid is None and s.facts.kind != "ratio_of_sums"]
+    usable = [
+        (c.pair, c.control)
+        for c in compared
+        if c.part is not None and c.control is not None and c.pair.invalid is None and c.control.invalid is None
+    ]
     if not usable:
         return None
     columns: list[np.ndarray] = []
-    total = sum(len(s.rows) for s, _ in usable)
+    total = sum(student.n for student, _ in usable)
     for student, control in usable:
         facts = student.facts
-        common = student.rows.index.intersection(control.rows.index)
-        factor = total / (len(usable) * len(common) * (facts.best - facts.baseline))
-        scores = (
-            student.rows.loc[common, "score_t"],
-            student.rows.loc[common, "score_s"],
-            control.rows.loc[common, "score_s"],
-        )
-        columns.append(factor * np.stack([column.to_numpy(dtype=np.float64) - facts.baseline for column in scores]))
+        here, there = common_rows(student, control)
+        factor = total / (len(usable) * len(here) * (facts.best - facts.baseline))
+        scores = student.teacher[here], student.student[here], control.student[there]
+        columns.append(factor * (np.stack(scores) - facts.baseline))
     teacher, student_scores, control_scores = np.concatenate(columns, axis=1)
     return published(stats.gap_recovered(teacher, student_scores, control_scores, alpha=alpha))

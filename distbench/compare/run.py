@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from distbench.compare.disagreements import disagreements
+from distbench.compare.divergence import Statement, divergences
 from distbench.compare.evidence import Evidence
 from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements
-from distbench.compare.pairs import Pair, pair, primary_metric
+from distbench.compare.pairs import primary_metric
+from distbench.compare.policies import floor_of, policy_checks
 from distbench.compare.tasks import Compared, compare_task
-from distbench.compare.verdicts import gate_checks, recommended, run_verdict, student_verdict, suite_score
+from distbench.compare.tradeoff import trade_offs
+from distbench.compare.verdicts import gate_checks, gated, recommended, run_verdict, student_verdict, suite_score
 from distbench.compare.warnings import run_warnings, student_warnings
 from distbench.errors import RunError
 from distbench.schema.plan import PlannedModel
@@ -17,6 +20,7 @@ from distbench.schema.result import CellSummary, Result, StudentResult, TeacherR
 from distbench.schema.suite import GateSpec
 from distbench.store.run_dir import RunDir
 
+NOT_THRESHOLDS = {"alpha", "sequential", "suite_rule", "tasks"}
 KINDS = ("bytes_on_disk", "params_unique", "params_non_embedding")
 
 
@@ -43,12 +47,15 @@ def compare(run: RunDir) -> Result:
         created_at=manifest.created_at,
         distbench=manifest.distbench,
         alpha=gate.alpha,
-        thresholds=gate.model_dump(exclude={"alpha", "sequential"}),
+        thresholds=gate.model_dump(exclude=NOT_THRESHOLDS),
+        suite_rule=gate.suite_rule,
+        task_floors={name: floor_of(gate, name) for name in gate.tasks},
         verdict=verdict,
         verdict_reason=reason,
         recommended=recommended(students),
         teachers=[_teacher(evidence, model) for model in teachers.values()],
         students=students,
+        trade_offs=trade_offs(list(teachers), students, gate.alpha),
         cells=_cells(evidence),
         host=first.host,
         packages=first.packages,
@@ -76,13 +83,14 @@ def _teacher(evidence: Evidence, model: PlannedModel) -> TeacherResult:
 
 def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gate: GateSpec) -> StudentResult:
     control = next((m for m in evidence.manifest.models if m.name == model.control), None)
-    compared, absent = _tasks(evidence, model, teacher, control, gate)
+    compared, statements, absent = _tasks(evidence, model, teacher, control, gate)
     measured = evidence.measurements(model)
     measurements = compare_measurements(measured[1], teacher.name, model.name, gate.alpha) if measured else []
     footprint = evidence.footprint(model)
     compression = _compression(evidence.footprint(teacher), footprint)
     suite = suite_score(compared, gate, absent)
-    checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate)
+    policies = policy_checks(compared, statements, absent, gate)
+    checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
     verdict, reason = student_verdict(checks)
     shown, total = disagreements(compared)
     result = StudentResult(
@@ -97,10 +105,11 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         compression=compression,
         footprint=footprint,
         training=evidence.training(model),
-        tasks=[c.result for c in compared],
+        tasks=[gated(c, checks) for c in compared],
         suite=suite,
+        divergence=[each.result for each in statements],
         measurements=measurements,
-        gap_recovered=suite_gap(_gap_pairs(evidence, compared, teacher, control), gate.alpha) if control else None,
+        gap_recovered=suite_gap(compared, gate.alpha) if control else None,
         gate=checks,
         verdict=verdict,
         verdict_reason=reason,
@@ -114,33 +123,37 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
 
 def _tasks(
     evidence: Evidence, model: PlannedModel, teacher: PlannedModel, control: PlannedModel | None, gate: GateSpec
-) -> tuple[list[Compared], list[str]]:
-    """Return (finished comparisons, planned tasks that did not finish on a side)."""
-    compared, absent = [], []
+) -> tuple[list[Compared], list[Statement], list[str]]:
+    """Return (finished comparisons, statements about the student alone, planned tasks that did not finish on a side).
+
+    A task that compares the student with its teacher itself (a divergence) has no teacher's evaluation to wait for.
+    """
+    compared: list[Compared] = []
+    statements: list[Statement] = []
+    absent: list[str] = []
     weights = {task.title: task.weight for task in evidence.manifest.suite.tasks}
     for task in evidence.manifest.task_order:
-        left, right = evidence.evaluated(teacher, task), evidence.evaluated(model, task)
+        left, right = evidence.evaluated(teacher, task), evidence.evaluated(model, task, teacher)
+        if right is not None:
+            statements += divergences(right, gate.alpha)
+        if right is not None and all(facts.reference for facts in right.result.metrics):
+            continue
         if left is None or right is None:
             absent.append(task)
             continue
         beside = evidence.evaluated(control, task) if control else None
         compared.append(
             compare_task(
-                task, left, right, beside, floor=gate.task_floor, alpha=gate.alpha, weight=weights.get(task, 1.0)
+                left,
+                right,
+                beside,
+                floor=floor_of(gate, task),
+                alpha=gate.alpha,
+                weight=weights.get(task, 1.0),
+                group_floor=gate.worst_group,
             )
         )
-    return compared, absent
-
-
-def _gap_pairs(
-    evidence: Evidence, compared: list[Compared], teacher: PlannedModel, control: PlannedModel
-) -> list[tuple[Pair, Pair]]:
-    pairs = []
-    for c in compared:
-        left, beside = evidence.evaluated(teacher, c.result.task), evidence.evaluated(control, c.result.task)
-        if left is not None and beside is not None:
-            pairs.append((c.pair, pair(left, beside, c.pair.facts)))
-    return pairs
+    return compared, statements, absent
 
 
 def _compression(teacher: Footprint, student: Footprint) -> dict[str, float | None]:

@@ -7,17 +7,12 @@ from collections.abc import Sequence
 from distbench import stats
 from distbench.compare.estimates import missing, published
 from distbench.compare.measurements import headline_speedup
+from distbench.compare.severity import worst
 from distbench.compare.tasks import Compared
-from distbench.schema.result import Estimate, GateCheck, Measurement, StudentResult, SuiteScore, Verdict
-from distbench.schema.suite import GateSpec
+from distbench.schema.result import Estimate, GateCheck, Measurement, StudentResult, SuiteScore, TaskResult, Verdict
+from distbench.schema.suite import GateSpec, TaskGate
 
-# Worst first: what a combination of several outcomes says.
-SEVERITY: tuple[Verdict, ...] = ("INVALID", "FAIL", "NO_SIGNAL", "INCONCLUSIVE", "PASS")
-
-
-def worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the outcome that decides a conjunction; nothing at all is INCONCLUSIVE, never a pass."""
-    return next((v for v in SEVERITY if v in verdicts), "INCONCLUSIVE")
+NOTHING_TO_RETAIN = "no task that can be gated was evaluated"
 
 
 def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> SuiteScore:
@@ -25,14 +20,16 @@ def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> 
     parts = [c.part for c in compared if c.part is not None]
     claims = [c.claim for c in compared if c.claim is not None]
     if not claims:
-        why = f"{len(absent)} tasks did not finish" if absent else "no task that can be gated was evaluated"
+        why = f"{len(absent)} tasks did not finish" if absent else NOTHING_TO_RETAIN
         return SuiteScore(retained=missing(why), verdict="INCONCLUSIVE", reason=why)
     if len(parts) < len(claims):
         broken = [c.result.task for c in compared if c.claim is not None and c.part is None]
         why = f"not valid: {', '.join(broken)}"
         return SuiteScore(retained=missing(why), verdict="INVALID", reason=why)
     whole = stats.retained_suite(parts, alpha=gate.alpha)
-    decided = stats.decide_suite(stats.Claim("", whole.estimate, gate.retained), claims, alpha=gate.alpha)
+    rule = stats.SuiteRule(gate.suite_rule)
+    asked = [claim for claim in claims if gate.tasks.get(claim.name, TaskGate()).required]
+    decided = stats.decide_suite(stats.Claim("", whole.estimate, gate.retained), asked, rule=rule, alpha=gate.alpha)
     verdict: Verdict = decided.verdict.value
     reason = decided.reason
     if absent and verdict == "PASS":
@@ -48,18 +45,14 @@ def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> 
 
 
 def gate_checks(
-    suite: SuiteScore, measurements: list[Measurement], compression: float | None, gate: GateSpec
+    suite: SuiteScore,
+    measurements: list[Measurement],
+    compression: float | None,
+    gate: GateSpec,
+    policies: Sequence[GateCheck] = (),
 ) -> list[GateCheck]:
     """Return every rule of the gate with what it saw. A missing number is INCONCLUSIVE."""
-    checks = [
-        GateCheck(
-            rule="retained",
-            threshold=gate.retained,
-            observed=suite.retained,
-            verdict=suite.verdict,
-            reason=suite.reason,
-        )
-    ]
+    checks = [_retention(suite, gate, policies), *policies]
     if gate.speedup is not None:
         headline = headline_speedup(measurements)
         observed = headline.ratio if headline else missing("latency was not measured")
@@ -72,6 +65,26 @@ def gate_checks(
     return checks
 
 
+def _retention(suite: SuiteScore, gate: GateSpec, policies: Sequence[GateCheck]) -> GateCheck:
+    """Return the check of the suite's retention.
+
+    A suite of which no task can have a retention (bits per byte, bias, divergence only) is decided by its ceilings, if
+    it sets any.
+    """
+    ceilings = any(check.direction == "at_most" for check in policies)
+    reason, required = suite.reason, True
+    if suite.reason == NOTHING_TO_RETAIN and ceilings:
+        reason, required = f"{suite.reason}; the ceilings decide", False
+    return GateCheck(
+        rule="retained",
+        threshold=gate.retained,
+        observed=suite.retained,
+        verdict=suite.verdict,
+        required=required,
+        reason=reason,
+    )
+
+
 def _threshold(rule: str, threshold: float, observed: Estimate) -> GateCheck:
     verdict: Verdict = "INCONCLUSIVE"
     reason = observed.reason or f"the interval holds {threshold:g}"
@@ -82,11 +95,25 @@ def _threshold(rule: str, threshold: float, observed: Estimate) -> GateCheck:
     return GateCheck(rule=rule, threshold=threshold, observed=observed, verdict=verdict, reason=reason)
 
 
+def gated(compared: Compared, checks: Sequence[GateCheck]) -> TaskResult:
+    """Return a task's result; where a rule of the gate decides on a metric without retention, with its verdict."""
+    result = compared.result
+    if result.gated:
+        return result
+    mine = [check for check in checks if check.task is not None and check.task.split(" (")[0] == result.task]
+    if not mine:
+        return result
+    verdict = worst([check.verdict for check in mine])
+    reasons = "; ".join(f"{check.rule}: {check.reason}" for check in mine if check.verdict == verdict)
+    return result.model_copy(update={"gated": True, "verdict": verdict, "reason": reasons})
+
+
 def student_verdict(checks: list[GateCheck]) -> tuple[Verdict, str]:
-    """Return the conjunction of a student's rules, and the sentence that explains it."""
-    verdict = worst([check.verdict for check in checks])
-    deciding = [check for check in checks if check.verdict == verdict]
-    return verdict, "; ".join(f"{check.rule}: {check.reason}" for check in deciding)
+    """Return the conjunction of a student's required rules, and the sentence that explains it."""
+    asked = [check for check in checks if check.required]
+    verdict = worst([check.verdict for check in asked])
+    deciding = [check for check in asked if check.verdict == verdict]
+    return verdict, "; ".join(f"{check.title}: {check.reason}" for check in deciding)
 
 
 def run_verdict(students: list[StudentResult]) -> tuple[Verdict, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distbench.compare.evidence import Evidence
-from distbench.compare.pairs import Pair
+from distbench.compare.pairs import Pair, has_worst
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import MeasureResult
 from distbench.schema.result import StudentResult
@@ -51,9 +51,10 @@ def student_warnings(
         )
     for p in pairs:
         if p.errors:
-            found.append(f"{p.errors} answers on {p.rows['task_t'].iloc[0]} failed and count as wrong.")
-        if len(p.rows) < 100 and p.invalid is None:
-            found.append(f"{p.rows['task_t'].iloc[0]} has only {len(p.rows)} samples: its interval is wide.")
+            counted = "count as wrong" if has_worst(p.facts) else "are left out: this metric has no worst score"
+            found.append(f"{p.errors} answers on {p.task} failed and {counted}.")
+        if p.n < 100 and p.invalid is None:
+            found.append(f"{p.task} has only {p.n} samples: its interval is wide.")
     if len(model.of) > 1:
         found.append(f"Compared with {model.of[0]}, the first of its {len(model.of)} teachers.")
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distbench.errors import ExitCode
-from distbench.schema.result import Result, Verdict
+from distbench.schema.result import GateCheck, Result, Verdict
 
 CODES: dict[Verdict, ExitCode] = {
     "PASS": ExitCode.OK,
@@ -27,5 +27,10 @@ def lines(result: Result) -> list[str]:
             continue
         note = "" if student.required else " (advisory)"
         rows.append(f"  {student.verdict:<13} {student.label}{note}")
-        rows += [f"    {c.verdict:<13} {c.rule} ≥ {c.threshold:g}: {c.reason}" for c in student.gate]
+        rows += [f"    {_line(check)}" for check in student.gate]
     return rows
+
+
+def _line(check: GateCheck) -> str:
+    note = "" if check.required else " (advisory)"
+    return f"{check.verdict:<13} {check.title} {check.sign} {check.threshold:g}{note}: {check.reason}"

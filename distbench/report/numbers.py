@@ -81,6 +81,11 @@ def whole_ratio(value: float) -> str:
     return f"{value:.10g}×"
 
 
+def whole_plain(value: float) -> str:
+    """Return a threshold in the unit of its metric, with no more decimals than it has."""
+    return f"{value:.10g}"
+
+
 def bare_ratio(value: float, against: Sequence[float] = ()) -> str:
     """Return a ratio with three significant digits and without its sign."""
     size = abs(value)
@@ -101,6 +106,12 @@ def plain(value: float, against: Sequence[float] = ()) -> str:
 def signed(value: float, against: Sequence[float] = ()) -> str:
     """Return a difference with its sign."""
     text = plain(value, against)
+    return text if value <= 0 or text.strip("0.,") == "" else f"+{text}"
+
+
+def signed_points(value: float, against: Sequence[float] = ()) -> str:
+    """Return a difference of shares in percentage points with its sign."""
+    text = bare_percent(value, against)
     return text if value <= 0 or text.strip("0.,") == "" else f"+{text}"
 
 
@@ -191,6 +202,16 @@ def as_ratio(found: Estimate, against: Sequence[float] = ()) -> Shown:
 def as_signed(found: Estimate) -> Shown:
     """Return an estimate that is a difference."""
     return estimate(found, signed, "", (0.0,))
+
+
+def as_plain(found: Estimate, against: Sequence[float] = ()) -> Shown:
+    """Return an estimate in the unit of its own metric."""
+    return estimate(found, plain, "", against)
+
+
+def perhaps(found: Estimate | None, wording: Callable[[Estimate], Shown], reason: str) -> Shown:
+    """Return an estimate that a task may not have at all; `reason` says why it may be missing."""
+    return Shown(DASH, title=reason, missing=True) if found is None else wording(found)
 
 
 def optional(value: float | None, wording: Callable[[float], str], reason: str, title: str = "") -> Shown:

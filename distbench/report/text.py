@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distbench.report import numbers, words
+from distbench.report.beyond import beyond_scores
 from distbench.report.findings import distillation, warnings
 from distbench.report.numbers import Shown
 from distbench.report.view import View
@@ -21,13 +22,19 @@ MARKDOWN_LIMIT = 65_536
 _ROOM = 64_000  # leaves room for what a caller puts around it
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow", "neutral": "bright_black"}
 _LONGEST_NAME, _NARROWEST_NAME, _LONGEST_TEXT = 60, 14, 400
+_MOST_MORE = 24  # lines about single tasks on a terminal; the report has all
 _OPTIONAL = ("Memory", "Gap rec.", "Faster")  # left out where no student has one, then where there is no room
 
 
 def terminal_table(result: Result) -> list[RenderableType]:
     """Return the table of students and the verdict with the sentence that explains it; the caller prints them."""
     view = View(result)
-    return [*([_Students(view)] if view.students else []), Group(*_verdict_lines(view))]
+    more = _more_table(view)
+    return [
+        *([_Students(view)] if view.students else []),
+        *([more] if more else []),
+        Group(*_verdict_lines(view)),
+    ]
 
 
 class _Students:
@@ -99,6 +106,27 @@ def _facts(view: View) -> Text:
     )
 
 
+def _more_table(view: View) -> Table | None:
+    """Return what a score does not show, one line a measure; None where nothing of it was measured."""
+    rows = beyond_scores(view)
+    if not rows:
+        return None
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("Student", "Task", "Measure"):
+        table.add_column(heading, overflow="fold")
+    table.add_column("Seen", justify="right", overflow="fold")
+    for row in rows[:_MOST_MORE]:
+        table.add_row(
+            Text(one_line(row.student, _LONGEST_NAME)),
+            Text(one_line(row.task, _LONGEST_NAME)),
+            Text(row.measure),
+            Text(str(row.shown)),
+        )
+    if len(rows) > _MOST_MORE:
+        table.caption = f"{len(rows) - _MOST_MORE} more in the report"
+    return table
+
+
 def _verdict_lines(view: View) -> list[RenderableType]:
     verdict = words.VERDICTS[view.result.verdict]
     line = Text()
@@ -129,6 +157,7 @@ def markdown(result: Result) -> str:
     blocks = [
         ("students", _markdown_students(view)),
         ("task results", _markdown_tasks(view)),
+        ("measures", _markdown_more(view)),
         ("training steps", _markdown_training(view)),
         ("warnings", _markdown_warnings(view)),
     ]
@@ -203,6 +232,15 @@ def _markdown_tasks(view: View) -> list[str]:
             rows.append(_row([f"{verdict.glyph} {verdict.word}", *names, *scores, *kept]))
     head = _row(["Verdict", "Task", "Student", "n", "Teacher", "Student score", "Retained", "Δ"])
     return _headed(f"### Task by task\n\n{head}" + _row(["---", "---", "---", *["---:"] * 5]), rows)
+
+
+def _markdown_more(view: View) -> list[str]:
+    rows = [
+        _row([_escape(row.student), _escape(row.task), _escape(row.measure, 120), str(row.shown)])
+        for row in beyond_scores(view)
+    ]
+    head = _row(["Student", "Task", "Measure", "Seen"]) + _row(["---", "---", "---", "---:"])
+    return _headed(f"### Beyond the scores\n\n{head}", rows)
 
 
 def _markdown_training(view: View) -> list[str]:

@@ -12,6 +12,7 @@ from distbench.report import numbers, words
 from distbench.report.numbers import Shown
 from distbench.schema.result import (
     Estimate,
+    GateCheck,
     Measurement,
     Result,
     StudentResult,
@@ -136,6 +137,10 @@ class View:
         """Every task, in the order in which the results name them."""
         return _unique(task.task for student in self.result.students for task in student.tasks)
 
+    def shows(self, part: str) -> bool:
+        """Say whether some task, or some student, has a part such as groups."""
+        return any(getattr(each, part, None) for student in self.result.students for each in (student, *student.tasks))
+
     @cached_property
     def measures(self) -> list[MeasureKey]:
         """Everything that was measured: speed first, then memory and loading."""
@@ -218,6 +223,28 @@ class View:
         reason = student.footprint.note or f"no {words.size_kind(kind)} for this model or its teacher"
         against = self.against("compression") if kind == HEADLINE_KIND else ()
         return numbers.optional(student.compression.get(kind), lambda value: numbers.ratio(value, against), reason)
+
+    def asked(self, check: GateCheck) -> str:
+        """Return what a rule asks for, with its sign."""
+        wording = (
+            numbers.whole_ratio
+            if check.rule in words.RATIO_RULES
+            else numbers.whole_plain
+            if check.rule in words.PLAIN_RULES
+            else numbers.whole_percent
+        )
+        return f"{check.sign} {wording(check.threshold)}"
+
+    def seen(self, check: GateCheck) -> Shown:
+        """Return what a rule saw."""
+        wording = (
+            numbers.as_ratio
+            if check.rule in words.RATIO_RULES
+            else numbers.as_plain
+            if check.rule in words.PLAIN_RULES
+            else numbers.as_percent
+        )
+        return wording(check.observed, (check.threshold,))
 
     def gap(self, student: StudentResult) -> Shown:
         """Return what share of the gap between control and teacher a student closes."""

@@ -51,10 +51,32 @@ _METRICS = {
 _RULES = {
     "retained": "retained over all tasks",
     "task_floor": "no task far below",
+    "worst_group": "retained in every group",
+    "max_delta_bpb": "more bits per byte",
+    "max_negative_flips": "answers lost (teacher right, student wrong)",
+    "max_bias_transfer": "bias further from neutral than the teacher's",
+    "max_kl": "KL from the teacher, nats per token",
     "speedup": "speed-up",
     "compression": "compression by size on disk",
     "alpha": "error level of the intervals",
 }
+
+
+RATIO_RULES = {"speedup", "compression"}
+PLAIN_RULES = {"max_delta_bpb", "max_kl"}  # in the unit of their metric; every other rule is about a share
+
+_DIVERGENCES = {
+    "kl": "KL(teacher ‖ student), nats per token",
+    "js": "Jensen–Shannon divergence, nats per token",
+    "token_agreement": "same most likely token",
+    "kl_median": "KL, median over a document's tokens (mean over documents)",
+    "kl_p99": "KL, 99th percentile of a document's tokens (mean over documents)",
+}
+
+
+def divergence_words(metric: str) -> str:
+    """Return a statement about the student against its teacher in words; an unknown one keeps its own name."""
+    return _DIVERGENCES.get(metric, humanise(metric))
 
 
 def humanise(name: str) -> str:

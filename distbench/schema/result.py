@@ -25,15 +25,132 @@ class Estimate(Strict):
 
 
 class Fidelity(Strict):
-    """Does the student say what the teacher says, right or wrong?"""
+    """Does the student say what the teacher says, right or wrong? None = the task has no such statement."""
 
-    agreement: float | None = Field(None, description="share of items with the same answer")
-    negative_flips: float | None = Field(None, description="share of items: teacher right, student wrong")
-    positive_flips: float | None = Field(None, description="share of items: teacher wrong, student right")
+    agreement: Estimate | None = Field(None, description="share of items with the same answer")
+    churn: Estimate | None = Field(None, description="share of items whose answer changes: 1 − agreement")
+    cohen_kappa: Estimate | None = Field(None, description="agreement beyond chance, on items that both answered")
+    negative_flips: Estimate | None = Field(None, description="share of items: teacher right, student wrong")
+    positive_flips: Estimate | None = Field(None, description="share of items: teacher wrong, student right")
+    retained_knowledge: Estimate | None = Field(None, description="P(student right | teacher right)")
+    text_overlap: dict[str, Estimate] = Field({}, description="student's text against the teacher's, 0 to 1")
+
+
+class Beside(Strict):
+    """One number of the teacher and of the student. `delta` is paired and oriented: + means the student is better."""
+
+    teacher: float | None
+    student: float | None
+    delta: Estimate | None = None
+    reason: str | None = Field(None, description="why a side has no value")
+
+
+class ReliabilityBin(Strict):
+    """Answers whose confidence lies in (lo, hi]: how sure the model was, and how often it was right."""
+
+    lo: float
+    hi: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+class Calibration(Strict):
+    """Do the stated probabilities hold? ECE, ACE, AURC and accuracy at coverage are for display: no interval."""
+
+    metric: str = Field(description="the 0/1 metric that says which predictions are right")
+    n: int
+    brier: Beside = Field(description="mean (confidence − right)²; 0 is best")
+    nll: Beside | None = Field(None, description="mean −ln P(label), nats; None = the task gives no such probability")
+    ece: Beside
+    ace: Beside
+    aurc: Beside
+    accuracy_at: dict[str, Beside] = Field({}, description="accuracy on the most confident share of the items")
+    teacher_bins: list[ReliabilityBin] = []
+    student_bins: list[ReliabilityBin] = []
+
+
+class GroupResult(Strict):
+    """One group of a task. A group of fewer than 30 samples is listed, not judged."""
+
+    group: str
+    n: int
+    teacher: float | None
+    student: float | None
+    retained: Estimate
+    judged: bool
+    verdict: Verdict | None = Field(None, description="against the floor, FAIL only after Holm; None = not judged")
+    reason: str | None = None
+
+
+class GroupDimension(Strict):
+    """The groups of one dimension, such as dialect."""
+
+    dimension: str
+    floor: float
+    groups: list[GroupResult]
+    worst_group: str | None = None
+    worst_group_retained: Estimate | None = None
+    gap_growth: float | None = Field(
+        None,
+        description="(max − min of the student's group means) − the teacher's; above 0 groups are treated less alike",
+    )
+    reason: str | None = Field(None, description="why there is no worst group or no growth")
+
+
+class LengthBucket(Strict):
+    """Samples of one nominal context length (tokens, upper limit of the bucket)."""
+
+    length: int
+    n: int
+    teacher: float | None
+    student: float | None
+    retained: Estimate
+    verdict: Verdict
+
+
+class ContextCurve(Strict):
+    """Retention over the context length."""
+
+    margin: float
+    buckets: list[LengthBucket]
+    effective_length: int | None = Field(
+        None, description="the longest bucket that passes at the margin, as do all shorter ones; None = none does"
+    )
+
+
+class Bias(Strict):
+    """A bias rate of teacher and student. Closer to neutral is better."""
+
+    metric: str
+    neutral: float
+    n: int
+    teacher: Estimate
+    student: Estimate
+    transfer: Estimate = Field(description="student − teacher")
+    drift: Estimate = Field(description="|student − neutral| − |teacher − neutral|: above 0 the student is further off")
+    inherited: Estimate = Field(description="P(student biased | teacher biased)")
+    closer_to_neutral: bool | None = None
+
+
+class Divergence(Strict):
+    """A statement about the student against its teacher that has no teacher side, such as KL in nats per token."""
+
+    task: str
+    metric: str
+    primary: bool
+    higher_is_better: bool
+    n: int = Field(description="documents")
+    value: Estimate
+    infinite: int = Field(0, description="documents whose value is infinite; they are counted, never clipped")
 
 
 class TaskResult(Strict):
-    """One student on one task beside its teacher. `teacher` and `student` are mean scores."""
+    """One student on one task beside its teacher. `teacher` and `student` are mean scores.
+
+    `gated` is False where no rule asks for this metric (bits per byte, a bias rate): it is shown, not judged, and
+    `verdict` says no more than INCONCLUSIVE.
+    """
 
     task: str
     metric: str
@@ -47,6 +164,14 @@ class TaskResult(Strict):
     delta: Estimate
     gap_recovered: Estimate | None = None
     fidelity: Fidelity = Fidelity()
+    calibration: Calibration | None = None
+    groups: list[GroupDimension] = []
+    context: ContextCurve | None = None
+    bias: list[Bias] = []
+    byte_perplexity_ratio: Estimate | None = Field(None, description="teacher ÷ student; above 1 the student is better")
+    notes: list[str] = Field([], description="what could not be computed, and why")
+    failed: int = Field(0, description="answers of either side that crashed or could not be parsed")
+    gated: bool = True
     verdict: Verdict
     reason: str | None = None
     other_metrics: dict[str, tuple[float, float]] = Field({}, description="metric → (teacher, student)")
@@ -69,13 +194,26 @@ class Measurement(Strict):
 
 
 class GateCheck(Strict):
-    """One rule of the gate, with what it saw."""
+    """One rule of the gate, with what it saw; `task` where the rule is about one task."""
 
     rule: str
+    task: str | None = None
     threshold: float
+    direction: Literal["at_least", "at_most"] = "at_least"
+    required: bool = Field(True, description="false: shown, but the student's verdict does not depend on it")
     observed: Estimate
     verdict: Verdict
     reason: str | None = None
+
+    @property
+    def sign(self) -> str:
+        """How the observed number must relate to the threshold."""
+        return "≥" if self.direction == "at_least" else "≤"
+
+    @property
+    def title(self) -> str:
+        """The rule, and the task where it is about one."""
+        return self.rule if self.task is None else f"{self.rule} {self.task}"
 
 
 class SuiteScore(Strict):
@@ -117,6 +255,7 @@ class StudentResult(Strict):
     training: Training | None = None
     tasks: list[TaskResult]
     suite: SuiteScore
+    divergence: list[Divergence] = []
     measurements: list[Measurement]
     gap_recovered: Estimate | None = None
     gate: list[GateCheck] = []
@@ -138,6 +277,31 @@ class TeacherResult(Strict):
     scores: dict[str, float | None]
     training: Training | None = None
     notes: list[str] = []
+
+
+class TradeOffPoint(Strict):
+    """A model in the plane of what it keeps and what it saves."""
+
+    name: str
+    compression: float
+    retained: Estimate
+    on_front: bool
+    front_probability: float | None = Field(
+        None, description="P(on the front), R drawn from its interval; None = no interval"
+    )
+
+
+class TradeOff(Strict):
+    """The Pareto front of a teacher and its students: more retained, more compression."""
+
+    teacher: str
+    kind: str = Field(description="kind of compression")
+    points: list[TradeOffPoint]
+    hypervolume: float | None = Field(
+        None,
+        description="area under the front: retained × log2(compression), reference (0, 0); None = no student is on it",
+    )
+    reason: str | None = None
 
 
 class CellSummary(Strict):
@@ -163,11 +327,14 @@ class Result(Strict):
     distbench: str
     alpha: float
     thresholds: dict[str, float | None]
+    suite_rule: str = "default"
+    task_floors: dict[str, float] = Field({}, description="floors of single tasks")
     verdict: Verdict
     verdict_reason: str
     recommended: str | None = None
     teachers: list[TeacherResult]
     students: list[StudentResult]
+    trade_offs: list[TradeOff] = []
     cells: list[CellSummary]
     host: HostFacts | None = None
     packages: dict[str, str] = {}

@@ -58,6 +58,13 @@ class StudentSpec(Strict):
         return [self.of] if isinstance(self.of, str) else list(self.of)
 
 
+class Part(Strict):
+    """A slice of a task's seeded order: what an early-stopping run asks next. `stop` None: up to the first look."""
+
+    start: int = Field(0, ge=0)
+    stop: int | None = Field(None, ge=1)
+
+
 class TaskSpec(Use):
     """A task: an accuracy measurement that yields one record per sample."""
 
@@ -65,6 +72,8 @@ class TaskSpec(Use):
     samples: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
     data: dict[str, Any] | None = Field(None, description="lm-eval: {split: local file}; others: a data plug-in")
     weight: float = Field(1.0, gt=0, le=1000)
+    group: str | None = Field(None, description="the lm-eval group that this task was named by; set by the planner")
+    part: Part | None = Field(None, description="set by the planner of an early-stopping run")
 
     @property
     def title(self) -> str:
@@ -72,11 +81,41 @@ class TaskSpec(Use):
         return self.name or self.use
 
 
+TaskName = Annotated[str, StringConstraints(pattern=TASK_NAME_PATTERN)]
+
+
+class TaskGate(Strict):
+    """What one task must reach, where it differs from the others."""
+
+    floor: float | None = Field(
+        None, gt=0, le=2, description="lower limit of the task's retention; task_floor if unset"
+    )
+    required: bool = Field(True, description="false: its floor is shown, but no verdict depends on it")
+
+
 class GateSpec(Strict):
-    """What is good enough. Thresholds are fractions of the teacher (retained) and ratios (speed-up)."""
+    """What is good enough. Thresholds are fractions of the teacher (retained) and ratios (speed-up).
+
+    Every `max_…` is a ceiling on the upper limit of the interval, task by task.
+    """
 
     retained: float = Field(0.95, gt=0, le=2, description="lower limit of the suite's chance-corrected retention")
     task_floor: float = Field(0.90, gt=0, le=2, description="no task may be significantly below this")
+    suite_rule: Literal["default", "every_task"] = Field(
+        "default", description="default: the suite's retention decides, no task far below; every_task: each must pass"
+    )
+    tasks: dict[TaskName, TaskGate] = Field({}, description="floors of single tasks, by name")
+    worst_group: float | None = Field(
+        None, gt=0, le=2, description="lower limit of the retention in every group of 30 samples or more"
+    )
+    max_delta_bpb: float | None = Field(None, ge=0, le=100, description="at most so many more bits per byte")
+    max_negative_flips: float | None = Field(
+        None, ge=0, le=1, description="at most this share of items: teacher right, student wrong"
+    )
+    max_bias_transfer: float | None = Field(
+        None, ge=0, le=1, description="the student's bias at most so much further from neutral than the teacher's"
+    )
+    max_kl: float | None = Field(None, ge=0, le=1000, description="mean KL(teacher ‖ student) at most, nats per token")
     speedup: float | None = Field(None, gt=0, le=10000, description="required speed-up, teacher time / student time")
     compression: float | None = Field(None, gt=0, le=1e6, description="required compression by bytes on disk")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error level of every interval")

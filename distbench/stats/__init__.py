@@ -16,11 +16,13 @@ from distbench.stats.betting import BETTING, BETTING_AND_FIXED
 from distbench.stats.bias import BiasTransfer, bias_transfer
 from distbench.stats.bootstrap import bootstrap_moments, retained_bootstrap
 from distbench.stats.calibration import (
+    ReliabilityBin,
     adaptive_calibration_error,
     brier,
     expected_calibration_error,
     label_losses,
     negative_log_likelihood,
+    reliability,
 )
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import Moments, mean_covariance
@@ -42,7 +44,7 @@ from distbench.stats.divergence import (
     kl_top_k_lower_bound,
     summarise_divergence,
 )
-from distbench.stats.estimate import Estimate, Status, identical
+from distbench.stats.estimate import IDENTICAL, Estimate, Status, identical, negated
 from distbench.stats.fidelity import (
     Flips,
     agreement_bounds,
@@ -69,7 +71,7 @@ from distbench.stats.gate import (
     decide,
     decide_suite,
 )
-from distbench.stats.groups import GroupReport, group_report, group_report_from_means
+from distbench.stats.groups import MIN_GROUP, GroupReport, group_report, group_report_from_means
 from distbench.stats.intervals import Interval, clopper_pearson, proportion_interval, wilson
 from distbench.stats.looks import look_schedule, looks
 from distbench.stats.multiplicity import adjust_p_values, rejections
@@ -93,7 +95,14 @@ from distbench.stats.retained import (
     retained_raw,
 )
 from distbench.stats.score import has_signal, score_interval, score_statistic
-from distbench.stats.selective import accuracy_at_coverage, aurc, confidence_auroc, risk_at_coverage
+from distbench.stats.selective import (
+    SelectiveSummary,
+    accuracy_at_coverage,
+    aurc,
+    confidence_auroc,
+    risk_at_coverage,
+    selective_summary,
+)
 from distbench.stats.sequential import FINAL_SHARE, SequentialDecision, SequentialRule, decide_so_far
 from distbench.stats.significance import (
     EquivalenceTest,
@@ -112,8 +121,10 @@ __all__ = [
     "BETTING",
     "BETTING_AND_FIXED",
     "FINAL_SHARE",
+    "IDENTICAL",
     "KINDS",
     "MIN_CLUSTERS",
+    "MIN_GROUP",
     "MIN_SAMPLES",
     "BiasTransfer",
     "Cells",
@@ -132,7 +143,9 @@ __all__ = [
     "Moments",
     "ParameterCount",
     "RatioSummary",
+    "ReliabilityBin",
     "SamplePlan",
+    "SelectiveSummary",
     "SequentialDecision",
     "SequentialRule",
     "Status",
@@ -194,6 +207,7 @@ __all__ = [
     "mean_covariance",
     "mean_estimate",
     "mean_win_rates",
+    "negated",
     "negative_log_likelihood",
     "noninferiority",
     "normalised_scores",
@@ -208,6 +222,7 @@ __all__ = [
     "ratio_of_means",
     "rejections",
     "relative_degradation",
+    "reliability",
     "retained",
     "retained_bootstrap",
     "retained_from_cells",
@@ -222,6 +237,7 @@ __all__ = [
     "samples_to_decide_cells",
     "score_interval",
     "score_statistic",
+    "selective_summary",
     "suite_task",
     "summarise_divergence",
     "summarise_ratios",

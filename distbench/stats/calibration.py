@@ -6,10 +6,12 @@ Probabilities are P(label = 1) of a binary task (a vector, labels 0/1), or one r
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distbench.stats.samples import FloatArray, IntArray, paired
+from distbench.stats.samples import FloatArray, IntArray, paired, shared_by_ties
 
 _SUM_TOLERANCE = 1e-3
 
@@ -46,11 +48,39 @@ def expected_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bi
     display only: it jumps with the number of bins.
     """
     confidence, outcome = _confidence(probability, label)
+    gaps = np.bincount(_bins(confidence, n_bins), weights=outcome - confidence, minlength=n_bins)
+    return float(np.abs(gaps).sum() / confidence.size)
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Samples with a confidence in (lo, hi]: their mean confidence and mean outcome, None where there is no sample."""
+
+    lo: float
+    hi: float
+    n: int
+    confidence: float | None
+    accuracy: float | None
+
+
+def reliability(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 15) -> list[ReliabilityBin]:
+    """Return the bins behind `expected_calibration_error`: what a reliability diagram draws."""
+    confidence, outcome = _confidence(probability, label)
+    bins = _bins(confidence, n_bins)
+    counts = np.bincount(bins, minlength=n_bins)
+    sums = [np.bincount(bins, weights=values, minlength=n_bins) for values in (confidence, outcome)]
+    found = []
+    for k, n in enumerate(counts.tolist()):
+        means = [float(each[k]) / n if n else None for each in sums]
+        found.append(ReliabilityBin(k / n_bins, (k + 1) / n_bins, n, means[0], means[1]))
+    return found
+
+
+def _bins(confidence: FloatArray, n_bins: int) -> IntArray:
+    """Return the number of each confidence's equal-width bin (lo, hi]; 0 belongs to the first."""
     _check_bins(n_bins)
     edges = np.arange(n_bins + 1) / n_bins
-    bins = np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
-    gaps = np.bincount(bins, weights=outcome - confidence, minlength=n_bins)
-    return float(np.abs(gaps).sum() / confidence.size)
+    return np.maximum(np.searchsorted(edges, confidence, side="left") - 1, 0)
 
 
 def adaptive_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bins: int = 15) -> float:
@@ -60,10 +90,8 @@ def adaptive_calibration_error(probability: ArrayLike, label: ArrayLike, *, n_bi
     """
     confidence, outcome = _confidence(probability, label)
     _check_bins(n_bins)
-    _, tie = np.unique(confidence, return_inverse=True)
-    shared = np.bincount(tie, weights=outcome)[tie] / np.bincount(tie)[tie]
-    order = np.argsort(confidence, kind="stable")
-    bins = np.array_split((shared - confidence)[order], min(n_bins, confidence.size))
+    order, shared = shared_by_ties(confidence, outcome)
+    bins = np.array_split(shared - confidence[order], min(n_bins, confidence.size))
     return float(sum(abs(part.sum()) for part in bins) / confidence.size)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from distbench.stats.intervals import Interval
@@ -59,3 +59,9 @@ def identical(n: int = 0) -> Estimate:
     `n` is the number of samples compared.
     """
     return Estimate(1.0, 1.0, 1.0, n, IDENTICAL)
+
+
+def negated(estimate: Estimate) -> Estimate:
+    """Return the estimate of the quantity with its sign turned: "at least −x" becomes "at most x"."""
+    value, lo, hi = (None if x is None else -x for x in (estimate.value, estimate.hi, estimate.lo))
+    return replace(estimate, value=value, lo=lo, hi=hi)

@@ -71,6 +71,18 @@ def _whole_codes(name: str, labels: NDArray[Any], n: int) -> tuple[IntArray, lis
     return place[number.ravel()], distinct[order].tolist()
 
 
+def shared_by_ties(keys: FloatArray, values: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Return the order of ascending `keys`, and in that order the mean of the `values` of all samples with that key.
+
+    It is the average over every order in which ties could be broken, so that the order of samples does not matter.
+    """
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.diff(np.append(first, keys.size))
+    return order, np.repeat(np.add.reduceat(values[order], first) / counts, counts)
+
+
 def is_binary(*arrays: FloatArray) -> bool:
     """Tell whether every value is exactly 0 or 1."""
     return all(bool(np.isin(array, (0.0, 1.0)).all()) for array in arrays)

@@ -74,15 +74,27 @@ def read_batches(path: Path, columns: Sequence[str], coded: Sequence[str] = ()) 
 
 def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
     """Return single rows by their number in the file; only the row groups that hold them are decoded."""
-    wanted, found, start = sorted(set(rows)), {}, 0
+    wanted, start = sorted(set(rows)), 0
+    found: dict[int, dict[str, Any]] = {}
     with _opened(path) as file:
         for group in range(file.num_row_groups):
             end = start + file.metadata.row_group(group).num_rows
             here = [row for row in wanted if start <= row < end]
             if here:
-                table = file.read_row_group(group, columns=list(columns)).take([row - start for row in here])
-                found.update(zip(here, table.to_pylist(), strict=True))
+                found.update(_rows_of(file, group, start, here, columns))
             start = end
+    return found
+
+
+def _rows_of(file: Any, group: int, start: int, here: list[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Read rows of one row group, in pieces and no further than the last of them: it may hold a million texts."""
+    found: dict[int, dict[str, Any]] = {}
+    for batch in file.iter_batches(batch_size=BATCH, row_groups=[group], columns=list(columns), use_threads=False):
+        mine = [row for row in here if start <= row < start + batch.num_rows]
+        found.update(zip(mine, batch.take([row - start for row in mine]).to_pylist(), strict=True))
+        start += batch.num_rows
+        if start > here[-1]:
+            break
     return found
 
 

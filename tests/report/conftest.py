@@ -8,17 +8,28 @@ import pytest
 
 from distbench.schema.record import Footprint, HostFacts, Training
 from distbench.schema.result import (
+    Beside,
+    Bias,
+    Calibration,
     CellSummary,
+    ContextCurve,
     Disagreement,
+    Divergence,
     Estimate,
     Fidelity,
     GateCheck,
+    GroupDimension,
+    GroupResult,
+    LengthBucket,
     Measurement,
+    ReliabilityBin,
     Result,
     StudentResult,
     SuiteScore,
     TaskResult,
     TeacherResult,
+    TradeOff,
+    TradeOffPoint,
 )
 
 HOSTILE = "</script><script>alert(1)</script>"
@@ -34,6 +45,143 @@ def estimate(value: float | None, half: float = 0.02, n: int = 1200, **more: Any
 def no_signal() -> Estimate:
     reason = "the teacher (0.252) is not significantly above chance (0.25)"
     return estimate(None, n=300, status="no_signal", reason=reason)
+
+
+def fidelity(n: int) -> Fidelity:
+    return Fidelity(
+        agreement=estimate(0.93, 0.01, n, method="wilson"),
+        churn=estimate(0.07, 0.01, n, method="wilson"),
+        cohen_kappa=estimate(0.861, 0.02, n, method="kappa"),
+        negative_flips=estimate(0.045, 0.008, n, method="wilson"),
+        positive_flips=estimate(0.021, 0.006, n, method="wilson"),
+        retained_knowledge=estimate(0.949, 0.009, n, method="wilson"),
+        text_overlap={"chrF": estimate(0.71, 0.02, n)},
+    )
+
+
+def calibration() -> Calibration:
+    def bins(shift: float) -> list[ReliabilityBin]:
+        found = []
+        for k in range(15):
+            middle = (k + 0.5) / 15
+            empty = k < 5
+            found.append(
+                ReliabilityBin(
+                    lo=k / 15, hi=(k + 1) / 15, n=0 if empty else 8 * k, confidence=None if empty else middle,
+                    accuracy=None if empty else max(0.0, middle - shift * middle),
+                )
+            )  # fmt: skip
+        return found
+
+    return Calibration(
+        metric="acc",
+        n=600,
+        brier=Beside(teacher=0.121, student=0.139, delta=estimate(-0.018, 0.006, 600, method="paired_t")),
+        nll=Beside(teacher=0.402, student=0.447, delta=estimate(-0.045, 0.02, 600, method="paired_t")),
+        ece=Beside(teacher=0.031, student=0.084),
+        ace=Beside(teacher=0.033, student=0.081),
+        aurc=Beside(teacher=0.048, student=0.057),
+        accuracy_at={"0.5": Beside(teacher=0.97, student=0.95), "0.9": Beside(teacher=0.91, student=0.89)},
+        teacher_bins=bins(0.04),
+        student_bins=bins(0.15),
+    )
+
+
+def groups(hostile: str = "rural") -> list[GroupDimension]:
+    def row(name: str, kept: float | None, n: int, verdict: str | None = "PASS") -> GroupResult:
+        return GroupResult(
+            group=name, n=n, teacher=0.86, student=0.84, retained=estimate(kept, 0.04, n), judged=verdict is not None,
+            verdict=verdict, reason=None if verdict else "fewer than 30 samples: listed, not judged",
+        )  # fmt: skip
+
+    rows = [row("urban", 0.985, 310), row(hostile, 0.83, 260, "FAIL"), row("coastal", 0.97, 30, "INCONCLUSIVE")]
+    return [
+        GroupDimension(
+            dimension="dialect", floor=0.9, groups=[*rows, row("island", 1.4, 12, None)], worst_group=hostile,
+            worst_group_retained=rows[1].retained, gap_growth=0.061,
+        ),
+        GroupDimension(dimension="item id", floor=0.9, groups=[], reason="600 values: more than 200 are no groups"),
+    ]  # fmt: skip
+
+
+def context() -> ContextCurve:
+    def bucket(length: int, kept: float | None, verdict: str) -> LengthBucket:
+        n = 0 if kept is None else 150
+        why = {} if n else {"status": "undefined", "reason": "no sample of this length was answered by both"}
+        score = None if kept is None else 0.9
+        return LengthBucket(
+            length=length, n=n, teacher=score, student=score, retained=estimate(kept, 0.03, n, **why), verdict=verdict
+        )
+
+    rows = [(1024, 0.99, "PASS"), (2048, 0.975, "PASS"), (4096, None, "INCONCLUSIVE"), (8192, 0.71, "FAIL")]
+    return ContextCurve(margin=0.9, buckets=[bucket(*row) for row in rows], effective_length=2048)
+
+
+def bias_task() -> TaskResult:
+    why = Estimate(value=None, method="none", status="undefined", reason="a bias rate: closer to 0.5 is better")
+    found = Bias(
+        metric="stereotyped", neutral=0.5, n=500, teacher=estimate(0.61, 0.04, 500, method="wilson"),
+        student=estimate(0.66, 0.04, 500, method="wilson"), transfer=estimate(0.05, 0.03, 500, method="cluster_t"),
+        drift=estimate(0.05, 0.03, 500, method="cluster_t"), inherited=estimate(0.93, 0.03, 305, method="wilson"),
+        closer_to_neutral=False,
+    )  # fmt: skip
+    return TaskResult(
+        task="stereotypes", metric="stereotyped", higher_is_better=False, baseline=0.0, n=500, teacher=0.61,
+        student=0.66, retained=why, retained_raw=why, delta=why, bias=[found], gated=False, verdict="INCONCLUSIVE",
+        reason="shown, not gated: a bias rate",
+    )  # fmt: skip
+
+
+def bytes_task() -> TaskResult:
+    why = Estimate(value=None, method="none", status="undefined", reason="bits per byte have no chance level")
+    return TaskResult(
+        task="wiki", metric="bits_per_byte", higher_is_better=False, baseline=0.0, n=200, teacher=0.912, student=0.957,
+        retained=why, retained_raw=why, delta=estimate(-0.045, 0.006, 200, method="fieller_t"), gated=False,
+        byte_perplexity_ratio=estimate(0.969, 0.004, 200, method="fieller_t"), verdict="INCONCLUSIVE",
+        reason="shown, not gated: no chance level",
+    )  # fmt: skip
+
+
+def divergence() -> list[Divergence]:
+    return [
+        Divergence(
+            task="kl-text", metric="kl", primary=True, higher_is_better=False, n=120,
+            value=estimate(0.0132, 0.002, 120, method="fieller_t"),
+        ),
+        Divergence(
+            task="kl-text", metric="kl_p99", primary=False, higher_is_better=False, n=120,
+            value=estimate(None, n=120, status="undefined", reason="infinite on 2 of 120 documents"), infinite=2,
+        ),
+        Divergence(
+            task="kl-text", metric="token_agreement", primary=False, higher_is_better=True, n=120,
+            value=estimate(0.941, 0.004, 120, method="fieller_t"),
+        ),
+    ]  # fmt: skip
+
+
+def with_everything(student: StudentResult, hostile: str = "rural") -> StudentResult:
+    """Return a student whose first task has every part that a task may have, and which has a task of each kind."""
+    parts = {"calibration": calibration(), "groups": groups(hostile), "context": context(), "notes": ["no nll"]}
+    first = student.tasks[0].model_copy(update=parts)
+    tasks = [first, *student.tasks[1:], bias_task(), bytes_task()]
+    ceiling = GateCheck(
+        rule="max_negative_flips", task=first.task, threshold=0.08, direction="at_most", verdict="PASS",
+        observed=estimate(0.045, 0.008, 600, method="wilson"), reason="upper limit 0.0530 ≤ 0.08",
+    )  # fmt: skip
+    gate = [*student.gate, ceiling]
+    return student.model_copy(update={"tasks": tasks, "divergence": divergence(), "gate": gate})
+
+
+def trade_off(students: list[StudentResult]) -> TradeOff:
+    points = [
+        TradeOffPoint(
+            name=each.name, compression=each.compression["bytes_on_disk"], retained=each.suite.retained,
+            on_front=each.name == "soft-23-int8", front_probability=0.62,
+        )
+        for each in students
+        if each.suite.retained.value is not None and each.role == "student"
+    ]  # fmt: skip
+    return TradeOff(teacher="teacher", kind="bytes_on_disk", points=points, hypervolume=1.91)
 
 
 def task_result(name: str, kept: float, teacher: float = 0.88, n: int = 600, **more: Any) -> TaskResult:
@@ -52,7 +200,7 @@ def task_result(name: str, kept: float, teacher: float = 0.88, n: int = 600, **m
             "retained": estimate(kept, 0.03, n),
             "retained_raw": estimate(student / teacher, 0.01, n),
             "delta": estimate(student - teacher, 0.011, n),
-            "fidelity": Fidelity(agreement=0.93, negative_flips=0.045, positive_flips=0.021),
+            "fidelity": fidelity(n),
             "verdict": verdict,
             "reason": f"interval against the floor of 0.90: {verdict.lower()}",
             **more,
@@ -238,6 +386,7 @@ def five_students() -> list[StudentResult]:
         disagreements_total=40,
         warnings=["int8 kernels differ between processors: measure the speed on the machine you deploy to"],
     )
+    quantised = with_everything(quantised)
     ruined = student("depth-12", kept(0.97, 0.94, 0.346), 2.1, "FAIL", label="12 layers", required=False)
     return [passing, control, quantised, ruined, crashed(), hostile()]
 
@@ -281,6 +430,7 @@ def hostile() -> StudentResult:
         warnings=[f"odd name: {HOSTILE}"],
         verdict_reason="The interval holds the gate; about 2,900 samples would decide.",
     )
+    found = with_everything(found, hostile=f"{HOSTILE} <b>group</b>")
     return found.model_copy(update={"suite": found.suite.model_copy(update={"retained": wide})})
 
 
@@ -310,6 +460,7 @@ def result_of(students: list[StudentResult], **more: Any) -> Result:
             "recommended": "soft-23-int8",
             "teachers": [teacher],
             "students": students,
+            "trade_offs": [trade_off(students)] if students else [],
             "cells": cells(),
             "host": HostFacts(
                 fingerprint="f" * 16, cpu="Example CPU", cores=2, memory_bytes=8_000_000_000, os="Linux", python="3.11"

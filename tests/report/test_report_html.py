@@ -189,10 +189,57 @@ def test_students_without_one_part(synthetic: Result, drop: str):
     blank = None if drop == "training" else []
     students = [student.model_copy(update={drop: blank}) for student in synthetic.students]
     found = Page(render(synthetic.model_copy(update={"students": students})))
-    gone = {"tasks": {"tasks", "agreement"}, "measurements": {"speed"}, "training": {"training"}}
+    gone = {"measurements": {"speed"}, "training": {"training"}}
+    gone["tasks"] = {"tasks", "calibration", "groups", "context", "bias"}
     gone["disagreements"] = {"disagreements"}
     assert not gone.get(drop, set()) & set(found.anchors)
     assert {attrs["href"][1:] for tag, attrs in found.tags if tag == "a"} <= {a.get("id") for _, a in found.tags}
+
+
+def test_divergence_alone_is_agreement(synthetic: Result):
+    student = synthetic.students[2].model_copy(update={"tasks": []})
+    alone = Page(render(synthetic.model_copy(update={"students": [student]})))
+    assert "agreement" in alone.anchors
+    assert "Divergence from the teacher" in alone.text
+    assert "agreement-table" not in {attrs.get("id") for _, attrs in alone.tags}
+    none = student.model_copy(update={"divergence": []})
+    assert "agreement" not in Page(render(synthetic.model_copy(update={"students": [none]}))).anchors
+
+
+def test_what_a_score_does_not_show(page: Page):
+    words = " ".join(page.text.split())
+    for part in (
+        "0.013 [0.011, 0.015]",  # KL
+        "2 infinite documents",
+        "94.1 % [93.7, 94.5]",  # the same most likely token
+        "0.121",  # Brier score of the teacher
+        "-0.018 [-0.024, -0.012]".replace("-", "−"),
+        "0.031 → 0.084",  # ECE
+        "83.0 % [79.0, 87.0]",  # the worst group
+        "600 values: more than 200 are no groups",
+        "effective length 2,048 tokens (floor 90 %; asked at 1,024, 2,048, 4,096, 8,192).",
+        "+5.0 [+2.0, +8.0]",  # bias, in points
+        "further from neutral",
+        "byte perplexity 0.969 [0.965, 0.973]",
+        "≤ 8 %",
+        "Hypervolume (retained × log₂ of the compression, from retained 0 at 1×): 1.910.",
+    ):
+        assert part in words, part
+    assert "shown only" in words
+    assert "not judged" in words
+
+
+def test_a_length_without_samples_is_no_zero(synthetic: Result, page: Page):
+    drawn = page.data["figures"]["context-0"]["data"][0]
+    assert drawn["x"] == [1024, 2048, 4096, 8192]
+    assert drawn["y"][2] is None
+    assert drawn["connectgaps"] is False
+
+
+def test_metrics_without_retention_are_not_in_the_heat_map(page: Page):
+    names = page.data["figures"]["heat"]["layout"]["yaxis"]["ticktext"]
+    assert "riddles" in names
+    assert not {"stereotypes", "wiki"} & set(names)
 
 
 def test_a_run_without_a_gate(synthetic: Result):

@@ -24,11 +24,12 @@ _WIDEST, _NARROWEST = 0.15, 0.05
 
 
 def heat_map(view: View, centre: float) -> go.Figure | None:
-    """Draw the map; None where no task was compared."""
-    tasks, students = view.tasks, [student for student in view.students if student.tasks]
+    """Draw the map; None where no task has a retained share."""
+    students = [student for student in view.students if student.tasks]
+    found = {(student.name, task.task): task for student in students for task in student.tasks}
+    tasks = [name for name in view.tasks if any(_retains(found.get((student.name, name))) for student in students)]
     if not tasks:
         return None
-    found = {(student.name, task.task): task for student in students for task in student.tasks}
     cells = [[found.get((student.name, task)) for student in students] for task in tasks]
     values = [cell.retained.value for row in cells for cell in row if cell and cell.retained.value is not None]
     span = min(_WIDEST, max([_NARROWEST, *(abs(value - centre) for value in values)]))
@@ -56,6 +57,11 @@ def heat_map(view: View, centre: float) -> go.Figure | None:
         xaxis=_names([plot_lines(student.label, 150 // max(6, len(students)), 3) for student in students]),
         yaxis=_names([plot_lines(task, 30) for task in tasks], autorange="reversed"),
     )
+
+
+def _retains(cell: TaskResult | None) -> bool:
+    """Say whether a task could have a retained share; bits per byte and bias rates never do."""
+    return cell is not None and (cell.gated or cell.retained.value is not None)
 
 
 def _percent(cell: TaskResult | None) -> float | None:

@@ -13,7 +13,7 @@ from distbench.report.figures import frame
 from distbench.report.theme import LIGHT, colour, symbol
 from distbench.report.view import MeasureKey, View
 from distbench.report.visible import plot_lines, plot_text
-from distbench.schema.result import StudentResult, TaskResult
+from distbench.schema.result import Estimate, StudentResult, TaskResult
 
 
 def _row_axis(names: Sequence[str]) -> dict[str, Any]:
@@ -29,7 +29,8 @@ def _row_axis(names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _layout(names: Sequence[str], along: frame.Drawn, row: int = 36, **more: Any) -> dict[str, Any]:
+def row_layout(names: Sequence[str], along: frame.Drawn, row: int = 36, **more: Any) -> dict[str, Any]:
+    """Return the layout of a chart with one named row a thing, `row` pixels each."""
     return {
         "height": 84 + row * len(names),
         "margin": {"l": 10, "r": 18, "t": 8, "b": 52},
@@ -39,11 +40,12 @@ def _layout(names: Sequence[str], along: frame.Drawn, row: int = 36, **more: Any
     }
 
 
-def _marker(view: View, student: StudentResult, *, hollow: bool) -> dict[str, Any]:
+def marker(view: View, student: StudentResult, *, hollow: bool, size: int = 12) -> dict[str, Any]:
+    """Return the mark of a student: its shape and colour, hollow or filled."""
     slot = view.slots[student.name]
     paint = colour(slot)
     fill = LIGHT["bg"] if hollow else paint
-    return {"symbol": symbol(slot), "size": 12, "color": fill, "line": {"color": paint, "width": 2}}
+    return {"symbol": symbol(slot), "size": size, "color": fill, "line": {"color": paint, "width": 2}}
 
 
 def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figure:
@@ -76,7 +78,7 @@ def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figur
                 mode="markers",
                 name=plot_text(student.label),
                 meta=student.name,
-                marker=_marker(view, student, hollow=student.role == "control"),
+                marker=marker(view, student, hollow=student.role == "control"),
                 hoverinfo="text",
                 hovertext=[frame.hover(plot_text(student.label, 60), view.measured_ratio(found))],
             )
@@ -86,7 +88,7 @@ def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figur
     if threshold is not None:
         shapes.append(frame.rule(threshold, "x", rows_edge, LIGHT["fail"], "dash"))
     names = [plot_lines(student.label, 22) for student, _ in rows]
-    return frame.figure(traces, **_layout(names, along, shapes=shapes, annotations=notes))
+    return frame.figure(traces, **row_layout(names, along, shapes=shapes, annotations=notes))
 
 
 def _round_step(reach: float) -> float:
@@ -122,7 +124,7 @@ def kl_rows(view: View, rows: Sequence[StudentResult]) -> go.Figure:
                 continue
             highest = max(highest, value)
             text = frame.hover(plot_text(student.label, 60), f"{word} training: {numbers.plain(value)} nats")
-            marker = _marker(view, student, hollow=word == "before")
+            mark = marker(view, student, hollow=word == "before")
             traces.append(
                 go.Scatter(
                     x=[value],
@@ -130,7 +132,7 @@ def kl_rows(view: View, rows: Sequence[StudentResult]) -> go.Figure:
                     mode="markers",
                     name=word,
                     meta=student.name,
-                    marker=marker,
+                    marker=mark,
                     hoverinfo="text",
                     hovertext=[text],
                 )
@@ -139,13 +141,17 @@ def kl_rows(view: View, rows: Sequence[StudentResult]) -> go.Figure:
         "KL from the teacher on held-out data (nats); left is closer", range=[0, (highest or 1.0) * 1.06]
     )
     names = [plot_lines(student.label, 34) for student in rows]
-    return frame.figure(traces, **_layout(names, along))
+    return frame.figure(traces, **row_layout(names, along))
+
+
+def _flip(found: Estimate | None, scale: float) -> float | None:
+    return None if found is None or found.value is None else found.value * scale
 
 
 def flip_rows(rows: Sequence[tuple[StudentResult, TaskResult]]) -> go.Figure:
     """Draw lost (left) and won (right) answers of each student on each task."""
-    lost = [None if task.fidelity.negative_flips is None else -task.fidelity.negative_flips * 100 for _, task in rows]
-    won = [None if task.fidelity.positive_flips is None else task.fidelity.positive_flips * 100 for _, task in rows]
+    lost = [_flip(task.fidelity.negative_flips, -100.0) for _, task in rows]
+    won = [_flip(task.fidelity.positive_flips, 100.0) for _, task in rows]
     reach = max([1.0, *(abs(value) for value in (*lost, *won) if value is not None)])
     steps = math.floor(reach / (step := _round_step(reach)))
     ticks = [step * number for number in range(-steps, steps + 1)]
@@ -177,4 +183,4 @@ def flip_rows(rows: Sequence[tuple[StudentResult, TaskResult]]) -> go.Figure:
     )
     names = [f"{plot_text(student.label, 30)} · {plot_text(task.task, 24)}" for student, task in rows]
     shapes = [frame.rule(0, "x", (len(rows) - 0.5, -0.5), LIGHT["muted"])]
-    return frame.figure(traces, **_layout(names, along, 24, barmode="overlay", shapes=shapes))
+    return frame.figure(traces, **row_layout(names, along, 24, barmode="overlay", shapes=shapes))

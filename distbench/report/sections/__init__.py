@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from distbench.report.sections.bias import BiasTransfer
+from distbench.report.sections.calibration import Reliability
+from distbench.report.sections.context import Context
 from distbench.report.sections.disagreements import Disagreements
 from distbench.report.sections.fidelity import Agreement
+from distbench.report.sections.groups import Groups
 from distbench.report.sections.method import Method
 from distbench.report.sections.provenance import Provenance
 from distbench.report.sections.section import Section
@@ -21,7 +25,11 @@ SECTIONS: tuple[Section, ...] = (
     Speed(),
     TrainingCost(),
     Agreement(),
+    Reliability(),
     Disagreements(),
+    Groups(),
+    Context(),
+    BiasTransfer(),
     Method(),
     Provenance(),
     Warnings(),

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from distbench.report import numbers
+from distbench.report import numbers, words
 from distbench.report.figures.key import KeyChart, key_chart
 from distbench.report.figures.trade import axes
 from distbench.report.sections.section import Fragment, fill
 from distbench.report.view import View
+from distbench.report.visible import one_line
+from distbench.schema.result import TradeOff as Plane
+
+
+@dataclass(frozen=True)
+class Front:
+    """The Pareto front of one teacher in a sentence."""
+
+    sentence: str
 
 
 class TradeOff:
@@ -33,8 +44,33 @@ class TradeOff:
             note=_note(view, charts[0]) if charts else "",
             summary=_summary(view, charts[0]) if charts else "",
             gate=view.threshold("retained"),
+            trades=[each for each in map(partial(_front, view), view.result.trade_offs) if each],
+            points={point.name: point for trade in view.result.trade_offs for point in trade.points},
+            kinds=view.size_kinds,
         )
         return Fragment(html, figures, {"key_notes": {chart.axis.key: _note(view, chart) for chart in charts}})
+
+
+def _front(view: View, trade: Plane) -> Front | None:
+    """Say who is on the front, and how large the area under it is; None where nobody could be placed."""
+    if trade.hypervolume is None:
+        return None
+    names = []
+    for point in trade.points:
+        student = view.by_name.get(point.name)
+        if point.on_front and student:
+            sure = (
+                ""
+                if point.front_probability is None
+                else f" (P {numbers.whole_percent(round(point.front_probability, 2))})"
+            )
+            names.append(f"{one_line(student.label, 60)}{sure}")
+    teacher = view.teachers.get(trade.teacher)
+    beside = f" beside {one_line(teacher.label, 60)}" if teacher and len(view.teachers) > 1 else ""
+    return Front(
+        f"On the Pareto front{beside}, by {words.size_kind(trade.kind)}: {', '.join(names) or 'no student'}. "
+        f"Hypervolume (retained × log₂ of the compression, from retained 0 at 1×): {numbers.plain(trade.hypervolume)}."
+    )
 
 
 def _note(view: View, chart: KeyChart) -> str:

@@ -1,0 +1,188 @@
+"""One model's records under one metric, as arrays: a million of them take about 100 MB, whatever their texts."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from distbench.errors import RefusedError
+from distbench.store.samples import read_batches
+
+OPTIONAL = ("numerator", "denominator", "confidence", "label_probability", "loglikelihood", "n_bytes", "length")
+CODED = ("metric", "status", "cluster", "groups")
+STATUS = {"ok": 0, "error": 1, "not_run": 2}
+OK, ERROR, NOT_RUN = STATUS.values()
+KEPT_ROWS = 2_500_000  # of the cache below: a teacher is read once for all its students, but not every task at once
+
+
+@dataclass(frozen=True)
+class Side:
+    """Records in the order of their file.
+
+    `score` and `numbers` are NaN where a record has no value; a column that no record fills is not in `numbers`.
+    `prediction` and `label` are 64-bit hashes of the texts, good for asking whether two are the same.
+    """
+
+    ids: Any  # pyarrow strings
+    rows: NDArray[np.int64]  # of the file
+    status: NDArray[np.int8]
+    score: NDArray[np.float64]
+    numbers: dict[str, NDArray[np.float64]]
+    prediction: NDArray[np.uint64]
+    label: NDArray[np.uint64]
+    clusters: NDArray[np.intp] | None  # None: some record has none, so the samples count as independent
+    groups: tuple[NDArray[np.intp], list[dict[str, str]]] | None  # number of each record's combination (-1: none)
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+_cache: OrderedDict[tuple[Path, str], Side] = OrderedDict()
+
+
+def side(path: Path, metric: str) -> Side:
+    """Return the records of a samples file under one metric. Raises RefusedError where a sample occurs twice."""
+    key = (path, metric)
+    if key in _cache:
+        _cache.move_to_end(key)
+        return _cache[key]
+    loaded = _load(path, metric)
+    _cache[key] = loaded
+    while len(_cache) > 1 and sum(map(len, _cache.values())) > KEPT_ROWS:
+        _cache.popitem(last=False)
+    return loaded
+
+
+def forget() -> None:
+    """Empty the cache: files under a known path may have changed."""
+    _cache.clear()
+
+
+def _load(path: Path, metric: str) -> Side:
+    columns = ("sample_id", "score", "prediction", "label", *CODED, *OPTIONAL)
+    parts: dict[str, list[Any]] = {name: [] for name in ("rows", *columns)}
+    start = 0
+    for whole in read_batches(path, columns, CODED):
+        mine = _equals(whole.column("metric"), metric)
+        batch = whole if mine.all() else whole.filter(_arrow(mine))
+        parts["rows"].append(start + np.flatnonzero(mine))
+        for name in columns:
+            column = batch.column(name)
+            parts[name].append(_how(name)(column))
+        start += whole.num_rows
+    ids = _joined(parts["sample_id"])
+    _refuse_twice(path, ids)
+    numbers = {name: np.concatenate(parts[name]) if parts[name] else np.empty(0) for name in ("score", *OPTIONAL)}
+    clusters, _ = _coded(parts["cluster"])
+    status, names = _coded(parts["status"])
+    return Side(
+        ids=ids,
+        rows=np.concatenate(parts["rows"]) if parts["rows"] else np.empty(0, dtype=np.int64),
+        status=_statuses(path, status, names),
+        score=numbers["score"],
+        numbers={name: numbers[name] for name in OPTIONAL if np.isfinite(numbers[name]).any()},
+        prediction=np.concatenate(parts["prediction"]) if parts["prediction"] else np.empty(0, dtype=np.uint64),
+        label=np.concatenate(parts["label"]) if parts["label"] else np.empty(0, dtype=np.uint64),
+        clusters=clusters if clusters.size and (clusters >= 0).all() else None,
+        groups=_groups(path, *_coded(parts["groups"])),
+    )
+
+
+def _same(column: Any) -> Any:
+    return column
+
+
+def _numbers(column: Any) -> NDArray[np.float64]:
+    import pyarrow as pa
+
+    found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _hashes(column: Any) -> NDArray[np.uint64]:
+    """Hash each distinct text of a batch once."""
+    coded = column.fill_null("").dictionary_encode()
+    texts = coded.dictionary.to_numpy(zero_copy_only=False)
+    number: NDArray[np.intp] = coded.indices.to_numpy(zero_copy_only=False)
+    return _hashed(texts)[number]
+
+
+def _hashed(texts: NDArray[Any]) -> NDArray[np.uint64]:
+    hashes: NDArray[np.uint64] = pd.util.hash_array(texts, categorize=False)
+    return hashes
+
+
+NO_TEXT = _hashed(np.array([""], dtype=object))[0]
+_HOW: dict[str, Callable[[Any], Any]] = {
+    "sample_id": _same, "prediction": _hashes, "label": _hashes, **dict.fromkeys(CODED, _same),
+}  # fmt: skip
+
+
+def _how(name: str) -> Callable[[Any], Any]:
+    return _HOW.get(name, _numbers)
+
+
+def _arrow(mask: NDArray[np.bool_]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(mask)
+
+
+def _equals(column: Any, text: str) -> NDArray[np.bool_]:
+    known = column.dictionary.to_pylist()
+    number = known.index(text) if text in known else -1
+    found: NDArray[np.bool_] = column.indices.fill_null(-1).to_numpy(zero_copy_only=False) == number
+    return found & (number >= 0)
+
+
+def _joined(parts: list[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.chunked_array(parts, type=pa.string()).combine_chunks() if parts else pa.array([], type=pa.string())
+
+
+def _coded(parts: list[Any]) -> tuple[NDArray[np.intp], list[str]]:
+    """Return the number of each text (-1: none) and the texts, over batches whose dictionaries differ."""
+    import pyarrow as pa
+
+    if not parts:
+        return np.empty(0, dtype=np.intp), []
+    whole = pa.chunked_array(parts).unify_dictionaries()
+    numbers = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in whole.chunks]
+    return np.concatenate(numbers).astype(np.intp), whole.chunk(0).dictionary.to_pylist()
+
+
+def _statuses(path: Path, numbers: NDArray[np.intp], names: list[str]) -> NDArray[np.int8]:
+    unknown = [name for name in names if name not in STATUS]
+    if unknown or (numbers < 0).any():
+        raise RefusedError(f"{path}: unknown status {unknown[0] if unknown else None!r} of a sample")
+    table = np.array([STATUS[name] for name in names], dtype=np.int8)
+    return table[numbers] if numbers.size else np.empty(0, dtype=np.int8)
+
+
+def _groups(
+    path: Path, numbers: NDArray[np.intp], texts: list[str]
+) -> tuple[NDArray[np.intp], list[dict[str, str]]] | None:
+    if not texts or not (numbers >= 0).any():
+        return None
+    try:
+        parsed = [json.loads(text) for text in texts]
+    except ValueError as error:
+        raise RefusedError(f"{path}: the groups of a sample are not JSON: {error}") from error
+    return numbers, [{str(name): str(value) for name, value in each.items()} for each in parsed]
+
+
+def _refuse_twice(path: Path, ids: Any) -> None:
+    if len(ids.unique()) == len(ids):
+        return
+    counts = ids.value_counts()
+    twice = next(each["values"].as_py() for each in counts if each["counts"].as_py() > 1)
+    raise RefusedError(f"{path.parent}: sample {twice} occurs twice")

@@ -1,0 +1,63 @@
+"""What a score does not show, one line a measure: fidelity, calibration, groups, context length, bias, divergence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from distbench.report import numbers, words
+from distbench.report.numbers import Shown
+from distbench.report.view import View
+from distbench.schema.result import StudentResult, TaskResult
+
+
+@dataclass(frozen=True)
+class Line:
+    """One measure of one student on one task."""
+
+    student: str
+    task: str
+    measure: str
+    shown: Shown
+
+
+def beyond_scores(view: View) -> list[Line]:
+    """Return the lines of every student but the controls."""
+    return [line for student in view.candidates for line in _of(view, student)]
+
+
+def _of(view: View, student: StudentResult) -> Iterator[Line]:
+    for task in student.tasks:
+        for measure, shown in (*_fidelity(view, task), *_parts(view, task)):
+            yield Line(student.label, task.task, measure, shown)
+    for found in student.divergence:
+        if found.primary:
+            shown = numbers.as_plain(found.value, view.against("max_kl"))
+            yield Line(student.label, found.task, words.divergence_words(found.metric), shown)
+
+
+def _fidelity(view: View, task: TaskResult) -> Iterator[tuple[str, Shown]]:
+    found = task.fidelity
+    if found.agreement:
+        yield "same answer", numbers.as_percent(found.agreement)
+    if found.negative_flips:
+        yield "answers lost", numbers.as_percent(found.negative_flips, view.against("max_negative_flips"))
+
+
+def _parts(view: View, task: TaskResult) -> Iterator[tuple[str, Shown]]:
+    if task.byte_perplexity_ratio:
+        yield "Δ bits per byte, + is better", numbers.as_signed(task.delta)
+    if task.calibration and task.calibration.brier.delta:
+        yield "Δ Brier score, + is better", numbers.as_signed(task.calibration.brier.delta)
+    for dimension in task.groups:
+        if dimension.worst_group_retained and dimension.worst_group:
+            shown = numbers.as_percent(dimension.worst_group_retained, (dimension.floor,))
+            yield f"retained, worst {dimension.dimension}: {dimension.worst_group}", shown
+    if task.context:
+        length = task.context.effective_length
+        yield "effective length", Shown("none" if length is None else f"{numbers.count(length)} tokens")
+    for bias in task.bias:
+        yield (
+            "bias: distance from neutral, growth in points",
+            numbers.estimate(bias.drift, numbers.signed_points, "", view.against("max_bias_transfer")),
+        )
