@@ -21,6 +21,8 @@ suites = typer.Typer(help="The suites that ship with distbench, and the check of
 app.add_typer(suites, name="suites")
 imports = typer.Typer(help="Results of models that were evaluated elsewhere, as a run.", no_args_is_help=True)
 app.add_typer(imports, name="import")
+data = typer.Typer(help="What a suite's tasks read, fetched once so that it runs offline.", no_args_is_help=True)
+app.add_typer(data, name="data")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
@@ -158,12 +160,38 @@ def import_lm_eval(
     debug: Debug = False,
 ) -> None:
     """Make a run of existing lm-eval output (with --log_samples), which compare, gate and report read."""
-    from distbench.cli.importing import Wishes, gate_of, import_results, metrics_of, sides
+    from distbench.cli.importing import gate_of, import_results, metrics_of, sides
+    from distbench.importers.lm_eval_run import Wishes
 
     teacher, students = sides(results, (teacher_name, teacher_source), student_names or [], student_sources or [])
     gate = gate_of(retained, task_floor)
     wishes = Wishes(name, tuple(tasks or ()), metrics_of(metrics or []), gate)
     import_results(teacher, students, out, wishes, as_json=json)
+
+
+@data.command("pull")
+def data_pull(
+    suite: Annotated[str, typer.Argument(metavar="SUITE")],
+    to: Annotated[Path, typer.Option(help="the folder to fill; running again checks it")],
+    models: Annotated[bool, typer.Option("--models", help="also the models that the suite names by hub id")] = False,
+    refresh: Annotated[bool, typer.Option("--refresh", help="fetch again what is there")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Fetch from the hub, once and pinned, what a suite needs, with the suite that runs on it offline."""
+    from distbench.cli.data import pull_suite
+
+    pull_suite(suite, to, models=models, refresh=refresh, as_json=json)
+
+
+@data.command("list")
+def data_list(
+    suite: Annotated[str, typer.Argument(metavar="SUITE")], json: Json = False, debug: Debug = False
+) -> None:
+    """Show what each task of a suite reads, and from where; nothing is fetched."""
+    from distbench.cli.data import list_suite
+
+    list_suite(suite, as_json=json)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Any
 
 from distbench.errors import Position, RefusedError, UsageError
 from distbench.hashing import file_digest
-from distbench.importers import secrets
+from distbench.data import secrets
 from distbench.importers.json_lines import read_object
 from distbench.schema.suite import TASK_NAME_PATTERN
 

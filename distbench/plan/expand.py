@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.data.pull import check_pulled
 from distbench.errors import UsageError
 from distbench.plan.capabilities import check_task, family
 from distbench.plan.device import Chosen, choose
@@ -37,6 +38,7 @@ def expand(suite: Suite, directory: Path, device: str | None = None) -> Plan:
 
     Raises UsageError, EnvironmentFault or RefusedError for everything that can be known before a model is loaded.
     """
+    check_pulled(directory)
     chosen = choose(suite, device)
     tasks = [plugins.load("tasks", task.use).resolve(task, directory) for task in suite.tasks]
     planner = ModelPlanner(directory, chosen.settings)

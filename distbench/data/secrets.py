@@ -1,4 +1,4 @@
-"""Keep secrets out of records: lm-eval logs its model arguments as they were typed."""
+"""Keep secrets out of records and messages: model arguments as they were typed, errors that quote a URL."""
 
 from __future__ import annotations
 

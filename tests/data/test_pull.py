@@ -1,0 +1,392 @@
+"""`data pull` against a hub of our own: what is fetched, pinned, checked, and what each fault says."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distbench.data import pull as pull_module
+from distbench.data.json_lines import refuse_other_than_json
+from distbench.errors import EnvironmentFault, RefusedError, UsageError
+from distbench.plan.expand import expand
+from distbench.schema.suite import TaskSpec
+from distbench.suite.load import load_suite
+from distbench.tasks.lm_eval_needs import data_needs, needed_splits
+from tests.data.hub_stub import Fault, Hub, dataset, serving, wait_until
+
+ROWS = [{"goal": f"goal {i}", "sol1": "ein Maß", "sol2": "two\n\u2028lines", "label": i % 2} for i in range(20)]
+SUITE = """\
+version: 1
+name: small
+device: cpu
+teachers:
+  big: {use: hf-causal, source: TEACHER}
+students:
+  - {name: ours, of: big, source: STUDENT}
+tasks:
+  - {use: lm-eval, name: piqa, samples: 7}
+  - {use: lm-eval, name: distbench_facts, samples: 8}
+gate: {retained: 0.9}
+"""
+PIQA = ("datasets", "baber/piqa")
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with serving(Hub({PIQA: dataset(train=ROWS, validation=ROWS[:9], test=ROWS[:3])})) as served:
+        yield served
+
+
+def write_suite(folder: Path, text: str = SUITE, teacher: str = "./t", student: str = "./s") -> Path:
+    path = folder / "suites" / "suite.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text.replace("TEACHER", teacher).replace("STUDENT", student))
+    return path
+
+
+def start(hub: Hub, suite: Path, out: Path, *arguments: str, **given: str) -> subprocess.Popen[str]:
+    home = suite.parent.parent / "hf-home"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+    environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DOWNLOAD_TIMEOUT": "1"}
+    command = [sys.executable, "-m", "distbench", "data", "pull", str(suite), "--to", str(out), *arguments]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, env=environment | given, **pipes)
+
+
+def pull(hub: Hub, suite: Path, out: Path, *arguments: str, code: int = 0, **given: str) -> str:
+    """Run to the end and return standard error; it has one error line at the most, and no traceback."""
+    process = start(hub, suite, out, *arguments, **given)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    assert [line.startswith("distbench: error[E") for line in said.splitlines()].count(True) == (code != 0)
+    return said
+
+
+# -- what is fetched --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_suite_reads_is_fetched_once_and_pinned(hub: Hub, tmp_path: Path) -> None:
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    assert "piqa: fetched: validation 9, train 20" in pull(hub, suite, out)
+    assert [json.loads(line) for line in (out / "piqa/validation.jsonl").read_bytes().splitlines()] == ROWS[:9]
+    lock = json.loads((out / "pull.lock.json").read_text())
+    assert lock["tasks"]["piqa"]["repo"] == "baber/piqa"
+    assert lock["tasks"]["piqa"]["commit"] == hub.commit(*PIQA)
+    assert {name: f["rows"] for name, f in lock["tasks"]["piqa"]["splits"].items()} == {"validation": 9, "train": 20}
+    assert not [path for path in hub.fetched() if "test-" in path], "no task reads the test split"
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    hub.log.clear()
+    assert "piqa: complete" in pull(hub, suite, out)
+    assert not hub.log, "nothing is asked of the hub"
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_the_new_suite_runs_offline_as_it_is(hub: Hub, tiny_lm: Path, other_lm: Path, tmp_path: Path) -> None:
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "t").symlink_to(tiny_lm)
+    (tmp_path / "suites" / "s").symlink_to(other_lm)
+    out = tmp_path / "data"
+    pull(hub, write_suite(tmp_path), out)
+    hub.log.clear()
+    command = [sys.executable, "-m", "distbench", "run", str(out / "suite.yaml"), "--out", str(tmp_path / "run")]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_ENDPOINT": hub.url}
+    done = subprocess.run([*command, "--json"], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    tasks = {task["task"]: task["n"] for task in json.loads(done.stdout)["students"][0]["tasks"]}
+    assert tasks == {"piqa": 7, "distbench_facts": 8}
+    assert not hub.log
+
+
+def test_models_are_fetched_where_asked(hub: Hub, tiny_lm: Path, tmp_path: Path) -> None:
+    files = {path.name: path.read_bytes() for path in tiny_lm.iterdir() if path.is_file()}
+    hub.repos["models", "org/small"] = files | {"pytorch_model.bin": b"pickle", "model.py": b"code"}
+    suite, out = write_suite(tmp_path, teacher="org/small@main", student="org/small"), tmp_path / "data"
+    said = pull(hub, suite, out, "--models")
+    assert "org/small@main: fetched" in said
+    folder = out / "models" / "org__small"
+    assert {path.name for path in folder.iterdir()} == set(files)
+    new = load_suite(out / "suite.yaml")
+    assert new.suite.teachers["big"].source == new.suite.students[0].source == "./models/org__small"
+    (folder / "config.json").write_text("{}")
+    assert f"{folder / 'config.json'} is not the file that was pulled" in pull(hub, suite, out, "--models", code=6)
+
+
+def test_relative_paths_of_the_suite_still_lead_there(hub: Hub, tmp_path: Path) -> None:
+    text = SUITE + "description: ./t\n"
+    suite = write_suite(tmp_path, text.replace("samples: 8}", "samples: 8, data: {test: ./facts.jsonl}}"))
+    (suite.parent / "facts.jsonl").write_text("{}\n")
+    (suite.parent / "t").mkdir()
+    out = tmp_path / "deep" / "data"
+    pull(hub, suite, out)
+    new = load_suite(out / "suite.yaml").suite
+    assert (out / (new.teachers["big"].source or "")).resolve() == suite.parent / "t"
+    assert (out / (new.tasks[1].data or {})["test"]).resolve() == suite.parent / "facts.jsonl"
+    assert new.students[0].source == "./s", "nothing is there: it stays as it was"
+    assert new.description == "./t"
+    assert new.gate is not None
+    assert new.gate.retained == 0.9
+
+
+# -- pinned means pinned ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["piqa/train.jsonl", "suite.yaml"])
+def test_a_changed_file_is_refused_by_name_and_refresh_replaces_it(hub: Hub, tmp_path: Path, name: str) -> None:
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    pull(hub, suite, out)
+    good = (out / name).read_bytes()
+    (out / name).write_bytes(good.replace(b"a", b"b", 1))
+    assert f"{out / name} is not the file that was pulled" in pull(hub, suite, out, code=6)
+    pull(hub, suite, out, "--refresh")
+    assert (out / name).read_bytes() == good
+    (out / name).unlink()
+    assert "is missing" in pull(hub, suite, out, code=6)
+
+
+def test_a_run_on_changed_data_is_refused(hub: Hub, tiny_lm: Path, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    pull(hub, write_suite(tmp_path, teacher=str(tiny_lm), student=str(tiny_lm)), out)
+    new = load_suite(out / "suite.yaml")
+    before = expand(new.suite, new.directory).cells
+    path = out / "piqa" / "validation.jsonl"
+    path.write_text(path.read_text().replace("goal 3", "goal 33"))
+    with pytest.raises(RefusedError, match="validation.jsonl is not the file that was pulled"):
+        expand(new.suite, new.directory)
+    (out / "pull.lock.json").unlink()  # without its lock it is a local file like any other, and another cell
+    after = expand(new.suite, new.directory).cells
+    assert {c.title for c in before} == {c.title for c in after}
+    changed = {c.title for c in before} - {c.title for c in before if c.id in {a.id for a in after}}
+    assert changed == {"big on piqa"}
+
+
+def test_new_commits_of_the_hub_change_nothing_until_refresh(hub: Hub, tmp_path: Path) -> None:
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    pull(hub, suite, out)
+    first = json.loads((out / "pull.lock.json").read_text())["tasks"]["piqa"]["commit"]
+    hub.repos[PIQA] = dataset(train=ROWS, validation=ROWS[:4])
+    pull(hub, suite, out)
+    assert json.loads((out / "pull.lock.json").read_text())["tasks"]["piqa"]["commit"] == first
+    assert "validation 4" in pull(hub, suite, out, "--refresh")
+    assert json.loads((out / "pull.lock.json").read_text())["tasks"]["piqa"]["commit"] != first
+
+
+def test_a_damaged_lock_is_refused(hub: Hub, tmp_path: Path) -> None:
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    pull(hub, suite, out)
+    lock = json.loads((out / "pull.lock.json").read_text())
+    lock["tasks"]["piqa"]["splits"]["train"]["path"] = "../../secret"
+    (out / "pull.lock.json").write_text(json.dumps(lock))
+    assert "leaves its folder" in pull(hub, suite, out, code=6)
+    (out / "pull.lock.json").write_text("{")
+    assert "pull.lock.json is damaged" in pull(hub, suite, out, code=6)
+
+
+def test_a_folder_of_something_else_keeps_its_suite(hub: Hub, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    out.mkdir()
+    (out / "suite.yaml").write_text("mine")
+    assert "was not pulled" in pull(hub, write_suite(tmp_path), out, code=2)
+    assert (out / "suite.yaml").read_text() == "mine"
+
+
+# -- faults of the hub ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "message"),
+    [
+        (Fault("/api/datasets/baber", 404, "RepoNotFound"), 5, "knows no such repository"),
+        (Fault("/api/datasets/baber", 401), 5, "log in"),
+        (Fault("/api/datasets/baber", 403, "GatedRepo"), 5, "is gated: accept its terms"),
+        (Fault("/api/datasets/baber", 500), 5, "cannot be reached"),
+        (Fault("/api/datasets/baber", 500, times=2), 0, "fetched"),
+        (Fault(".parquet", 500, times=1), 0, "fetched"),
+        (Fault(".parquet", 503), 5, "cannot be reached"),
+        (Fault("validation-", hang=True), 5, "cannot be reached"),
+        (Fault("validation-", cut=True), 5, "cannot be reached"),
+        (Fault("validation-00000", cut=True, times=2), 0, "fetched"),
+    ],
+    ids=lambda value: f"{value.where}-{value.status or 'hang' * value.hang or 'cut'}-{min(value.times, 99)}"
+    if isinstance(value, Fault)
+    else "",
+)  # fmt: skip
+def test_faults_end_in_bounded_time_with_one_line(
+    hub: Hub, tmp_path: Path, fault: Fault, code: int, message: str
+) -> None:
+    hub.faults.append(fault)
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    said = pull(hub, suite, out, code=code)
+    assert message in said
+    assert (out / "suite.yaml").exists() == (code == 0)
+    assert not list(out.glob(".tmp-*"))
+    if code:
+        assert "baber/piqa" in said
+        assert not (out / "pull.lock.json").exists()
+        hub.faults.clear()
+        pull(hub, suite, out)  # the way back is to run it again
+
+
+def test_a_hub_that_is_not_there_names_the_ways_out(tmp_path: Path) -> None:
+    hub = Hub(url="http://127.0.0.1:9")  # the discard port: nothing listens
+    said = pull(hub, write_suite(tmp_path), tmp_path / "data", code=5)
+    for part in ("baber/piqa", "HF_HUB_OFFLINE", "data: {split: file}"):
+        assert part in said
+
+
+def test_offline_is_said_at_once(hub: Hub, tmp_path: Path) -> None:
+    said = pull(hub, write_suite(tmp_path), tmp_path / "data", code=5, HF_HUB_OFFLINE="1")
+    assert "HF_HUB_OFFLINE is set" in said
+    assert not hub.log
+
+
+def test_a_token_reaches_the_hub_and_nothing_else(hub: Hub, tmp_path: Path) -> None:
+    token = "hf_CANARYcanary0123456789"
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    said = pull(hub, suite, out, HF_TOKEN=token)
+    assert any(sent == f"Bearer {token}" for _, _, sent in hub.log)
+    hub.faults.append(Fault("/api/datasets/baber", 401))
+    said += pull(hub, suite, out, "--refresh", code=5, HF_TOKEN=token)
+    assert token not in said
+    assert not [path for path in out.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
+
+
+def test_a_loading_script_is_reported_as_such(hub: Hub, tmp_path: Path) -> None:
+    hub.repos[PIQA] = {"README.md": b"", "piqa.py": b"import os\n"}
+    said = pull(hub, write_suite(tmp_path), tmp_path / "data", code=6)
+    assert "'baber/piqa' is a loading script" in said
+
+
+def test_what_cannot_be_had_does_not_stop_the_rest(hub: Hub, tmp_path: Path) -> None:
+    text = SUITE.replace("  - {use: lm-eval, name: piqa", "  - {use: lm-eval, name: boolq}\n  - {use: lm-eval, name: piqa")
+    out = tmp_path / "data"
+    said = pull(hub, write_suite(tmp_path, text), out, code=5)
+    assert "1 of 2 cannot be pulled" in said
+    assert (out / "piqa" / "train.jsonl").is_file()
+    assert not (out / "suite.yaml").exists()
+    hub.log.clear()
+    pull(hub, write_suite(tmp_path), out)
+    assert not hub.fetched()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"goal": "a", "image": b"\x89PNG"}], "column 'image' holds binary"),
+        ([{"goal": "a", "when": datetime.datetime(2026, 1, 1)}], "column 'when' holds timestamp"),  # noqa: DTZ001
+        ([{"goal": "a", "x": float("nan")}], "a row has no JSON form"),
+        ([{"goal": "2026-01-01"}], "column 'goal' of row 1 does not come back"),
+    ],
+)
+def test_rows_that_json_would_change_are_refused(
+    hub: Hub, tmp_path: Path, rows: list[dict[str, Any]], message: str
+) -> None:
+    hub.repos[PIQA] = dataset(train=ROWS, validation=rows)
+    out = tmp_path / "data"
+    assert message in pull(hub, write_suite(tmp_path), out, code=6)
+    assert not list(out.rglob("*.jsonl"))
+
+
+def test_an_absent_split_and_an_empty_one_are_named(hub: Hub, tmp_path: Path) -> None:
+    hub.repos[PIQA] = dataset(train=ROWS)
+    assert "no split 'validation'; it has train" in pull(hub, write_suite(tmp_path), tmp_path / "data", code=2)
+
+
+def test_a_killed_pull_goes_on_where_it_stopped(hub: Hub, tmp_path: Path) -> None:
+    hub.repos["datasets", "nyu-mll/blimp"] = dataset("adjunct_island", train=[
+        {"sentence_good": f"good {i}", "sentence_bad": "bad"} for i in range(5)
+    ])  # fmt: skip
+    hub.faults.append(Fault("adjunct_island/train-", hang=True, times=1))
+    text = SUITE.replace("distbench_facts, samples: 8", "blimp_adjunct_island")
+    suite, out = write_suite(tmp_path, text), tmp_path / "data"
+    process = start(hub, suite, out, HF_HUB_DOWNLOAD_TIMEOUT="60", HF_HUB_ETAG_TIMEOUT="60")
+    wait_until(lambda: any("adjunct_island/train-" in path for _, path, _ in hub.log))
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert list(out.glob(".tmp-pull-*"))
+    hub.faults.clear()
+    hub.log.clear()
+    said = pull(hub, suite, out)
+    assert "piqa: complete" in said
+    assert "blimp_adjunct_island: fetched: train 5" in said
+    assert not [path for path in hub.fetched() if "piqa" in path]
+    assert not list(out.glob(".tmp-pull-*"))
+
+
+def test_two_pulls_to_one_folder_do_not_meet(hub: Hub, tmp_path: Path) -> None:
+    suite, out = write_suite(tmp_path), tmp_path / "data"
+    with pull_module.Pull(out).held():
+        assert "another process pulls" in pull(hub, suite, out, code=5)
+
+
+def test_a_full_disk_is_said_before_anything_is_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = pull_module.Pull(tmp_path)
+    free = pull_module.SPARE + 1000
+    monkeypatch.setattr(pull_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free}))
+    found._refuse_too_large("org/data", 1000)
+    with pytest.raises(EnvironmentFault, match="not enough room"):
+        found._refuse_too_large("org/data", 1001)
+
+
+# -- what a task needs, without a hub ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "splits"),
+    [
+        ({"test_split": "test", "validation_split": "dev", "training_split": "train"}, ("test", "train")),
+        ({"validation_split": "dev", "training_split": None}, ("dev",)),
+        ({"test_split": "test", "validation_split": "dev"}, ("test", "dev")),
+        ({"test_split": "test", "fewshot_split": "dev", "training_split": "train"}, ("test", "dev")),
+        ({"test_split": "test", "fewshot_config": {"split": "val"}}, ("test", "val")),
+        ({"test_split": "test", "training_split": "train", "fewshot_config": {"samples": None}}, ("test",)),
+    ],
+)
+def test_the_splits_are_those_of_lm_evals_rule(fields: dict[str, Any], splits: tuple[str, ...]) -> None:
+    assert needed_splits("t", fields) == splits
+
+
+def test_a_task_whose_data_cannot_be_pinned_says_why() -> None:
+    with pytest.raises(UsageError, match="names no split"):
+        needed_splits("t", {})
+    with pytest.raises(UsageError, match="unknown lm-eval task"):
+        data_needs(TaskSpec(use="lm-eval", name="piqqa"))
+    with pytest.raises(UsageError, match="its own code chooses its data"):
+        data_needs(TaskSpec(use="lm-eval", name="squadv2"))
+
+
+def test_what_is_local_is_not_pulled() -> None:
+    assert data_needs(TaskSpec(use="lm-eval", name="distbench_facts")).local == "ships with distbench"
+    assert data_needs(TaskSpec(use="lm-eval", name="piqa", data={"validation": "x.jsonl"})).repo is None
+
+
+def test_every_kind_of_column_is_known_or_refused() -> None:
+    datasets = pytest.importorskip("datasets")
+    fine = datasets.Features(
+        a=datasets.Value("int64"), b=datasets.ClassLabel(names=["x"]), c=datasets.List(datasets.Value("string")),
+        d={"e": datasets.Value("bool")}, f=datasets.Translation(["de", "en"]),
+    )  # fmt: skip
+    refuse_other_than_json(fine, "it")
+    for odd in (datasets.Image(), datasets.Audio(), datasets.List({"x": datasets.Value("binary")}),
+                datasets.Array2D((2, 2), "int32"), datasets.Value("date32")):  # fmt: skip
+        with pytest.raises(RefusedError, match="column 'odd' holds"):
+            refuse_other_than_json({"odd": odd}, "it")
+
+
+def test_the_list_tells_hub_and_local_apart(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "distbench", "data", "list", str(write_suite(tmp_path)), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = {row["task"]: row for row in json.loads(done.stdout)}
+    assert (rows["piqa"]["from"], rows["piqa"]["splits"], rows["piqa"]["hub"]) == ("baber/piqa", "validation, train", True)
+    assert not rows["distbench_facts"]["hub"]
