@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """How often is the gate wrong, and how many samples does it use? Simulates the fixed-size and the sequential gate.
 
-usage: scripts/simulate_gate.py [--quick] [--seed 1] [--share 0.5]
+usage: scripts/simulate_gate.py [--quick] [--only a|b|c|d] [--seed 1] [--share 0.5]
 
-Prints three tables: (a) errors of the fixed-size gate where the truth sits on the margin; (b) errors of the sequential
+Prints four tables: (a) errors of the fixed-size gate where the truth sits on the margin; (b) errors of the sequential
 gate there, whenever one stops, and what looking again and again with the fixed-size test would do instead; (c) samples
 used where the truth is above or below the margin. Exits 1 if an error rate exceeds its limit: .035 fixed, .025
 sequential, each with 3 standard errors of the simulation's own noise. --quick: few repetitions.
@@ -20,9 +20,22 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from gate_designs import (
+    CLUSTERED,
+    HARD,
+    SIZED,
+    STUDENT,
+    TEACHER,
+    Design,
+    Random,
+    clustered_scores,
+    drawn_counts,
+    uneven_suite,
+)
 from scipy.stats import norm
 
 from distbench import stats
+from distbench.stats import betting
 from distbench.stats.anytime import Trail
 from distbench.stats.betting import Ledger
 from distbench.stats.score import score_contrasts
@@ -30,87 +43,6 @@ from distbench.stats.stream import suite_ledger, task_ledger, units_of
 
 ALPHA: Final = 0.05
 FIXED_LIMIT, SEQUENTIAL_LIMIT = 0.035, 0.025
-Random = np.random.Generator
-STUDENT, TEACHER = np.array([1.0, 0.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0])
-
-
-@dataclass(frozen=True)
-class Design:
-    """A population and a data set of `n` items drawn from it.
-
-    `discordance` is the share of items on which exactly one is right when both are equally good; a student that is
-    worse (`retained` < 1) loses further items, one that is better wins some. `cluster` is the mean number of items in a
-    cluster of intra-class correlation `icc`, 0 for independent items; `uneven` clusters have half to one and a half
-    times as many.
-    """
-
-    n: int
-    teacher: float = 0.7
-    baseline: float = 0.25
-    margin: float = 0.95
-    discordance: float = 0.05
-    retained: float = 1.0
-    cluster: int = 0
-    icc: float = 0.1
-    uneven: bool = False
-
-    @property
-    def shares(self) -> np.ndarray:
-        """Probabilities of the cells n11, n10, n01, n00."""
-        drop = (1 - self.retained) * (self.teacher - self.baseline)
-        n10, n01 = self.discordance / 2 + max(drop, 0.0), self.discordance / 2 + max(-drop, 0.0)
-        return np.array([self.teacher - n10, n10, n01, 1 - self.teacher - n01])
-
-    @property
-    def text(self) -> str:
-        """The design in a table."""
-        clusters = f", {'uneven ' if self.uneven else ''}clusters of {self.cluster}" if self.cluster else ""
-        return (
-            f"teacher {self.teacher:g}, b {self.baseline:g}, m {self.margin:g}, "
-            f"{self.shares[1] + self.shares[2]:.1%} discordant, n {self.n:,}{clusters}"
-        )
-
-    def at_margin(self) -> Design:
-        """Return the same design with R = margin."""
-        return replace(self, retained=self.margin)
-
-    def sizes(self) -> list[int]:
-        """Return the sizes of the clusters."""
-        spread = self.cluster // 2 if self.uneven else 0
-        sizes = [self.cluster + (-spread, spread)[i % 2] for i in range(self.n // self.cluster)]
-        return [*sizes, rest] if (rest := self.n - sum(sizes)) > 0 else sizes
-
-
-def hard(n: int, teacher: float, baseline: float, margin: float, discordance: float) -> Design:
-    """Return a design that has this discordance where the truth sits on the margin."""
-    drop = (1 - margin) * (teacher - baseline)
-    return Design(n, teacher, baseline, margin, discordance=max(0.0, discordance - drop))
-
-
-HARD: Final = [
-    hard(30, 0.9, 0.0, 0.97, 0.03),
-    hard(100, 0.9, 0.0, 0.97, 0.03),
-    hard(30, 0.7, 0.25, 0.95, 0.05),
-    hard(100, 0.45, 0.25, 0.90, 0.20),
-]
-SIZED: Final = [
-    Design(n, discordance=d)
-    for n, d in (
-        (745, 0.05),
-        (1166, 0.05),
-        (1482, 0.1),
-        (2316, 0.1),
-        (2954, 0.2),
-        (4618, 0.2),
-        (14042, 0.05),
-        (14042, 0.2),
-    )
-]
-CLUSTERED: Final = [
-    Design(800, discordance=0.1, cluster=20),
-    Design(2000, discordance=0.1, cluster=20),
-    Design(2000, discordance=0.1, cluster=20, uneven=True),
-]
 TRUTHS: Final = (1.0, 0.99, 0.90, 0.85, 0.80)
 
 
@@ -145,19 +77,6 @@ def score_side(cells: tuple[float, ...], baseline: float, margin: float, alpha: 
     return int(z >= critical) - int(z < -critical)
 
 
-def clustered_cells(design: Design, random: Random) -> np.ndarray:
-    """Draw the cells of each cluster, a Dirichlet–multinomial: every contrast has the same intra-class correlation."""
-    shares = random.dirichlet(design.shares * (1 / design.icc - 1), size=len(design.sizes()))
-    counts: np.ndarray = random.multinomial(design.sizes(), shares)
-    return counts
-
-
-def clustered_scores(design: Design, random: Random) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    counts = clustered_cells(design, random)
-    kind = np.repeat(np.tile(np.arange(4), len(counts)), counts.ravel())
-    return STUDENT[kind], TEACHER[kind], np.repeat(np.arange(len(counts)), design.sizes())
-
-
 def fixed_errors(design: Design, repetitions: int, random: Random) -> tuple[float, float]:
     """Return the rates of PASS and FAIL of the fixed-size gate."""
     if not design.cluster:
@@ -169,13 +88,6 @@ def fixed_errors(design: Design, repetitions: int, random: Random) -> tuple[floa
         estimate = stats.retained(student, teacher, baseline=design.baseline, clusters=clusters)
         verdicts.append(stats.decide(estimate, design.margin).verdict)
     return verdict_rates(verdicts)
-
-
-def drawn_counts(design: Design, repetitions: int, random: Random) -> tuple[np.ndarray, np.ndarray]:
-    """Return the looks, and the cells counted up to each of them: (repetitions, looks, 4)."""
-    looks = np.array(stats.looks(design.n))
-    blocks = [random.multinomial(size, design.shares, size=repetitions) for size in np.diff(looks, prepend=0)]
-    return looks, np.cumsum(np.stack(blocks, axis=1), axis=1)
 
 
 def level(share: float) -> float:
@@ -275,14 +187,6 @@ def fixed_suite_verdict(tasks: list[stats.GrowingTask], share: float) -> Any:
     return stats.decide(stats.retained_suite(parts, alpha=ALPHA * share).estimate, 0.95).verdict
 
 
-def uneven_suite() -> list[Design]:
-    """Five tasks of different size whose macro mean of normalised scores sits exactly at .95; one is ruined."""
-    weight = 0.45 / 0.75
-    designs = [Design(n, discordance=d, retained=0.96) for n, d in ((200, 0.1), (500, 0.05), (800, 0.2), (400, 0.1))]
-    others = sum(d.retained for d in designs) * weight
-    return [*designs, Design(300, discordance=0.1, retained=(0.95 * 5 * weight - others) / weight)]
-
-
 class Report:
     """Prints rows and remembers whether a rate was too high."""
 
@@ -301,16 +205,19 @@ def table(title: str, *columns: str) -> None:
     print(f"\n{title}\n\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
 
 
-def boundary_tables(report: Report, repetitions: int, random: Random, share: float) -> None:
-    columns = ("design, truth on the margin", "false PASS", "false FAIL")
-    table(f"(a) fixed-size gate, {repetitions:,} repetitions a row, limit {FIXED_LIMIT}", *columns)
+COLUMNS: Final = ("design, truth on the margin", "false PASS", "false FAIL")
+
+
+def fixed_table(report: Report, repetitions: int, random: Random) -> None:
+    table(f"(a) fixed-size gate, {repetitions:,} repetitions a row, limit {FIXED_LIMIT}", *COLUMNS)
     for design in [*HARD, *SIZED[:1], *CLUSTERED]:
         there = design.at_margin()
         report.errors(there.text, fixed_errors(there, repetitions, random), repetitions, FIXED_LIMIT)
-    table(
-        f"(b) sequential gate, stopped at any look, {repetitions:,} repetitions a row, limit {SEQUENTIAL_LIMIT}",
-        *columns,
-    )
+
+
+def sequential_table(report: Report, repetitions: int, random: Random, share: float) -> None:
+    title = f"(b) sequential gate, stopped at any look, {repetitions:,} repetitions a row, limit {SEQUENTIAL_LIMIT}"
+    table(title, *COLUMNS)
     for design in [*HARD, *SIZED]:
         there = design.at_margin()
         rates = sequential_rates(there, repetitions, random, share=share)
@@ -325,10 +232,19 @@ def boundary_tables(report: Report, repetitions: int, random: Random, share: flo
     }
     for text, designs in suites.items():
         report.errors(text, suite_rates(designs, repetitions, random, share=share), repetitions, SEQUENTIAL_LIMIT)
-    table("what it prevents: the fixed-size test at every look", *columns)
+    table("what it prevents: the fixed-size test at every look", *COLUMNS)
     there = SIZED[0].at_margin()
     wrong = peeking_rates(there, max(500, repetitions // 4), random)
     print(f"| {there.text} | {wrong[0]:.4f} | {wrong[1]:.4f} |")
+
+
+def sample_table(repetitions: int, random: Random, share: float) -> None:
+    table(
+        f"(c) samples used by the sequential gate, {repetitions:,} repetitions a row", "items", "discordant", "true R",
+        "right verdict", "reached", "by the fixed gate", "median used", "of all", "mean of all", "oracle",
+    )  # fmt: skip
+    for row in sample_rows(repetitions, random, share):
+        print(row, flush=True)
 
 
 def sample_rows(repetitions: int, random: Random, share: float) -> Iterator[str]:
@@ -336,7 +252,7 @@ def sample_rows(repetitions: int, random: Random, share: float) -> Iterator[str]
         for truth in TRUTHS:
             design = replace(base, retained=truth)
             rates = sequential_rates(design, repetitions, random, share=share)
-            few = random.multinomial(design.n, design.shares, size=max(200, repetitions // 5)).tolist()
+            few = random.multinomial(design.n, design.shares, size=max(200, repetitions // 2)).tolist()
             power = np.mean([score_side(tuple(t), design.baseline, design.margin, ALPHA) != 0 for t in few])
             side = 1.0 if truth > design.margin else -1.0
             fastest = best_growth(design, side)
@@ -345,6 +261,51 @@ def sample_rows(repetitions: int, random: Random, share: float) -> Iterator[str]
                 f"| {rates.passed if side > 0 else rates.failed:.2f} | {power:.2f} | {np.median(rates.used):,.0f} "
                 f"| {np.median(rates.used) / design.n:.2f} | {rates.used.mean() / design.n:.2f} | {fastest:,.0f} |"
             )
+
+
+Grid = Callable[[float, float], tuple[np.ndarray, np.ndarray]]
+
+
+def grid(variance: float, tilt: float, size: int) -> Grid:
+    """Return a rule for the bets as `betting.bets` has it, with other constants."""
+
+    def bets(capacity: float, level: float) -> tuple[np.ndarray, np.ndarray]:
+        smallest = math.sqrt(2 * math.log(1 / level) / (max(capacity, 1.0) * variance))
+        shares = np.geomspace(min(0.5, smallest), 0.98, size)
+        weights = shares**-tilt
+        return shares, np.log(weights / weights.sum())
+
+    return bets
+
+
+GRIDS: Final[dict[str, Grid]] = {
+    "as built": betting.bets,
+    "smallest bet for the largest variance": grid(1.0, 0.5, 16),
+    "smallest bet for a ninth of it": grid(1 / 9, 0.5, 16),
+    "no tilt to small bets": grid(0.25, 0.0, 16),
+    "tilt by 1/λ": grid(0.25, 1.0, 16),
+    "half as many bets": grid(0.25, 0.5, 8),
+    "twice as many bets": grid(0.25, 0.5, 32),
+    "even shares, 1 to 99 %": lambda _capacity, _level: (np.linspace(0.01, 0.99, 99), np.full(99, -math.log(99))),
+}
+
+
+def grid_table(repetitions: int, random: Random) -> None:
+    """Print the verdicts that betting alone reaches and the mean samples used, for other grids on the same draws."""
+    designs = [SIZED[0], SIZED[4], SIZED[6], SIZED[7], replace(SIZED[5], retained=0.85)]
+    names = [f"n {d.n:,}, {d.discordance:.0%}, R {d.retained:g}" for d in designs]
+    table(f"(d) other grids of bets, betting alone: verdicts reached / samples used, {repetitions:,} repetitions",
+          "grid", *names)  # fmt: skip
+    seed, built = int(random.integers(1 << 32)), betting.bets
+    for name, rule in GRIDS.items():
+        cells = []
+        for design in designs:
+            betting.bets = rule  # type: ignore[assignment]
+            rates = sequential_rates(design, repetitions, np.random.default_rng(seed), share=0.0)
+            betting.bets = built
+            reached = rates.passed if design.retained > design.margin else rates.failed
+            cells.append(f"{reached:.2f} / {rates.used.mean() / design.n:.3f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def best_growth(design: Design, side: float) -> float:
@@ -359,15 +320,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--share", type=float, default=stats.FINAL_SHARE, help="of alpha kept for the last look")
+    parser.add_argument("--only", choices=["a", "b", "c", "d"])
     options = parser.parse_args(arguments)
-    random, report = np.random.default_rng(options.seed), Report()
-    boundary_tables(report, 400 if options.quick else 4000, random, options.share)
-    table(
-        "(c) samples used by the sequential gate", "items", "discordant", "true R", "right verdict", "reached",
-        "by the fixed gate", "median used", "of all", "mean of all", "oracle",
-    )  # fmt: skip
-    for row in sample_rows(200 if options.quick else 2000, random, options.share):
-        print(row, flush=True)
+    report, repetitions = Report(), 400 if options.quick else 4000
+    for name in options.only or "abcd":
+        random = np.random.default_rng([options.seed, ord(name)])  # so that --only prints the same table
+        if name == "a":
+            fixed_table(report, repetitions, random)
+        elif name == "b":
+            sequential_table(report, repetitions, random, options.share)
+        elif name == "c":
+            sample_table(repetitions // 2, random, options.share)
+        else:
+            grid_table(repetitions // 2, random)
     if report.too_high:
         print(f"\nerror rates above their limit: {'; '.join(report.too_high)}")
     return 1 if report.too_high else 0

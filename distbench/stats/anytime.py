@@ -74,10 +74,15 @@ class Trail:
         x, y = seen.excess()
         # log(1 + λz) ≤ λz: no look rejects, from either side, a margin beyond its own estimate.
         ratios = x / y
-        rough = self.rough_limits()
         lo = _limit(seen, start=float(ratios.max()), side=1.0, level=self.level)
         hi = _limit(seen, start=float(ratios.min()), side=-1.0, level=self.level)
-        return max(lo, rough[0]), min(hi, rough[1])
+        # The search is exact to 1e-12; at the margin itself the test is exact, and it is what decides.
+        below = math.nextafter(self.margin, -math.inf)
+        passed, failed = self.p_above[-1] <= self.level, self.p_below[-1] <= self.level
+        return (
+            max(lo, self.margin) if passed else min(lo, below),
+            min(hi, below) if failed else max(hi, self.margin),
+        )
 
     def _p_values(self, contrast: tuple[float, float]) -> FloatArray:
         wealth = np.where(self.signal, log_wealth(self.ledger, contrast, level=self.level), -math.inf)

@@ -1,7 +1,7 @@
+import importlib
 import math
+import sys
 from dataclasses import replace
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +13,22 @@ from distbench import stats
 from distbench.stats import ClusterPlan, GrowingTask, SequentialRule, Status, SuiteRule, Verdict, decide_so_far
 from distbench.stats.anytime import Trail
 from distbench.stats.exhausted import fixed_task
+from distbench.stats.growing import GrowingSuite
 from distbench.stats.stream import suite_ledger, task_ledger, units_of
 from tests.stats.strategies import baselines
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "simulate_gate.py"
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 STUDENT, TEACHER = np.array([1.0, 0.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0])
 BETTING_ALONE = SequentialRule(final_share=0.0)
 
 
 @pytest.fixture(scope="module")
 def simulation():
-    loader = SourceFileLoader("simulate_gate", str(SCRIPT))
-    spec = spec_from_loader("simulate_gate", loader)
-    module = module_from_spec(spec)
-    import sys
-
-    sys.modules["simulate_gate"] = module  # dataclasses look themselves up there
-    loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(SCRIPTS))
+    try:
+        yield importlib.import_module("simulate_gate")
+    finally:
+        sys.path.remove(str(SCRIPTS))
 
 
 def drawn(n, shares, *, seed=0):
@@ -65,6 +63,12 @@ def test_a_clearly_good_student_passes_early_and_a_clearly_bad_one_fails_early()
     assert good.suite.estimate.lo >= 0.95 > bad.suite.estimate.hi
 
 
+def test_betting_may_decide_on_fewer_samples_than_a_fixed_size_interval():
+    decision = decide_so_far([grown(MUCH_WORSE, n=900)])
+    assert decision.verdict is Verdict.FAIL
+    assert decision.samples["a"] < stats.MIN_SAMPLES
+
+
 def test_before_it_is_certain_it_says_what_it_wants_next():
     decision = decide_so_far([grown(so_far=130)])
     assert (decision.verdict, decision.final, decision.exhausted) == (Verdict.INCONCLUSIVE, False, False)
@@ -89,6 +93,12 @@ def test_samples_after_the_verdict_change_nothing():
     n = decision.samples["a"]
     spoilt = replace(task, student=np.concatenate([task.student[:n], 1 - task.student[n:]]))
     assert decide_so_far([spoilt]) == decision
+
+
+def test_a_ledger_knows_nothing_of_what_comes_after_its_last_look():
+    whole, prefix = (task_ledger(units_of(grown(MUCH_WORSE, n=900, so_far=n)), [20, 57]) for n in (900, 57))
+    for name in ("x", "y", "counts", "ranges", "planned"):
+        assert np.array_equal(getattr(whole, name), getattr(prefix, name))
 
 
 def test_the_order_within_a_look_does_not_matter():
@@ -126,6 +136,29 @@ def test_the_interval_holds_exactly_the_margins_that_no_look_rejects(seed, basel
         assert getattr(Trail(ledger, limit - out, 0.0125), side)[-1] > 0.0125
 
 
+def test_the_interval_is_the_intersection_of_those_of_single_looks():
+    # The student gets worse along the way, so that an early look bounds R from below beyond the last estimate.
+    early, late = drawn(1500, (0.7, 0.01, 0.03, 0.26), seed=4), drawn(2500, (0.6, 0.09, 0.02, 0.29), seed=5)
+    scores = [np.concatenate(pair) for pair in zip(early, late, strict=True)]
+    ledger = task_ledger(units_of(GrowingTask("a", *scores, 4000, scale=(0.25, 1.0))), [500, 1500, 4000])
+    trail = Trail(ledger, 0.5, 0.0125)
+    single = [Trail(replace(ledger, counts=ledger.counts[[i]]), 0.5, 0.0125).limits() for i in range(3)]
+    assert trail.limits()[0] == pytest.approx(max(lo for lo, _ in single))
+    assert trail.limits()[1] == pytest.approx(min(hi for _, hi in single))
+    assert max(lo for lo, _ in single) > single[-1][0] + 0.01
+    assert trail.value < trail.limits()[0]
+
+
+def test_the_interval_and_the_test_agree_to_the_last_digit():
+    ledger = task_ledger(units_of(grown(n=900)), [300, 900])
+    for limit in Trail(ledger, 0.5, 0.0125).limits():
+        for step in range(-30, 31):
+            trail = Trail(ledger, limit + step * 1e-13, 0.0125)
+            lo, hi = trail.limits()
+            assert (lo >= trail.margin) == (trail.p_above[-1] <= 0.0125)
+            assert (hi < trail.margin) == (trail.p_below[-1] <= 0.0125)
+
+
 def test_lower_is_better_is_the_mirror_image():
     task = grown(WORSE, n=900)
     errors = replace(task, student=1 - task.student, teacher=1 - task.teacher, scale=(0.75, 0.0))
@@ -157,8 +190,13 @@ def test_a_teacher_at_chance_is_never_more_than_no_signal():
 
 
 def test_a_student_better_than_a_teacher_below_chance_does_not_pass():
-    below = (0.0, 0.1, 0.5, 0.4)
-    assert decide_so_far([grown(below)]).verdict is Verdict.NO_SIGNAL
+    task = grown((0.0, 0.1, 0.5, 0.4))
+    assert decide_so_far([task]).verdict is Verdict.NO_SIGNAL
+    # Nothing counts as evidence on R before there is an R: the p-values stay at 1 (they enter Holm's correction).
+    trail = Trail(task_ledger(units_of(task), [1000, 4000]), 0.95, 0.0125)
+    assert (trail.p_above.tolist(), trail.p_below.tolist()) == ([1.0, 1.0], [1.0, 1.0])
+    with pytest.raises(ValueError, match="without a signal"):
+        trail.limits()
 
 
 def test_identical_outputs_are_exactly_one_as_soon_as_the_teacher_shows_a_signal():
@@ -193,6 +231,17 @@ def test_without_further_samples_the_interval_is_that_of_both_kinds_together():
     assert both.suite.estimate.hi == min(trail.limits()[1], fixed.hi)
     assert alone.suite.estimate.method == "betting"
     assert alone.suite.estimate.hi - alone.suite.estimate.lo > fixed.hi - fixed.lo
+
+
+def test_p_values_are_shares_of_the_whole_alpha():
+    task = grown((0.655, 0.045, 0.02, 0.28), n=900, floor=0.97)
+    counts = stats.looks(900)
+    bet = Trail(task_ledger(units_of(task), counts), 0.97, 0.025 * 0.7).p_below
+    fixed = stats.margin_test(task.student, task.teacher, margin=0.97, baseline=0.25).p_below
+    suite = GrowingSuite([task], 0.95, SuiteRule.DEFAULT, 0.05, 0.3)
+    for n in (4, len(counts)):
+        _, p = suite._task(task, [{"a": c} for c in counts[:n]], ended=n == len(counts), precise=False)
+        assert p == pytest.approx(min(1.0, bet[n - 1] / 0.7, *([fixed / 0.3] if n == len(counts) else [])))
 
 
 def test_the_kept_share_decides_what_betting_alone_cannot():
@@ -306,6 +355,17 @@ def test_groups_of_a_round_differ_by_one_at_most_and_are_staked_by_their_size():
     assert (ledger.counts @ ledger.y)[0] == pytest.approx(4 * sum(weighted_mean(t) for t in tasks), rel=0.2)
 
 
+def test_a_clustered_task_weighs_in_a_suite_what_its_samples_would():
+    in_clusters = clustered(MUCH_WORSE, n_clusters=100, size=10)
+    samples = replace(in_clusters, name="b", clusters=None, cluster_plan=None)
+    plain = grown(n=300, name="c", seed=9)
+    ratios = []
+    for task in (in_clusters, samples):
+        parts = [(units_of(task), 1.0), (units_of(plain), 1.0)]
+        ratios.append(Trail(suite_ledger(parts, [[1000, 300]], rounds=100), 0.95, 0.0125).value)
+    assert ratios[0] == pytest.approx(ratios[1])
+
+
 def weighted_mean(task):
     return float(np.mean(task.teacher)) - task.scale[0]
 
@@ -357,6 +417,17 @@ def test_a_task_without_signal_is_left_out_but_may_not_be_what_decides():
     ended = decide_so_far(too_many)
     assert (ended.verdict, ended.final, ended.exhausted) == (Verdict.INCONCLUSIVE, True, True)
     assert ended.suite.estimate.status is Status.LEFT_OUT
+
+
+def test_while_samples_arrive_the_contrast_of_all_tasks_must_agree():
+    # At chance the teacher shows no signal, but the student is far below: leaving that out is what makes it a pass.
+    hidden = grown((0.01, 0.26, 0.01, 0.72), name="hidden", n=1000)
+    others = [grown(name=f"t{i}", seed=i, n=1000) for i in range(5)]
+    assert decide_so_far(others, BETTING_ALONE).verdict is Verdict.PASS
+    together = decide_so_far([*others, hidden], BETTING_ALONE)
+    assert together.suite.left_out == ("hidden",)
+    assert together.verdict is Verdict.INCONCLUSIVE
+    assert together.suite.estimate.lo < 0.95 < together.suite.estimate.value
 
 
 def test_failures_are_corrected_for_their_number():
