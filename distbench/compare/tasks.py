@@ -15,6 +15,7 @@ from distbench.compare.estimates import missing, published
 from distbench.compare.evidence import Evaluated
 from distbench.compare.fidelity import fidelity
 from distbench.compare.groups import grouped
+from distbench.compare.overlap import overlap
 from distbench.compare.pairs import Pair, common_rows, pair, primary_metric
 from distbench.compare.ratios import is_per_byte, ratio
 from distbench.schema.result import Fidelity, TaskResult
@@ -120,16 +121,21 @@ class _Beside:
         self.fidelity = fidelity(joined, alpha)
         self.transfers = transfers(*files, joined, alpha)
         found = calibration(*files, joined, alpha) if joined.invalid is None else (None, "")
-        self.calibration, self.uncalibrated = found
+        self.calibration, uncalibrated = found
+        self.overlap, unread = overlap(joined, files, alpha)
+        self.notes = [note for note in (uncalibrated, unread) if note]
 
     def fields(self) -> dict[str, Any]:
         """Return them as fields of a TaskResult."""
         return {
-            "fidelity": Fidelity.model_validate({name: published(found) for name, found in self.fidelity.items()}),
+            "fidelity": Fidelity(
+                **{name: published(found) for name, found in self.fidelity.items()},
+                text_overlap={name: published(found) for name, found in self.overlap.items()},
+            ),
             "calibration": self.calibration,
             "bias": [transfer.published() for transfer in self.transfers],
             "failed": self.joined.errors,
-            "notes": [self.uncalibrated] if self.uncalibrated else [],
+            "notes": self.notes,
             "other_metrics": _others(*self.files, self.joined.facts.name),
         }
 

@@ -31,6 +31,7 @@ def semantic_faults(source: Source) -> list[Fault]:
         *_teachers(tree),
         *_students(tree, source),
         *_tasks(tree, source),
+        *_gate(tree),
         *_not_finite(tree, source),
     ]
 
@@ -122,6 +123,19 @@ def _tasks(tree: dict[str, Any], source: Source) -> Iterator[Fault]:
         if title in seen:
             yield Fault(path, _twice("tasks", title, source, seen[title], path))
         seen.setdefault(title, path)
+
+
+def _gate(tree: dict[str, Any]) -> Iterator[Fault]:
+    """Find floors of tasks that the suite does not have."""
+    tasks = _mappings(tree.get("tasks")).values()
+    titles = [str(task.get("name") or task.get("use")) for task in tasks]
+    for name in mapping(mapping(tree.get("gate")).get("tasks")):
+        if isinstance(name, str) and name not in titles:
+            yield Fault(("gate", "tasks", name), _no_task(name, titles), on_key=True)
+
+
+def _no_task(name: str, titles: list[str]) -> Callable[[], str]:
+    return lambda: f"gate.tasks names the unknown task {shorten(name)!r}{did_you_mean(name[:80], titles)}"
 
 
 def _not_finite(tree: Any, source: Source) -> Iterator[Fault]:

@@ -43,6 +43,13 @@ def suite(*students: str, tail: str = TAIL) -> str:
             "two tasks are named 'q' (lines 9 and 10)",
         ),
         (
+            suite(
+                "name: a, of: t, source: x",
+                tail="tasks:\n- {use: lm-eval, name: piqa}\ngate: {tasks: {«piqq: {floor: 0.8}}}\n",
+            ),
+            "gate.tasks names the unknown task 'piqq'; did you mean 'piqa'?",
+        ),
+        (
             CLASSIC.replace("other: {use: mlp, source: ./other}", "«other: {use: mlp, label: x}"),
             "teacher 'other' needs source (a model to load) or fit (how to train one)",
         ),
