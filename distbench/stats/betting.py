@@ -26,7 +26,8 @@ from distbench.stats.samples import FloatArray
 # Neither needs a floor: the first holds at any n, the second takes a fixed-size interval only where that may decide.
 BETTING, BETTING_AND_FIXED = "betting", "betting_fixed"
 
-# The grid of bets, as shares of the largest λ that cannot be bankrupted. `scripts/simulate_gate.py --only d` tries others.
+# The grid of bets, as shares of the largest λ that cannot be bankrupted; `scripts/simulate_gate.py --only d` tries
+# others.
 _BETS = 16
 _LARGEST_BET = 0.98
 # The smallest bet worth holding is the best one against the smallest effect that all units together could show. That
