@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from pydantic import BaseModel
 
 from distbench.schema.cell import Settings
-from distbench.schema.record import Footprint, MetricKind, SampleStatus
+from distbench.schema.record import DrawnFacts, Footprint, MetricKind, SampleStatus, ScorerFacts
 from distbench.schema.suite import TaskSpec
 
 Progress = Callable[[int, int, str], None]
@@ -116,6 +116,8 @@ class Outcome:
     data_digest: str
     prompt_digest: str
     chat_template: str | None = None
+    drawn: DrawnFacts | None = None
+    scorer: ScorerFacts | None = None
 
 
 class Task(Protocol):
@@ -125,8 +127,11 @@ class Task(Protocol):
     needs: ClassVar[frozenset[str]]
 
     @classmethod
-    def resolve(cls, spec: TaskSpec, directory: Path) -> TaskSpec:
-        """Check the task without loading a model (no torch): paths become absolute, unknown names are refused."""
+    def resolve(cls, spec: TaskSpec, directory: Path) -> TaskSpec | list[TaskSpec]:
+        """Check the task without loading a model (no torch): paths become absolute, unknown names are refused.
+
+        A name that stands for several tasks gives them all.
+        """
         ...
 
     @classmethod

@@ -57,8 +57,8 @@ def stock_scores(model: HFCausal, name: str, data: dict[str, str], chosen: list[
 
 def compare(model: HFCausal, name: str, data: dict[str, str], samples: int) -> int:
     """Print one line and return the number of differing decisions."""
-    spec = LMEvalTask.resolve(TaskSpec(use="lm-eval", name=name, samples=samples, data=dict(data)), Path.cwd())
-    task = LMEvalTask(spec)
+    specs = LMEvalTask.resolve(TaskSpec(use="lm-eval", name=name, samples=samples, data=dict(data)), Path.cwd())
+    task = LMEvalTask(specs[0])
     began = time.perf_counter()
     outcome = task.run(model, model.settings, lambda *_: None)
     ours_seconds = time.perf_counter() - began
@@ -71,6 +71,8 @@ def compare(model: HFCausal, name: str, data: dict[str, str], samples: int) -> i
     differ = sum(ours[doc] != stock.get(doc) for doc in ours) + len(stock.keys() ^ ours.keys())
     means = {metric: sum(row[metric] for row in ours.values()) / len(ours) for metric in next(iter(ours.values()))}
     shown = ", ".join(f"{metric} {value:.3f}" for metric, value in means.items())
+    assert outcome.scorer is not None
+    shown += f"; {outcome.scorer.name}, check {outcome.scorer.largest_difference}, close {outcome.scorer.close_calls}"
     print(
         f"{name}: {len(ours)} items, {differ} decisions differ; {shown}; "
         f"{ours_seconds:.1f} s, stock {stock_seconds:.1f} s"

@@ -33,6 +33,8 @@ def evaluate(cell: EvaluateCell, model: Any, folder: Path, progress: Progress) -
         chat_template=outcome.chat_template,
         metrics=[_facts(outcome, metric) for metric in outcome.metrics],
         footprint=model.footprint(),
+        scorer=outcome.scorer,
+        drawn=outcome.drawn,
         answers_digest=text_digest(sample.answer_digest for sample in outcome.samples),
     )
 

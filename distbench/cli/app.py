@@ -37,6 +37,10 @@ Students = Annotated[list[str] | None, typer.Option("--student", help="student w
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="lm-eval task without a suite; repeatable")]
 Samples = Annotated[int | None, typer.Option(min=1, help="samples per task without a suite (a seeded draw)")]
 Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto; overrides the suite")]
+Trust = Annotated[
+    list[Path] | None,
+    typer.Option("--trust-task-code", metavar="DIR", help="let the task files of this folder run code; repeatable"),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
 
 
@@ -65,6 +69,7 @@ def run(
     tasks: Tasks = None,
     samples: Samples = None,
     device: Device = None,
+    trust_task_code: Trust = None,
     gate: Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan and stop")] = False,
     json: Json = False,
@@ -74,7 +79,16 @@ def run(
     """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
     from distbench.cli.running import Request, run_suite
 
-    request = Request(suite, tuple(sets or ()), teacher, tuple(students or ()), tuple(tasks or ()), samples, device)
+    request = Request(
+        suite,
+        tuple(sets or ()),
+        teacher,
+        tuple(students or ()),
+        tuple(tasks or ()),
+        samples,
+        device,
+        tuple(trust_task_code or ()),
+    )
     if dry_run:
         from distbench.cli.planning import show_plan
 
@@ -93,6 +107,7 @@ def plan(
     tasks: Tasks = None,
     samples: Samples = None,
     device: Device = None,
+    trust_task_code: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -100,7 +115,16 @@ def plan(
     from distbench.cli.planning import show_plan
     from distbench.cli.running import Request
 
-    request = Request(suite, tuple(sets or ()), teacher, tuple(students or ()), tuple(tasks or ()), samples, device)
+    request = Request(
+        suite,
+        tuple(sets or ()),
+        teacher,
+        tuple(students or ()),
+        tuple(tasks or ()),
+        samples,
+        device,
+        tuple(trust_task_code or ()),
+    )
     show_plan(request, out, as_json=json)
 
 

@@ -36,6 +36,7 @@ class Request:
     tasks: tuple[str, ...]
     samples: int | None
     device: str | None
+    trusted: tuple[Path, ...] = ()
 
     def load(self) -> LoadedSuite:
         """Return the validated suite."""
@@ -58,7 +59,7 @@ def run_suite(request: Request, out_dir: Path | None, *, gate: bool, as_json: bo
     path = out_dir or default_out(loaded.suite.name)
     if path.exists() and not path.is_dir():
         RunDir.prepare(path)  # refuses, before any model is resolved
-    plan = expand(loaded.suite, loaded.directory, request.device)
+    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted)
     run = RunDir.prepare(path)
     console = err()
     try:

@@ -114,7 +114,7 @@ class RowStream:
         try:
             samples, meanings = rows_of(
                 name=self.facts.name, logged=[restored(row, self.facts.output_type)],
-                higher=self.facts.higher_is_better, task=LoggedTask(self.facts.output_type), primary=None, cluster=None,
+                higher=self.facts.higher_is_better, task=LoggedTask(self.facts.output_type),
             )  # fmt: skip
         except UNREADABLE as error:
             raise RefusedError(f"this sample cannot be read: {type(error).__name__}: {error}"[:300], at=at) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from distbench.plan.capabilities import check_task, family
 from distbench.plan.device import Chosen, choose
 from distbench.plan.identity import evaluate_id, measure_id
 from distbench.plan.models import ModelPlanner
-from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.plan.tasks import resolve_tasks
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings
 from distbench.schema.plan import PlannedModel
 from distbench.schema.strict import Use
 from distbench.schema.suite import Suite, TaskSpec
@@ -33,14 +35,14 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def expand(suite: Suite, directory: Path, device: str | None = None) -> Plan:
-    """Return the plan of a suite.
+def expand(suite: Suite, directory: Path, device: str | None = None, trusted: Sequence[Path] = ()) -> Plan:
+    """Return the plan of a suite. `trusted`: folders of task files that may run code of their own.
 
     Raises UsageError, EnvironmentFault or RefusedError for everything that can be known before a model is loaded.
     """
     check_pulled(directory)
     chosen = choose(suite, device)
-    tasks = [plugins.load("tasks", task.use).resolve(task, directory) for task in suite.tasks]
+    tasks = resolve_tasks(suite, directory, trusted)
     planner = ModelPlanner(directory, chosen.settings)
     for name, teacher in suite.teachers.items():
         planner.teacher(name, teacher)
@@ -51,8 +53,7 @@ def expand(suite: Suite, directory: Path, device: str | None = None) -> Plan:
     for model in models:
         cells += _makes(model, planner.cells, {cell.id for cell in cells})
         for task in tasks:
-            check_task(task, model.ref.use, model.name)
-            cells.append(_evaluate(model, task, chosen))
+            cells += _evaluate(model, task, planner.models, chosen)
     cells += _measures(suite, models, tasks, chosen)
     first: dict[str, MakeCell | EvaluateCell | MeasureCell] = {}
     for cell in cells:  # two models with one content are evaluated once, under the first one's title
@@ -82,14 +83,33 @@ def _makes(model: PlannedModel, cells: dict[str, MakeCell], have: set[str]) -> l
     return wanted
 
 
-def _evaluate(model: PlannedModel, task: TaskSpec, chosen: Chosen) -> EvaluateCell:
+def _evaluate(
+    model: PlannedModel, task: TaskSpec, models: Mapping[str, PlannedModel], chosen: Chosen
+) -> list[EvaluateCell]:
+    """Return the cell that asks a model a task; none for a teacher where the task compares with the teacher."""
+    check_task(task, model.ref.use, model.name)
+    kind = plugins.load("tasks", task.use)
+    teacher = models[model.of[0]] if model.of else model
+    compares = bool(getattr(kind, "compares", False))
+    if compares and teacher is model:
+        return []
+    if bind := getattr(kind, "bind", None):
+        task = bind(task, teacher.ref)
+    return [evaluate_cell(model, task, chosen.settings, teacher.ref if compares else None)]
+
+
+def evaluate_cell(
+    model: PlannedModel, task: TaskSpec, settings: Settings, reference: ModelRef | None = None
+) -> EvaluateCell:
+    """Return the evaluation of a model on a task."""
     return EvaluateCell(
-        id=evaluate_id(model.ref, task, chosen.settings),
-        title=f"{model.name} on {task.title}",
-        needs=[model.ref.cell] if model.ref.cell else [],
+        id=evaluate_id(model.ref, task, settings, reference),
+        title=f"{model.name} on {task.title}" + (f" from {task.part.start}" if task.part else ""),
+        needs=[ref.cell for ref in (model.ref, reference) if ref is not None and ref.cell],
         model=model.ref,
+        reference=reference,
         task=task,
-        settings=chosen.settings,
+        settings=settings,
     )
 
 

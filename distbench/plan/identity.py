@@ -11,7 +11,7 @@ from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
 
-CELL_CODE = 1  # raise it when the same inputs would give other numbers
+CELL_CODE = 2  # raise it when the same inputs would give other numbers
 
 
 def _surroundings(settings: Settings) -> dict[str, Any]:
@@ -32,10 +32,10 @@ def _code(group: str, name: str) -> list[str]:
     return [name] if package == "distbench" else [name, package, version]
 
 
-def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings) -> str:
-    """Return the id of "this model on this task"."""
+def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> str:
+    """Return the id of "this model on this task", or "this model beside its teacher on this task"."""
     kind = plugins.load("tasks", task.use)
-    spec = task.model_dump(mode="json", exclude={"data", "weight"})
+    spec = task.model_dump(mode="json", exclude={"data", "weight", "group"})
     return short_digest(
         [
             "evaluate",
@@ -45,6 +45,7 @@ def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings) -> str:
             kind.identity(task),
             _code("tasks", task.use),
             _surroundings(settings),
+            *([reference.identity, reference.use] if reference else []),
         ]
     )
 
@@ -62,7 +63,7 @@ def measure_id(
     models: list[ModelRef], meters: dict[str, dict[str, Any]], workload: TaskSpec | None, settings: Settings
 ) -> str:
     """Return the id of a measurement; threads count here."""
-    spec = workload.model_dump(mode="json", exclude={"weight"}) if workload else None
+    spec = workload.model_dump(mode="json", exclude={"weight", "group"}) if workload else None
     names = [[m.name, m.identity] for m in models]
     codes = [_code("meters", name) for name in meters]
     return short_digest(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings)])

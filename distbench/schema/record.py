@@ -51,6 +51,34 @@ class MetricFacts(Strict):
     mean: float | None
 
 
+class ScorerFacts(Strict):
+    """What computed the log-likelihoods, and how closely it agrees with the model asked one request at a time (nats).
+
+    `close_calls` are documents (index in the data set) whose answer hangs on less than that: another scorer, batch size
+    or machine may answer them differently.
+    """
+
+    name: Literal["shared-prefix", "hf"]
+    reason: str | None = Field(None, description="why not shared prefixes")
+    compared: int = 0
+    median_difference: float | None = None
+    largest_difference: float | None = None
+    tolerance: float
+    close_calls: list[str] = Field([], description="at most 100 of them")
+    close_calls_total: int = 0
+    tokens_asked: int | None = Field(None, description="context and continuation of every request")
+    tokens_run: int | None = Field(None, description="after each shared prefix was computed once")
+
+
+class DrawnFacts(Strict):
+    """Which part of a task's seeded draw was asked: documents `start` … `stop` − 1 of `total`."""
+
+    total: int
+    start: int
+    stop: int
+    cluster_sizes: list[int] | None = Field(None, description="of the whole draw, in its order, where it is clustered")
+
+
 class EvaluateResult(Strict):
     """One model on one task."""
 
@@ -64,6 +92,8 @@ class EvaluateResult(Strict):
     metrics: list[MetricFacts]
     footprint: Footprint
     answers_digest: str = Field(description="hash of every answer; equal digests mean equal outputs")
+    scorer: ScorerFacts | None = None
+    drawn: DrawnFacts | None = None
 
 
 class Training(Strict):

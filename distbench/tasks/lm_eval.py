@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import random
-import tempfile
+import functools
 from pathlib import Path
 from typing import Any, ClassVar
 
-import yaml
-from pydantic import Field
-
 from distbench.errors import RunError, UsageError
-from distbench.hashing import file_digest, text_digest
-from distbench.protocols import Outcome, Progress
-from distbench.schema.cell import Settings
-from distbench.schema.strict import Strict
+from distbench.hashing import canonical_json, file_digest, text_digest
+from distbench.protocols import Metric, Outcome, Progress, Sample
+from distbench.schema.cell import ModelRef, Settings
+from distbench.schema.record import ScorerFacts
 from distbench.schema.suite import TaskSpec
-from distbench.tasks.lm_eval_index import bundled_tasks, find_task, lm_eval_version, stock_fields
-from distbench.tasks.lm_eval_samples import rows_of
+from distbench.tasks.chat import chat_template
+from distbench.tasks.drawing import Drawn, draw
+from distbench.tasks.lm_eval_answers import Prepared, answer, prepare
+from distbench.tasks.lm_eval_index import bundled_tasks, find_task, lm_eval_version, members, stock_fields
+from distbench.tasks.lm_eval_load import load_task
+from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for
+from distbench.tasks.lm_eval_options import LMEvalOptions
+from distbench.tasks.lm_eval_samples import Fields, close_calls, rows_of
 
-CODE_VERSION = 1
-SPLIT_KEYS = ("training_split", "validation_split", "test_split", "fewshot_split")
-
-
-class LMEvalOptions(Strict):
-    """Options of `use: lm-eval`."""
-
-    num_fewshot: int | None = Field(
-        None, ge=0, le=64, description="examples in the prompt; the task's own number where left out"
-    )
-    batch_size: int = Field(32, ge=1, le=4096)
-    metric: str | None = Field(
-        None, description="the metric that is compared and gated; acc_norm, else acc, else the first"
-    )
-    cluster: str | None = Field(
-        None, description="field of the document that names its cluster: items of one cluster are not independent"
-    )
+CODE_VERSION = 2
+KEPT = 64  # prepared tasks a process keeps: the next model of the same run asks the same requests
 
 
 class LMEvalTask:
     """One lm-eval task.
 
-    The task's YAML is included by absolute path from a generated file that overrides only where the data lies, so
-    nothing of the 14,000 stock tasks is indexed and the stock processing runs unchanged. Neither of lm-eval's caches
-    is used: their keys leave out the model, and the student would be served the teacher's answers.
+    Neither of lm-eval's caches is used: their keys leave out the model, and the student would be served the teacher's
+    answers. What is kept between models is the requests and their tokens, by tokenizer.
     """
 
     Options = LMEvalOptions
     needs: ClassVar[frozenset[str]] = frozenset({"causal-lm"})
+    grows: ClassVar[bool] = True  # can be asked part by part
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
@@ -57,32 +44,46 @@ class LMEvalTask:
     # -- plan time --------------------------------------------------------------------------------------------------
 
     @classmethod
-    def resolve(cls, spec: TaskSpec, directory: Path) -> TaskSpec:
-        """Find the task and make its data files absolute."""
+    def resolve(cls, spec: TaskSpec, directory: Path) -> list[TaskSpec]:
+        """Find the task, or every task of a group or tag, and make paths absolute.
+
+        The weight of a group is shared by its tasks. In a data path, {task} stands for the task's name and {config} for
+        the configuration of its data set.
+        """
         if spec.name is None:
             raise UsageError("an lm-eval task needs a name, such as {use: lm-eval, name: hellaswag}")
-        stock = find_task(spec.name)
-        data = {}
-        for split, value in (spec.data or _bundled_data(stock) or {}).items():
-            if not isinstance(value, str):
-                raise UsageError(f"task {spec.name!r}: data.{split} must be the path of a local file")
-            path = Path(value).expanduser()
-            path = path if path.is_absolute() else directory / path
-            if not path.is_file():
-                raise UsageError(f"task {spec.name!r}: data file {path} does not exist")
-            if path.suffix not in {".jsonl", ".json"}:
-                raise UsageError(f"task {spec.name!r}: data file {path} is not JSON Lines (.jsonl)")
-            data[split] = str(path.resolve())
-        return spec.model_copy(update={"data": data or None})
+        folder = _folder(spec, directory)
+        if folder is not None:
+            spec = spec.model_copy(update={"include": str(folder)})
+        names = members(spec.title, folder)
+        if names == [spec.title]:
+            return [_located(spec, folder, directory)]
+        shared = {"group": spec.name, "weight": spec.weight / len(names)}
+        return [_located(spec.model_copy(update={"name": name, **shared}), folder, directory) for name in names]
+
+    @classmethod
+    def bind(cls, spec: TaskSpec, teacher: ModelRef) -> TaskSpec:
+        """Write the teacher's chat template into the task, so that both sides read the same prompts."""
+        if spec.options.get("chat_template") != "teacher":
+            return spec
+        return spec.model_copy(update={"template": chat_template(teacher)})
+
+    @classmethod
+    def foreign_code(cls, spec: TaskSpec) -> Path | None:
+        """Return the folder whose code this task would run, beyond the installed packages'."""
+        folder = spec.options.get("include")
+        return Path(folder) if folder else None
 
     @classmethod
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
         """Return digests of the task's definition and its local data; a hub data set goes by the stock definition."""
-        data = {split: file_digest(Path(path)) for split, path in (spec.data or {}).items()}
+        folder = cls.foreign_code(spec)
+        code = {} if folder is None else {str(p.relative_to(folder)): file_digest(p) for p in _code_files(folder)}
         return {
             "code": CODE_VERSION,
-            "yaml": file_digest(find_task(spec.title)),
-            "data": data,
+            "yaml": file_digest(find_task(spec.title, folder)),
+            "foreign": code,
+            "data": {split: file_digest(Path(path)) for split, path in (spec.data or {}).items()},
             "lm-eval": lm_eval_version(),
         }
 
@@ -90,79 +91,159 @@ class LMEvalTask:
 
     def run(self, model: Any, settings: Settings, progress: Progress) -> Outcome:
         """Score the chosen documents with stock lm-eval."""
-        from lm_eval.evaluator import simple_evaluate
-
-        from distbench.tasks.lm_eval_model import language_model
-
-        task, manager = self._load()
-        chosen = self.chosen(len(task.eval_docs), settings.seed)
-        lm = language_model(model, self.options.batch_size, lambda done, total: progress(done, total, self.name))
-        outcome = simple_evaluate(
-            model=lm,
-            tasks=[task],
-            task_manager=manager,  # else lm-eval indexes all of its 14,000 tasks: 5 s a call
-            num_fewshot=self.options.num_fewshot,
-            samples={self.name: chosen},
-            bootstrap_iters=0,
-            log_samples=True,
-            random_seed=settings.seed,
-            numpy_random_seed=settings.seed,
-            torch_random_seed=settings.seed,
-            fewshot_random_seed=settings.seed,
+        scorer = scorer_for(model, self.options.scorer)
+        prepared, drawn = self._prepared(model, settings.seed)
+        lm = language_model(
+            model,
+            self.options.batch_size,
+            lambda done, total: progress(done, total, self.name),
+            scorer,
+            prepared.tokenised,
         )
-        logged = outcome["samples"][self.name]
-        higher = outcome["higher_is_better"][self.name]
-        samples, metrics = rows_of(self.name, logged, higher, task, self.options.metric, self.options.cluster)
+        logged = answer(prepared, lm)
+        if self.spec.part is not None:  # whole clusters one after the other, as they were drawn
+            rank = {index: i for i, index in enumerate(drawn.indices)}
+            logged.sort(key=lambda row: (row["filter"], rank[row["doc_id"]]))
+        samples, metrics = self._rows(logged, prepared.task)
         if not metrics:
             raise RunError(f"task {self.name!r} has no per-document metric that can be compared")
+        version = prepared.task.VERSION if prepared.task.VERSION is not None else "unknown"
+        template = self._template(model)
+        # each with its own template: what both were asked is the document, not the text around it
+        shown = "doc_hash" if self.options.chat_template == "own" else "prompt_hash"
         return Outcome(
             samples=samples,
             metrics=metrics,
-            version=str(outcome["versions"].get(self.name, "unknown")),
-            engine=f"lm-eval {lm_eval_version()} HFLM",
+            version=str(prepared.task.config.metadata.get("version", version)),
+            engine=f"lm-eval {lm_eval_version()} {'shared prefixes' if scorer.name == 'shared-prefix' else 'HFLM'}",
             data_digest=text_digest(row["doc_hash"] for row in logged),
-            prompt_digest=text_digest(row["prompt_hash"] for row in logged),
+            prompt_digest=text_digest(row[shown] for row in logged),
+            chat_template=text_digest([template])[:16] if template is not None else None,
+            drawn=drawn.facts(),
+            scorer=self._facts(scorer, logged, prepared.task.OUTPUT_TYPE),
         )
+
+    def _rows(self, logged: list[dict[str, Any]], task: Any) -> tuple[list[Sample], list[Metric]]:
+        o = self.options
+        fields = Fields(
+            cluster=o.cluster,
+            groups=tuple(o.groups),
+            length=o.length,
+            prompt_counts=o.chat_template != "own",
+            neutral={o.bias.metric: o.bias.neutral} if o.bias else {},
+        )
+        primary = o.metric or (o.bias.metric if o.bias else None)
+        return rows_of(self.name, logged, task.higher_is_better(), task, primary, fields)
 
     def items(self, count: int, seed: int) -> Any:
         """Return `count` prompts of the task as texts, repeated where the task is smaller."""
-        task, _ = self._load()
+        task = self._load()
         docs = list(task.eval_docs)
-        order = self.chosen(len(docs), seed)
+        order = draw(len(docs), self.spec.samples, seed, self.name).indices
         return [task.doc_to_text(docs[order[i % len(order)]]) for i in range(count)]
 
-    def chosen(self, total: int, seed: int) -> list[int]:
-        """Return the sorted indices of a seeded random subset: the same for every model, never the head of the file."""
-        if self.spec.samples == "all" or self.spec.samples >= total:
-            return list(range(total))
-        # str seeds hash by content (not PYTHONHASHSEED), so the draw is the same in every process
-        return sorted(random.Random(f"{seed}:{self.name}").sample(range(total), self.spec.samples))  # noqa: S311
+    def _load(self) -> Any:
+        return load_task(self.spec, self.foreign_code(self.spec))
 
-    def _load(self) -> tuple[Any, Any]:
-        """Return the task and the manager that knows it alone."""
-        from lm_eval.tasks import TaskManager
+    def _template(self, model: Any) -> str | None:
+        if self.options.chat_template == "off":
+            return None
+        template = self.options.template or model.tokenizer.chat_template
+        if not isinstance(template, str):
+            raise RunError(f"task {self.name!r}: chat_template is asked for, and the tokenizer has none")
+        return template
 
-        with tempfile.TemporaryDirectory(prefix="distbench-task-") as folder:
-            override: dict[str, Any] = {"include": str(find_task(self.name)), "task": self.name}
-            if self.spec.data:
-                override |= {"dataset_path": "json", "dataset_name": None}
-                override["dataset_kwargs"] = {"data_files": dict(self.spec.data)}
-                # A split that the stock task names but no local file backs must not be asked for.
-                stock = stock_fields(find_task(self.name))
-                override |= {key: None for key in SPLIT_KEYS if stock.get(key) and stock[key] not in self.spec.data}
-            (Path(folder) / "task.yaml").write_text(yaml.safe_dump(override), encoding="utf-8")
-            manager = TaskManager(include_path=folder, include_defaults=False)
-            try:
-                task = manager.load([self.name])["tasks"][self.name]
-            except (OSError, ValueError, KeyError, RuntimeError, StopIteration) as error:
-                first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise RunError(
-                    f"task {self.name!r}: its data cannot be loaded ({first[:200]}); map it to a local file "
-                    f"with data: {{split: file.jsonl}}"
-                ) from error
-        if not len(task.eval_docs):
-            raise RunError(f"task {self.name!r}: 0 documents")
-        return task, manager
+    def _prepared(self, model: Any, seed: int) -> tuple[Prepared, Drawn]:
+        template = self._template(model)
+        if template is None:
+            return _kept(canonical_json(self.spec), seed)
+        chat = {
+            "apply_chat_template": True,
+            "chat_template": functools.partial(_render, model.tokenizer, template),
+            "system_instruction": self.options.system_instruction,
+            "fewshot_as_multiturn": True,
+        }
+        return _build(self, seed, chat)
+
+    def _facts(self, scorer: ScorerState, logged: list[dict[str, Any]], kind: str) -> ScorerFacts | None:
+        if kind == "generate_until":
+            return None
+        tolerance = max(1e-4, scorer.check.largest) if scorer.check else 1e-4
+        close = close_calls(logged, tolerance)
+        return ScorerFacts(
+            name=scorer.name,
+            reason=scorer.reason,
+            compared=scorer.check.compared if scorer.check else 0,
+            median_difference=scorer.check.median if scorer.check else None,
+            largest_difference=scorer.check.largest if scorer.check else None,
+            tolerance=tolerance,
+            close_calls=close[:100],
+            close_calls_total=len(close),
+            tokens_asked=scorer.tokens_asked or None,
+            tokens_run=scorer.tokens_run or None,
+        )
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _kept(spec: str, seed: int) -> tuple[Prepared, Drawn]:
+    """Return a task's requests: built once in a process, whatever the number of models that answer them."""
+    return _build(LMEvalTask(TaskSpec.model_validate_json(spec)), seed, {})
+
+
+def _build(task: LMEvalTask, seed: int, chat: dict[str, Any]) -> tuple[Prepared, Drawn]:
+    loaded = task._load()  # noqa: SLF001 - the class and its builder are one module
+    docs = loaded.eval_docs
+    field = task.options.cluster
+    clusters = [str(doc.get(field)) for doc in docs] if field and task.spec.part is not None else None
+    drawn = draw(len(docs), task.spec.samples, seed, task.name, task.spec.part, clusters)
+    return prepare(loaded, sorted(drawn.indices), task.options.num_fewshot, seed, **chat), drawn
+
+
+def _render(tokenizer: Any, template: str, history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
+    return str(
+        tokenizer.apply_chat_template(
+            history,
+            chat_template=template,
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
+    )
+
+
+def _folder(spec: TaskSpec, directory: Path) -> Path | None:
+    given = spec.options.get("include")
+    if given is None:
+        return None
+    path = Path(given).expanduser()
+    path = (path if path.is_absolute() else directory / path).resolve()
+    if not path.is_dir():
+        raise UsageError(f"task {spec.title!r}: include: {path} is not a folder")
+    return path
+
+
+def _code_files(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix in {".yaml", ".py"} and p.is_file())
+
+
+def _located(spec: TaskSpec, folder: Path | None, directory: Path) -> TaskSpec:
+    """Return the spec with its data files found and absolute."""
+    stock = find_task(spec.title, folder)
+    given = spec.data or _bundled_data(stock) or {}
+    config = stock_fields(stock).get("dataset_name") if any("{config}" in str(v) for v in given.values()) else None
+    data = {}
+    for split, value in given.items():
+        if not isinstance(value, str):
+            raise UsageError(f"task {spec.name!r}: data.{split} must be the path of a local file")
+        value = value.replace("{task}", spec.title).replace("{config}", str(config))  # noqa: PLW2901
+        path = Path(value).expanduser()
+        path = path if path.is_absolute() else directory / path
+        if not path.is_file():
+            raise UsageError(f"task {spec.name!r}: data file {path} does not exist")
+        if path.suffix not in {".jsonl", ".json"}:
+            raise UsageError(f"task {spec.name!r}: data file {path} is not JSON Lines (.jsonl)")
+        data[split] = str(path.resolve())
+    return spec.model_copy(update={"data": data or None})
 
 
 def _bundled_data(stock: Path) -> dict[str, str] | None:

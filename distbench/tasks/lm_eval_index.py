@@ -8,14 +8,32 @@ import os
 import re
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from distbench.errors import EnvironmentFault, UsageError, nearest
 
-NAMED = re.compile(rb"^(task|group):[ \t]*[\"']?([^\s\"'#\[]+)", re.MULTILINE)
+NAMED = re.compile(rb"^[\"']?(task|group)[\"']?:[ \t]*[\"']?([^\s\"'#\[]+)", re.MULTILINE)
+INCLUDES = re.compile(rb"^[\"']?include[\"']?:[ \t]*[\"']?([^\s\"'#\[]+)", re.MULTILINE)
+# A tag is a group that its members name: "tag: a", "tag: [a, b]" or a block list.
+TAGGED = re.compile(
+    rb"^[\"']?tag[\"']?:[ \t]*(?:\[([^\]\n]*)\]|([^\s#\[][^\n#]*))?((?:\n[ \t]*-[^\n]+)*)", re.MULTILINE
+)
 PACKAGE = Path(__file__).resolve().parent.parent
+MAX_DEPTH = 8
+
+
+class Index(NamedTuple):
+    """What a set of folders defines: {name: file} of tasks and of groups, {tag: names of its tasks}."""
+
+    tasks: dict[str, Path]
+    groups: dict[str, Path]
+    tags: dict[str, list[str]]
+
+    def names(self) -> list[str]:
+        """Return every name that a suite may use."""
+        return [*self.tasks, *self.groups, *self.tags]
 
 
 def bundled_tasks() -> Path | None:
@@ -42,35 +60,88 @@ def _stock_folder() -> Path:
 
 
 @functools.cache
-def task_files() -> dict[str, tuple[str, Path]]:
-    """Return {name: ("task" or "group", file)} of every stock and bundled task."""
-    found: dict[str, tuple[str, Path]] = {}
-    for root in (_stock_folder(), bundled_tasks()):
-        if root is None:
-            continue
-        for folder, _, names in os.walk(root):
-            for name in names:
+def index_of(folder: Path | None = None) -> Index:
+    """Return what a user's task folder defines, or without one the stock and the bundled tasks."""
+    roots = [folder] if folder else [root for root in (_stock_folder(), bundled_tasks()) if root]
+    index = Index({}, {}, {})
+    for root in roots:
+        for place, _, names in os.walk(root):
+            for name in sorted(names):
                 if name.endswith(".yaml"):
-                    path = Path(folder) / name
-                    for kind, word in NAMED.findall(path.read_bytes()):
-                        found.setdefault(word.decode("utf-8", "replace"), (kind.decode(), path))
-    return found
+                    _read(Path(place) / name, index)
+    return index
 
 
-def find_task(name: str) -> Path:
-    """Return the YAML file that defines a task.
+def _read(path: Path, index: Index) -> None:
+    text = path.read_bytes()
+    for kind, word in NAMED.findall(text):
+        name = word.decode("utf-8", "replace")
+        (index.tasks if kind == b"task" else index.groups).setdefault(name, path)
+        if kind == b"task":
+            for tag in _tags(path, text):
+                index.tags.setdefault(tag, []).append(name)
 
-    Raises UsageError for an unknown name (with the nearest three) and for a group.
-    """
-    index = task_files()
-    if name not in index:
-        near = nearest(name, index)
+
+def _tags(path: Path, text: bytes, depth: int = MAX_DEPTH) -> list[str]:
+    """Return a task file's tags; like every other field they come from its `include:` where it has none itself."""
+    found = TAGGED.search(text)
+    if found is None:
+        below = INCLUDES.search(text)
+        file = path.parent / below[1].decode("utf-8", "replace") if below else None
+        return list(_included_tags(file, depth - 1)) if file is not None and depth and file.is_file() else []
+    flow, single, block = (part or b"" for part in found.groups())
+    words = [*flow.split(b","), single, *(line.strip().removeprefix(b"-") for line in block.splitlines())]
+    return [word.strip().strip(b"\"'").decode("utf-8", "replace") for word in words if word.strip()]
+
+
+@functools.cache
+def _included_tags(path: Path, depth: int) -> tuple[str, ...]:
+    return tuple(_tags(path, path.read_bytes(), depth))
+
+
+def find_task(name: str, folder: Path | None = None) -> Path:
+    """Return the YAML file that defines a task. Raises UsageError for an unknown name, with the nearest three."""
+    index = index_of(folder)
+    if name not in index.tasks:
+        near = nearest(name, index.names())
         hint = f"; nearest: {', '.join(near)}" if near else ""
         raise UsageError(f"unknown lm-eval task {name!r}{hint}")
-    kind, path = index[name]
-    if kind == "group":
-        raise UsageError(f"{name!r} is a group of lm-eval tasks; name its tasks one by one")
-    return path
+    return index.tasks[name]
+
+
+def members(name: str, folder: Path | None = None, depth: int = MAX_DEPTH) -> list[str]:
+    """Return the tasks that a name stands for: itself, or those of a group or tag, nested ones included.
+
+    Raises UsageError for an unknown name, and for a group whose entries change their tasks (lm-eval allows that; here a
+    task has one definition).
+    """
+    index = index_of(folder)
+    if name in index.tasks:
+        return [name]
+    if name in index.tags and name not in index.groups:
+        return sorted(index.tags[name])
+    if name not in index.groups or not depth:
+        find_task(name, folder)
+        raise UsageError(f"lm-eval group {name!r} is nested too deeply")
+    found: dict[str, None] = {}
+    for entry in _entries(index.groups[name], name):
+        found |= dict.fromkeys(members(entry, folder, depth - 1))
+    return list(found)
+
+
+def _entries(path: Path, name: str) -> list[str]:
+    raw = stock_fields(path).get("task") or []
+    entries: list[str] = []
+    for entry in [raw] if isinstance(raw, str) else raw:
+        if isinstance(entry, str):
+            entries.append(entry)
+        elif isinstance(entry, dict) and set(entry) == {"task"} and isinstance(entry["task"], str):
+            entries.append(entry["task"])
+        elif isinstance(entry, dict) and isinstance(entry.get("task"), list) and "group" in entry:
+            entries += [each for each in entry["task"] if isinstance(each, str)]
+        else:
+            raise UsageError(f"lm-eval group {name!r} redefines its tasks; name its tasks one by one")
+    return entries
 
 
 class _Fields(yaml.SafeLoader):
@@ -80,7 +151,7 @@ class _Fields(yaml.SafeLoader):
 _Fields.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
-def stock_fields(path: Path, depth: int = 8) -> dict[str, Any]:
+def stock_fields(path: Path, depth: int = MAX_DEPTH) -> dict[str, Any]:
     """Return the fields of a task file with its `include:` files underneath."""
     fields = yaml.load(path.read_bytes(), Loader=_Fields)  # noqa: S506 - a SafeLoader
     if not isinstance(fields, dict):

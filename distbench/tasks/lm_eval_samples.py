@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,25 +20,46 @@ PREFERRED = ("acc_norm", "acc", "exact_match", "f1", "bits_per_byte")
 NOT_PER_DOCUMENT = {"perplexity", "word_perplexity", "byte_perplexity"}
 
 
+@dataclass(frozen=True)
+class Fields:
+    """Which fields of a document mean something, whether the prompt is a part of a sample's identity, and bias rates.
+
+    `neutral` names each metric that is a bias rate, with its unbiased value.
+    """
+
+    cluster: str | None = None
+    groups: tuple[str, ...] = ()
+    length: str | None = None
+    prompt_counts: bool = True
+    neutral: Mapping[str, float] = field(default_factory=dict)
+
+
+PLAIN = Fields()
+
+
 def rows_of(
     name: str,
     logged: list[dict[str, Any]],
     higher: Mapping[str, bool],
     task: Any,
-    primary: str | None,
-    cluster: str | None,
+    primary: str | None = None,
+    fields: Fields = PLAIN,
 ) -> tuple[list[Sample], list[Metric]]:
     """Return sample rows and the meaning of each metric.
 
-    A metric's name is "metric", or "metric,filter" where the task has several filters.
+    A metric's name is "metric", or "metric,filter" where the task has several filters. A row with `error` has no scores
+    and counts as an error under every metric that the other rows have.
     """
     filters = {row["filter"] for row in logged}
+    known = dict.fromkeys(metric for row in logged for metric in row["metrics"])
     samples: list[Sample] = []
     for row in logged:
-        for metric in row["metrics"]:
+        for metric in known if row.get("error") else row["metrics"]:
             label = metric if len(filters) == 1 else f"{metric},{row['filter']}"
-            if (sample := _sample(name, label, metric, row, cluster)) is not None:
+            if (sample := _sample(name, label, metric, row, fields)) is not None:
                 samples.append(sample)
+    measured = {sample.metric for sample in samples if sample.status == "ok"}
+    samples = [sample for sample in samples if sample.metric in measured or not measured]
     names = list(dict.fromkeys(sample.metric for sample in samples))
     if primary is not None and primary not in names:
         raise RunError(f"task {name!r} has no metric {primary!r}; it has {', '.join(names)}")
@@ -45,13 +67,32 @@ def rows_of(
         (n for want in PREFERRED for n in names if n.split(",")[0] == want), names[0] if names else ""
     )
     chance = _chance(logged, task)
-    return samples, [_meaning(n, [s for s in samples if s.metric == n], n == first, higher, chance) for n in names]
+    metrics = [_meaning(n, [s for s in samples if s.metric == n], n == first, higher, chance) for n in names]
+    return samples, [replace(m, neutral=fields.neutral.get(m.name.split(",", maxsplit=1)[0])) for m in metrics]
 
 
-def _sample(task: str, label: str, metric: str, row: dict[str, Any], cluster: str | None) -> Sample | None:
+def close_calls(logged: list[dict[str, Any]], tolerance: float) -> list[str]:
+    """Return the documents whose answer hangs on less than two scorers of one model may differ by (nats).
+
+    Multiple choice only: the margin between the best and the second choice, also after division by length.
+    """
+    close = []
+    for row in logged:
+        choices, answers = _choices(row), row["filtered_resps"]
+        if not choices or len(answers) != len(choices):
+            continue
+        scores = np.array([float(answer[0]) for answer in answers])
+        sizes = _sizes(choices)
+        raw, normalised = np.sort(scores)[-2:], np.sort(scores / sizes)[-2:]
+        if raw[1] - raw[0] < 2 * tolerance or normalised[1] - normalised[0] < 2 * tolerance / sizes.min():
+            close.append(str(row["doc_id"]))
+    return close
+
+
+def _sample(task: str, label: str, metric: str, row: dict[str, Any], fields: Fields) -> Sample | None:
     if metric in NOT_PER_DOCUMENT:
         return None
-    value = row.get(metric)
+    value = math.nan if row.get("error") else row.get(metric)
     score: float | None = None
     numerator = denominator = None
     if isinstance(value, bool | int | float | np.generic):
@@ -71,20 +112,28 @@ def _sample(task: str, label: str, metric: str, row: dict[str, Any], cluster: st
         return None  # a corpus metric (BLEU and the like) has no value of one document
     # A NaN log-likelihood makes argmax take the first choice, which would often be right: it is an error instead.
     valid = score is not None and math.isfinite(score) and _finite(row)
-    prediction, confidence = _answer(row)
+    prediction, confidence = _answer(row, normalised=metric.startswith("acc_norm"))
+    truth, loglikelihood, size = _truth(row)
+    length = row["doc"].get(fields.length) if fields.length else None
+    keyed = [row["doc_hash"], *([row["prompt_hash"]] if fields.prompt_counts else []), row["target_hash"]]
     return Sample(
         task=task,
-        sample_id=f"{row['doc_id']}-{text_digest([row['doc_hash'], row['prompt_hash'], row['target_hash']])[:16]}",
+        sample_id=f"{row['doc_id']}-{text_digest(keyed)[:16]}",
         metric=label,
         score=score if valid else None,
         status="ok" if valid else "error",
-        cluster=str(row["doc"].get(cluster)) if cluster else None,
+        cluster=str(row["doc"].get(fields.cluster)) if fields.cluster else None,
+        groups={name: str(row["doc"][name]) for name in fields.groups if row["doc"].get(name) is not None},
+        length=int(length) if isinstance(length, int | float) else None,
         numerator=numerator,
         denominator=denominator,
-        prediction=prediction,
+        prediction=prediction if not row.get("error") else f"[{row['error']}]",
         label=_label(row),
         prompt=_prompt(row),
         confidence=confidence,
+        label_probability=truth,
+        loglikelihood=loglikelihood,
+        n_bytes=size,
         answer_digest=text_digest([json.dumps(row["resps"], default=str)])[:16],
     )
 
@@ -106,16 +155,43 @@ def _finite(row: dict[str, Any]) -> bool:
     return not any(math.isnan(number) for number in numbers)
 
 
-def _answer(row: dict[str, Any]) -> tuple[str, float | None]:
-    """Return what the model answered, and its probability among the choices."""
+def _answer(row: dict[str, Any], *, normalised: bool) -> tuple[str, float | None]:
+    """Return what the model answered under the metric, and the probability that it gives that answer."""
     choices, answers = _choices(row), row["filtered_resps"]
     if choices and len(answers) == len(choices):
         logp = np.array([float(answer[0]) for answer in answers])
-        weights = np.exp(logp - logp.max())
-        best = int(logp.argmax())
-        return choices[best], float(weights[best] / weights.sum())
+        scale = _sizes(choices) if normalised else 1.0
+        best = int((logp / scale).argmax())
+        return choices[best], _probability(logp, best)
     first = answers[0] if isinstance(answers, list) and answers else answers
     return (str(first) if not isinstance(first, tuple | list) else str(first[0]))[:2000], None
+
+
+def _sizes(choices: list[str]) -> np.ndarray:
+    """Return what acc_norm divides by: characters of each choice, without the space that sets it off."""
+    return np.array([max(1, len(choice.removeprefix(" "))) for choice in choices])
+
+
+def _probability(logp: np.ndarray, index: int) -> float | None:
+    """Return the softmax over the choices at one of them; None where a log-likelihood is not finite."""
+    if not np.isfinite(logp).all():
+        return None
+    weights = np.exp(logp - logp.max())
+    return float(weights[index] / weights.sum())
+
+
+def _truth(row: dict[str, Any]) -> tuple[float | None, float | None, int | None]:
+    """Return (probability of the label among the choices, its log-likelihood in nats, its bytes), if there is one."""
+    choices, answers = _choices(row), row["filtered_resps"]
+    try:
+        label = int(row["target"])
+    except (ValueError, TypeError):
+        return None, None, None
+    if not choices or len(answers) != len(choices) or not 0 <= label < len(choices):
+        return None, None, None
+    logp = np.array([float(answer[0]) for answer in answers])
+    value = float(logp[label])
+    return _probability(logp, label), value if math.isfinite(value) else None, len(choices[label].encode())
 
 
 def _label(row: dict[str, Any]) -> str:
