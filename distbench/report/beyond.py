@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from distbench.report import numbers, words
 from distbench.report.numbers import Shown
 from distbench.report.view import View
+from distbench.report.visible import one_line
 from distbench.schema.result import StudentResult, TaskResult
 
 
@@ -27,8 +28,9 @@ def beyond_scores(view: View) -> list[Line]:
 
 
 def _of(view: View, student: StudentResult) -> Iterator[Line]:
+    yield from _fidelity(view, student)
     for task in student.tasks:
-        for measure, shown in (*_fidelity(view, task), *_parts(view, task)):
+        for measure, shown in _parts(view, task):
             yield Line(student.label, task.task, measure, shown)
     for found in student.divergence:
         if found.primary:
@@ -36,12 +38,18 @@ def _of(view: View, student: StudentResult) -> Iterator[Line]:
             yield Line(student.label, found.task, words.divergence_words(found.metric), shown)
 
 
-def _fidelity(view: View, task: TaskResult) -> Iterator[tuple[str, Shown]]:
-    found = task.fidelity
-    if found.agreement:
-        yield "same answer", numbers.as_percent(found.agreement)
-    if found.negative_flips:
-        yield "answers lost", numbers.as_percent(found.negative_flips, view.against("max_negative_flips"))
+def _fidelity(view: View, student: StudentResult) -> Iterator[Line]:
+    """Yield the task with the least agreement and the one with the most answers lost: all of them are in the report."""
+    agreed = [(task, found) for task in student.tasks if (found := task.fidelity.agreement)]
+    lost = [(task, found) for task in student.tasks if (found := task.fidelity.negative_flips)]
+    for name, rows, against, sign in (
+        ("same answer, least", agreed, (), 1.0),
+        ("answers lost, most", lost, view.against("max_negative_flips"), -1.0),
+    ):
+        known = [(task, found) for task, found in rows if found.value is not None]
+        if known:
+            task, found = min(known, key=lambda row: sign * (row[1].value or 0.0))
+            yield Line(student.label, task.task, name, numbers.as_percent(found, against))
 
 
 def _parts(view: View, task: TaskResult) -> Iterator[tuple[str, Shown]]:
@@ -52,7 +60,7 @@ def _parts(view: View, task: TaskResult) -> Iterator[tuple[str, Shown]]:
     for dimension in task.groups:
         if dimension.worst_group_retained and dimension.worst_group:
             shown = numbers.as_percent(dimension.worst_group_retained, (dimension.floor,))
-            yield f"retained, worst {dimension.dimension}: {dimension.worst_group}", shown
+            yield one_line(f"retained, worst {dimension.dimension}: {dimension.worst_group}", 80), shown
     if task.context:
         length = task.context.effective_length
         yield "effective length", Shown("none" if length is None else f"{numbers.count(length)} tokens")

@@ -172,11 +172,14 @@ def with_everything(student: StudentResult, hostile: str = "rural") -> StudentRe
     return student.model_copy(update={"tasks": tasks, "divergence": divergence(), "gate": gate})
 
 
+FRONT = {"soft-23-layers": 0.97, "soft-23-int8": 0.88, "tiny": 1.0}
+
+
 def trade_off(students: list[StudentResult]) -> TradeOff:
     points = [
         TradeOffPoint(
             name=each.name, compression=each.compression["bytes_on_disk"], retained=each.suite.retained,
-            on_front=each.name == "soft-23-int8", front_probability=0.62,
+            on_front=each.name in FRONT, front_probability=FRONT.get(each.name, 0.02),
         )
         for each in students
         if each.suite.retained.value is not None and each.role == "student"

@@ -47,6 +47,22 @@ def test_terminal_of_nothing(empty, sizes_only):
     assert "Faster" not in printed(sizes_only, 80)
 
 
+def test_what_a_score_does_not_show_has_a_line_each(synthetic):
+    shown = " ".join(printed(synthetic, 160).split())
+    for line in (
+        "same answer, least 93.0 % [92.0, 94.0]",
+        "answers lost, most 4.5 % [3.7, 5.3]",
+        "Δ Brier score, + is better −0.018 [−0.024, −0.012]",
+        "retained, worst dialect: rural 83.0 % [79.0, 87.0]",
+        "effective length 2,048 tokens",
+        "bias: distance from neutral, growth in points +5.0 [+2.0, +8.0]",
+        "Δ bits per byte, + is better −0.045 [−0.051, −0.039]",
+        "KL(teacher ‖ student), nats per token 0.013 [0.011, 0.015]",
+    ):
+        assert line in shown.replace("\u00a0", " "), line
+    assert "| wiki | Δ bits per byte, + is better | −0.045 [−0.051, −0.039] |" in text.markdown(synthetic)
+
+
 def test_text_needs_no_plotly():
     code = "import sys, distbench.report.text; sys.exit('plotly' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

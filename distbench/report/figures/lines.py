@@ -56,6 +56,7 @@ def _bins(name: str, bins: Sequence[ReliabilityBin], line: str, fill: str) -> go
         marker={
             "size": [5 + 9 * math.sqrt(each.n / most) for each in bins],
             "color": fill,
+            "opacity": 1,
             "line": {"color": line, "width": 1.6},
         },
         hoverinfo="text",
@@ -212,7 +213,13 @@ def bias_rows(view: View, rows: Sequence[tuple[StudentResult, TaskResult, Bias]]
         shapes.append(frame.rule(found.neutral * 100, "x", (row + 0.45, row - 0.45), LIGHT["muted"]))
         line = [each.value * 100 for each in values if each.value is not None]
         traces.append(
-            go.Scatter(x=line, y=[row] * len(line), mode="lines", line={"color": paint, "width": 2}, hoverinfo="skip")
+            go.Scatter(
+                x=line,
+                y=[row] * len(line),
+                mode="lines",
+                line={"color": paint, "width": 2, "dash": "dot"},
+                hoverinfo="skip",
+            )
         )
         for word, each in zip(("teacher", "student"), values, strict=True):
             if each.value is None:

@@ -36,11 +36,10 @@ class Reliability:
             rows=rows,
             charts=charts,
             coverages=list(dict.fromkeys(name for _, _, found in rows for name in found.accuracy_at)),
-            loss=loss,
             change=change,
             sides=sides,
             coverage=lambda name: numbers.whole_percent(float(name)),
-            notes=[(task.task, note) for _, task in task_rows(view) for note in task.notes],
+            notes=list(dict.fromkeys((task.task, note) for _, task in task_rows(view) for note in task.notes)),
         )
         return Fragment(html, figures)
 
@@ -56,13 +55,6 @@ def _to_draw(
         if mine:
             return mine[:_MOST_CHARTS]
     return []
-
-
-def loss(found: Beside | None, side: str) -> Shown:
-    """Return a loss of one side."""
-    if found is None:
-        return Shown(numbers.DASH, title="the task gives no probability of the label", missing=True)
-    return numbers.optional(getattr(found, side), numbers.plain, found.reason or "not computed")
 
 
 def change(found: Beside | None) -> Shown:

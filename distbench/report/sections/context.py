@@ -16,7 +16,7 @@ _MOST_CHARTS = 4
 class Context:
     """Retention over context length, a chart a task."""
 
-    title = "Context length"
+    title = "Context"
     anchor = "context"
 
     def render(self, view: View) -> Fragment | None:

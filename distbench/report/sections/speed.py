@@ -13,7 +13,7 @@ _MOST_CHARTS = 6
 class Speed:
     """Measured ratios with intervals, and both absolute medians."""
 
-    title = "Speed and memory"
+    title = "Speed"
     anchor = "speed"
 
     def render(self, view: View) -> Fragment | None:
