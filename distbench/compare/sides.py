@@ -75,35 +75,62 @@ def _load(path: Path, metric: str) -> Side:
         batch = whole if mine.all() else whole.filter(_arrow(mine))
         parts["rows"].append(start + np.flatnonzero(mine))
         for name in columns:
-            column = batch.column(name)
-            parts[name].append(_how(name)(column))
+            parts[name].append(_how(name)(batch.column(name)))
         start += whole.num_rows
-    ids = _joined(parts["sample_id"])
+    ids = _joined(parts.pop("sample_id"))
     _refuse_twice(path, ids)
-    numbers = {name: np.concatenate(parts[name]) if parts[name] else np.empty(0) for name in ("score", *OPTIONAL)}
-    clusters, _ = _coded(parts["cluster"])
-    status, names = _coded(parts["status"])
-    return Side(
+    numbers = {name: _whole_column(parts.pop(name)) for name in ("score", *OPTIONAL)}
+    score = numbers.pop("score")
+    clusters, _ = _coded(parts.pop("cluster"))
+    status, names = _coded(parts.pop("status"))
+    side = Side(
         ids=ids,
-        rows=np.concatenate(parts["rows"]) if parts["rows"] else np.empty(0, dtype=np.int64),
+        rows=_concatenated(parts.pop("rows"), np.int64),
         status=_statuses(path, status, names),
-        score=numbers["score"],
-        numbers={name: numbers[name] for name in OPTIONAL if np.isfinite(numbers[name]).any()},
-        prediction=np.concatenate(parts["prediction"]) if parts["prediction"] else np.empty(0, dtype=np.uint64),
-        label=np.concatenate(parts["label"]) if parts["label"] else np.empty(0, dtype=np.uint64),
+        score=np.full(len(ids), np.nan) if score is None else score,
+        numbers={name: found for name, found in numbers.items() if found is not None},
+        prediction=_concatenated(parts.pop("prediction"), np.uint64),
+        label=_concatenated(parts.pop("label"), np.uint64),
         clusters=clusters if clusters.size and (clusters >= 0).all() else None,
-        groups=_groups(path, *_coded(parts["groups"])),
+        groups=_groups(path, *_coded(parts.pop("groups"))),
     )
+    _give_back()
+    return side
+
+
+def _whole_column(parts: list[NDArray[np.float64] | int]) -> NDArray[np.float64] | None:
+    """Return a column with NaN where a record has no value, or None where no record has one.
+
+    A part without any value is only its length: most tasks leave most columns empty.
+    """
+    if all(isinstance(part, int) or np.isnan(part).all() for part in parts):
+        return None
+    return np.concatenate([np.full(part, np.nan) if isinstance(part, int) else part for part in parts])
+
+
+def _concatenated(parts: list[Any], kind: type) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.empty(0, dtype=kind)
+
+
+def _give_back() -> None:
+    """Return what decoding needed: the allocator would keep it for another file."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def _same(column: Any) -> Any:
     return column
 
 
-def _numbers(column: Any) -> NDArray[np.float64]:
+def _numbers(column: Any) -> NDArray[np.float64] | int:
+    """Return the values, NaN where there is none; only their number where there is none at all."""
     import pyarrow as pa
 
-    found: NDArray[np.float64] = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    if column.null_count == len(column):
+        return len(column)
+    # A copy: a view would keep the decoded batch alive.
+    found: NDArray[np.float64] = np.array(column.cast(pa.float64()).to_numpy(zero_copy_only=False))
     return found
 
 
