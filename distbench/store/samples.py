@@ -57,7 +57,7 @@ def _column(batch: Sequence[Sample], name: str, kind: Any) -> Any:
 
 
 def _utf8(value: object) -> str:
-    return str(value).encode("utf-8", "replace").decode("utf-8")
+    return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_samples(path: Path) -> Any:
