@@ -68,7 +68,8 @@ class Worker:
             self._model = None  # free the last one before the next is loaded
             self._model = open_model(cell.model, self.run, cell.settings)
             self._identity = cell.model.identity
-        return evaluate(cell, self._model, folder, progress)
+        beside = open_model(cell.reference, self.run, cell.settings) if cell.reference else None
+        return evaluate(cell, self._model, folder, progress, beside)
 
 
 def _check_needs(cell: MakeCell | EvaluateCell | MeasureCell, run: RunDir) -> None:

@@ -16,10 +16,16 @@ from distbench.schema.record import EvaluateResult, MetricFacts
 from distbench.store.samples import write_samples
 
 
-def evaluate(cell: EvaluateCell, model: Any, folder: Path, progress: Progress) -> EvaluateResult:
-    """Write `folder`/samples.parquet and return what the samples mean."""
+def evaluate(cell: EvaluateCell, model: Any, folder: Path, progress: Progress, reference: Any = None) -> EvaluateResult:
+    """Write `folder`/samples.parquet and return what the samples mean.
+
+    `reference` is the loaded teacher, for a task that compares the model with it.
+    """
     task = plugins.load("tasks", cell.task.use)(cell.task)
-    outcome: Outcome = task.run(model, cell.settings, progress)
+    if cell.reference is not None:
+        outcome: Outcome = task.run_beside(model, reference, cell.settings, progress)
+    else:
+        outcome = task.run(model, cell.settings, progress)
     if not outcome.samples:
         raise RunError(f"{cell.title}: 0 samples")
     _refuse_duplicates(outcome, cell.title)

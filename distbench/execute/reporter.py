@@ -60,6 +60,8 @@ class TerminalReporter:
     def start(self, total: int, reused: int) -> None:
         """Show the whole."""
         self._say(f"{total} cells, {reused} of them finished before or cached")
+        if self._all is not None:  # an undecided task goes on: a new bar for its next parts
+            self._bars.remove_task(self._all)
         self._all = self._bars.add_task("run", total=total, completed=reused)
 
     def cell(self, title: str) -> None:

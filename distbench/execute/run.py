@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from distbench.execute.reporter import Event, Reporter, Watch
@@ -48,33 +48,43 @@ class Runner:
 
     def execute(self) -> Execution:
         """Run every cell that is not finished; failures are kept and the rest goes on."""
-        done, cached = reusable(self.cells.values(), self.run, self.cache)
+        return self._run(list(self.cells.values()))
+
+    def add(self, cells: Sequence[EvaluateCell]) -> Execution:
+        """Run cells that the plan could not know: the next part of a task that is still undecided."""
+        new = [cell for cell in cells if cell.id not in self.cells]
+        self.run.extend_plan(new)
+        self.cells |= {cell.id: cell for cell in new}
+        return self._run(new)
+
+    def _run(self, cells: Sequence[Cell]) -> Execution:
+        done, cached = reusable(cells, self.run, self.cache)
         for cell_id in cached:
             self.run.adopt(cell_id, self.cache.path("cells", cell_id))
-        self.state.done, self.state.cached = done | cached, cached
+        self.state.done |= done | cached
+        self.state.cached |= cached
         self.run.log("run", done=sorted(done), cached=sorted(cached))
-        self.reporter.start(len(self.cells), len(self.state.done))
-        for job in self._jobs():
-            if ready := self._ready(job):
-                threads = self.cells[ready[0]].settings.threads
-                assert threads is not None, "only imported cells lack it, and they are never run"
-                self._work(Job(ready, threads))
+        self.reporter.start(len(cells), len(done | cached))
+        for ids in self._jobs(cells):
+            self._work(ids)
         return self.state
 
-    def _jobs(self) -> list[list[str]]:
-        """Return cells in plan order; making a model and all its evaluations share a process."""
+    def _jobs(self, cells: Sequence[Cell]) -> list[list[str]]:
+        """Return cells in plan order; cells that may share a process are one job.
+
+        Making a model and its evaluations do, since it is loaded; so do evaluations of several models one after the
+        other, since they ask the same requests.
+        """
         jobs: list[list[str]] = []
-        last: str | None = None
-        for cell in self.cells.values():
+        last: Cell | None = None
+        for cell in cells:
             if cell.id in self.state.done:
                 continue
-            # A made model's identity is the id of the cell that makes it: it is evaluated in the process that made it.
-            identity = cell.model.identity if isinstance(cell, EvaluateCell) else cell.id
-            if identity == last:
+            if last is not None and _share(last, cell):
                 jobs[-1].append(cell.id)
             else:
                 jobs.append([cell.id])
-            last = identity
+            last = cell
         return jobs
 
     def _ready(self, ids: list[str]) -> list[str]:
@@ -88,7 +98,14 @@ class Runner:
                 ready.append(cell_id)
         return ready
 
-    def _work(self, job: Job) -> None:
+    def _work(self, ids: Sequence[str]) -> None:
+        """Run a job. Where its process dies, the cell at work has failed and the others get a new process."""
+        while ready := self._ready([i for i in ids if i not in self.state.done and i not in self.state.failed]):
+            threads = self.cells[ready[0]].settings.threads
+            assert threads is not None, "only imported cells lack it, and they are never run"
+            self._once(Job(ready, threads))
+
+    def _once(self, job: Job) -> None:
         watch, present = Watch(), job.ids[0]
 
         def on_event(event: Event) -> None:
@@ -105,9 +122,10 @@ class Runner:
                 self._failed(event["cell"], event["message"], watch.lap(), exit_code=event["exit_code"])
 
         ended = self.executor.execute(job, on_event)
-        for cell_id in job.ids:
-            if cell_id not in self.state.done and cell_id not in self.state.failed:
-                self._failed(cell_id, how_it_died(ended), watch.lap(), tail=ended.tail)
+        open_ids = [i for i in job.ids if i not in self.state.done and i not in self.state.failed]
+        if open_ids:  # where it died between two cells, the next one could not even begin
+            lost = present if present in open_ids else open_ids[0]
+            self._failed(lost, how_it_died(ended), watch.lap(), tail=ended.tail)
 
     def _committed(self, cell_id: str, seconds: float) -> None:
         cell = self.cells[cell_id]
@@ -122,6 +140,14 @@ class Runner:
         self.run.fail(cell_id, {"message": message, "title": self.cells[cell_id].title, **details})
         self.run.log("failed", cell=cell_id, message=message)
         self.reporter.end(self.cells[cell_id].title, "FAILED", seconds, message)
+
+
+def _share(last: Cell, cell: Cell) -> bool:
+    """Say whether a cell may run in the process of the one before it."""
+    if not isinstance(cell, EvaluateCell) or last.kind == "measure":
+        return False
+    # A made model's identity is the id of the cell that makes it: it is evaluated in the process that made it.
+    return isinstance(last, EvaluateCell) or cell.model.identity == last.id
 
 
 def how_it_died(ended: Ended) -> str:

@@ -48,7 +48,9 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
     if (run.path / "manifest.json").exists():
         old = run.manifest()
         if old.imported:
-            raise UsageError(f"{run.path} was imported from {old.imported} output and cannot be run; name another --out")
+            raise UsageError(
+                f"{run.path} was imported from {old.imported} output and cannot be run; name another --out"
+            )
         if changed := _differences(old, manifest):
             raise UsageError(
                 f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
@@ -66,7 +68,7 @@ def _differences(old: Manifest, new: Manifest) -> list[str]:
         return changed
     if old.settings != new.settings:
         return [f"settings.{k}" for k, v in _dump(new.settings).items() if _dump(old.settings).get(k) != v]
-    if [c.id for c in old.cells] != [c.id for c in new.cells]:
+    if [c.id for c in old.cells if not c.added] != [c.id for c in new.cells]:
         return ["a model, a data file or an installed package"]
     return []
 

@@ -92,7 +92,7 @@ CELL: TypeAdapter[MakeCell | EvaluateCell | MeasureCell] = TypeAdapter(Cell)
 def models_of(cell: MakeCell | EvaluateCell | MeasureCell) -> list[ModelRef]:
     """Return every model a cell opens."""
     if isinstance(cell, EvaluateCell):
-        return [cell.model]
+        return [cell.model, *([cell.reference] if cell.reference else [])]
     if isinstance(cell, MeasureCell):
         return list(cell.models)
     return [*cell.teachers, *([cell.start] if cell.start else [])]

@@ -33,6 +33,7 @@ class PlannedCell(Strict):
     id: str
     kind: Literal["make", "evaluate", "measure"]
     title: str
+    added: bool = Field(False, description="added while the run was at work: a further part of an undecided task")
 
 
 class Manifest(Strict):

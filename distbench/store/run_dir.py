@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
-from distbench.schema.plan import Manifest
+from distbench.schema.plan import Manifest, PlannedCell
 from distbench.schema.record import CellRecord
 from distbench.store.files import damage, disk_faults, link_tree, seal, sync_folder, write_text
 
@@ -155,13 +156,23 @@ class RunDir:
         except (OSError, ValidationError) as error:
             raise RefusedError(f"{path} is not a cell: {error}") from error
 
-    def write_plan(self, cells: list[MakeCell | EvaluateCell | MeasureCell]) -> None:
+    def write_plan(self, cells: Sequence[MakeCell | EvaluateCell | MeasureCell]) -> None:
         """Write every cell's JSON: what `python -m distbench.cell` reads."""
         folder = self.path / "plan"
         with disk_faults(folder):
             folder.mkdir(exist_ok=True)
         for cell in cells:
             write_text(folder / f"{cell.id}.json", cell.model_dump_json(indent=1) + "\n")
+
+    def extend_plan(self, cells: Sequence[MakeCell | EvaluateCell | MeasureCell]) -> None:
+        """Add cells to the plan of a run at work: first what a worker reads, then the manifest that lists them."""
+        manifest = self.manifest()
+        known = {cell.id for cell in manifest.cells}
+        new = [cell for cell in cells if cell.id not in known]
+        if new:
+            self.write_plan(new)
+            added = [PlannedCell(id=c.id, kind=c.kind, title=c.title, added=True) for c in new]
+            self.write_manifest(manifest.model_copy(update={"cells": [*manifest.cells, *added]}))
 
     def record(self, cell_id: str) -> CellRecord:
         """Read a finished cell's record."""
