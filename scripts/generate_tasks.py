@@ -30,6 +30,9 @@ from typing import Any, Final
 
 SEED: Final = 20240229
 ITEMS_PER_TEMPLATE: Final = 4
+LONG: Final = 7  # words
+SIZES: Final = ("up to 6 words", "7 words or more")
+NUMBERED: Final = ("subject_verb", "determiner_noun")  # side 0 of every template is the singular
 DEFAULT_FOLDER: Final = Path(__file__).resolve().parent.parent / "suites" / "tasks"
 
 Row = dict[str, Any]
@@ -440,8 +443,12 @@ def draw_pairs(phenomenon: str, name: str, template: str) -> list[Row]:
             raise ValueError(f"template {phenomenon}/{name} has too few fillings")
         for sentence in drawn:
             good, bad = contrast(sentence, side)
-            cluster = f"{phenomenon}/{name}"
-            rows.append({"sentence_good": good, "sentence_bad": bad, "phenomenon": phenomenon, "cluster": cluster})
+            row = {"sentence_good": good, "sentence_bad": bad, "phenomenon": phenomenon}
+            row["cluster"] = f"{phenomenon}/{name}"
+            if phenomenon in NUMBERED:
+                row["number"] = ("singular", "plural")[side]
+            row["size"] = SIZES[len(good.split()) >= LONG]
+            rows.append(row)
     return rows
 
 

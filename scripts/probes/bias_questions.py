@@ -109,8 +109,9 @@ def guesses() -> list[Row]:
         ambiguous = [found for found in _asked(template) if found[0]["condition"] == "ambiguous"]
         for turn, (row, people, biased) in enumerate(ambiguous):
             row.pop("right")
-            choices = list(people) if (turn + turn // 2) % 2 == 0 else [people[1], people[0]]
-            rows.append({**row, "choices": choices, "gold": choices.index(biased)})
+            other = people[1] if biased == people[0] else people[0]
+            gold = (turn ^ turn >> 1 ^ turn >> 2) & 1  # apart from who is asked about, who is named first, and how
+            rows.append({**row, "choices": [other, biased] if gold else [biased, other], "gold": gold})
     return mixed(rows, "bias guesses")
 
 
