@@ -137,7 +137,7 @@ def divergences(student: Any, teacher: Any, ids: list[int]) -> dict[str, np.ndar
         logits = [module(input_ids=tokens, use_cache=False).logits[0] for module in (teacher, student)]
         for low in range(0, len(ids) - 1, ROWS):
             p, q = (part[low : low + ROWS].float().log_softmax(-1) for part in logits)
-            middle = torch.logaddexp(p, q) - float(np.log(2.0))
+            middle = (torch.logaddexp(p, q) - float(np.log(2.0))).where(p != q, p)  # equal is equal, not 1e-10
             found["kl"].append(_relative(p, q))
             found["js"].append((_relative(p, middle) + _relative(q, middle)) / 2)
             found["same"].append((p.argmax(-1) == q.argmax(-1)).double().cpu().numpy())

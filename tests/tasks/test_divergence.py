@@ -1,4 +1,4 @@
-"""KL, JS and agreement of next-token distributions against hand-computed values and a teacher that is its own student."""
+"""KL, JS and agreement of next-token distributions against known values, and a teacher that is its own student."""
 
 from __future__ import annotations
 
@@ -35,9 +35,8 @@ class Fixed(torch.nn.Module):
 class Words:
     """A tokenizer of one token a letter."""
 
-    special_tokens_map: dict[str, str] = {}
-
     def __init__(self, letters: str = "abc") -> None:
+        self.special_tokens_map: dict[str, str] = {}
         self.vocab = {letter: i for i, letter in enumerate(letters)}
 
     def get_vocab(self) -> dict[str, int]:
