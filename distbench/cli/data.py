@@ -26,8 +26,7 @@ from distbench.tasks.lm_eval_needs import DataNeeds, data_needs
 
 def pull_suite(argument: str, folder: Path, *, models: bool, refresh: bool, as_json: bool) -> None:
     """Fetch what the suite's tasks read, and its hub models where asked; write the suite that runs on it."""
-    if not sys.stderr.isatty():  # before either library is imported
-        os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+    _prepare_libraries()
     loaded = load_suite(resolve_suite(argument))
     needs = {task.title: data_needs(task) for task in loaded.suite.tasks if task.use == "lm-eval"}
     tasks = [_wanted(name, need) for name, need in needs.items() if need.repo is not None]
@@ -45,6 +44,15 @@ def pull_suite(argument: str, folder: Path, *, models: bool, refresh: bool, as_j
         print_json(pull.lock)
         return
     out().print(f"run it with: distbench run {suite}", markup=False, soft_wrap=True)
+
+
+def _prepare_libraries() -> None:
+    """Leave errors to us (the libraries log URLs, which may be signed), and bars to terminals. Before their import."""
+    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("DATASETS_VERBOSITY", "critical")
+    if not sys.stderr.isatty():
+        os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
 
 
 def list_suite(argument: str, *, as_json: bool) -> None:

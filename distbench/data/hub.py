@@ -16,7 +16,7 @@ from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, Usa
 ATTEMPTS = 3
 API_SECONDS = 10  # of one answer of the API; files have huggingface_hub's own limits (HF_HUB_DOWNLOAD_TIMEOUT)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
-_TRANSPORTS = {"httpx", "httpcore", "requests", "urllib3", "aiohttp"}
+_TRANSPORTS = ("httpx", "httpcore", "requests", "urllib3", "aiohttp")
 MODEL_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
 
 
@@ -73,32 +73,39 @@ def open_dataset(source: Source, found: Found, splits: Sequence[str], cache: Pat
         raise UsageError(f"data set {source.repo!r} has no split {absent[0]!r}; it has {', '.join(map(str, files))}")
     wanted = {split: files[split] for split in splits}
     builder.config.data_files = DataFilesDict(wanted)  # what no task reads is not fetched
-    names = {str(each).partition(f"@{found.commit}/")[2] for split in wanted.values() for each in split}
+    names = sorted({str(each).partition(f"@{found.commit}/")[2] for split in wanted.values() for each in split})
+    _ask_for_a_file("dataset", found, names)
     return builder, sum(found.sizes.get(name, 0) for name in names)
 
 
 def download(source: Source, builder: Any) -> None:
-    """Fetch the data set's files and prepare them. Sizes and digests are checked by huggingface_hub."""
+    """Fetch the data set's files and prepare them. huggingface_hub checks their sizes and tries again by itself."""
 
-    def fetch() -> None:
+    with _plain_words("dataset", source.repo):
         # The numbers in a data set's card are of all its splits; ours are pinned by the lock instead.
         builder.download_and_prepare(verification_mode="no_checks")
-
-    patiently("dataset", source.repo, fetch)
 
 
 def download_model(repo: str, found: Found, folder: Path) -> None:
     """Fetch a checkpoint: safetensors, configuration, tokenizer; nothing that runs code."""
     from huggingface_hub import snapshot_download
 
-    def fetch() -> None:
+    _ask_for_a_file("model", found, sorted(name for name in found.sizes if name.endswith(".safetensors")))
+    with _plain_words("model", repo):
         snapshot_download(repo, revision=found.commit, allow_patterns=MODEL_FILES, local_dir=str(folder))
 
-    patiently("model", repo, fetch)
+
+def _ask_for_a_file(kind: str, found: Found, names: Sequence[str]) -> None:
+    """Ask for the head of the last of some files: huggingface_hub waits for a silent server for over six minutes."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    if names and names[-1] in found.sizes:
+        url = hf_hub_url(found.repo, names[-1], repo_type=kind, revision=found.commit)
+        patiently(kind, found.repo, lambda: get_hf_file_metadata(url, timeout=API_SECONDS))
 
 
 def patiently(kind: str, repo: str, ask: Callable[[], Any]) -> Any:
-    """Ask the hub; a fault that may pass is asked again, twice, a little later."""
+    """Ask the hub's API; a fault that may pass is asked again, twice, a little later."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with _plain_words(kind, repo):
@@ -192,4 +199,4 @@ def _may_pass(error: BaseException, errors: Any) -> bool:
         return status >= 500 or status == 429
     if isinstance(error, FileNotFoundError):
         return isinstance(error, errors.LocalEntryNotFoundError)
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in _TRANSPORTS
+    return isinstance(error, OSError) or type(error).__module__.startswith(_TRANSPORTS)

@@ -40,12 +40,12 @@ def data_needs(spec: TaskSpec) -> DataNeeds:
     fields = stock_fields(path)
     if spec.data is not None:
         return DataNeeds(tuple(spec.data), local="mapped in the suite")
+    if "custom_dataset" in fields or "class" in fields or not fields.get("dataset_path"):
+        raise UsageError(f"task {spec.title!r}: its own code chooses its data, so they cannot be pinned; {BY_HAND}")
     splits = needed_splits(spec.title, fields)
     folder = bundled_tasks()
     if folder is not None and folder in path.parents:
         return DataNeeds(splits, local="ships with distbench")
-    if "custom_dataset" in fields or "class" in fields or not fields.get("dataset_path"):
-        raise UsageError(f"task {spec.title!r}: its own code chooses its data, so they cannot be pinned; {BY_HAND}")
     options = dict(fields.get("dataset_kwargs") or {})
     options.pop("trust_remote_code", None)
     repo = str(fields["dataset_path"])

@@ -1,4 +1,4 @@
-"""A hub on the loopback interface: the part of its API that `datasets` and `huggingface_hub` use, with faults on call."""
+"""A hub on the loopback interface: what `datasets` and `huggingface_hub` use of its API, with faults on call."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def serving(hub: Hub) -> Iterator[Hub]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def log_message(self, format: str, *args: Any) -> None:
+        def log_message(self, *args: Any) -> None:
             """Say nothing."""
 
         def do_GET(self) -> None:
