@@ -16,6 +16,7 @@ from distbench.execute.run import Execution, Runner
 from distbench.execute.start import begin, default_out
 from distbench.executors.local import LocalExecutor
 from distbench.gate.exit import exit_code
+from distbench.gate.sequential import run_until_decided
 from distbench.plan.expand import Plan, expand
 from distbench.store.cache import Cache
 from distbench.store.files import write_text
@@ -76,7 +77,11 @@ def run_suite(request: Request, out_dir: Path | None, *, gate: bool, as_json: bo
 
 def _execute(plan: Plan, run: RunDir, *, quiet: bool) -> Execution:
     with TerminalReporter(err(), quiet=quiet) as reporter:
-        return Runner(plan.cells, run, Cache(), LocalExecutor(run.path), reporter).execute()
+        runner = Runner(plan.cells, run, Cache(), LocalExecutor(run.path), reporter)
+        runner.execute()
+        if plan.suite.gate is not None and plan.suite.gate.sequential:
+            run_until_decided(runner, run, plan)
+        return runner.state
 
 
 def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> ExitCode:

@@ -62,7 +62,7 @@ def _with_texts(found: list[Found]) -> list[Disagreement]:
         sides = []
         for side, places, file in zip(task.pair.sides, task.pair.places, task.files, strict=True):
             rows = side.rows[places][[each.at for each in mine]].tolist()
-            read = read_rows(file.file, rows, ("sample_id", *TEXTS))
+            read = read_rows(file.files, rows, ("sample_id", *TEXTS))
             sides.append([read[row] for row in rows])
         texts.update({(id(task), each.at): pair for each, *pair in zip(mine, *sides, strict=True)})
     return [_one(each, *texts[id(each.task), each.at]) for each in found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from distbench.compare.parts import joined
 from distbench.compare.sides import Side, side
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.plan import PlannedModel
@@ -25,20 +26,20 @@ Cell = MakeCell | EvaluateCell | MeasureCell
 
 @dataclass(frozen=True)
 class Evaluated:
-    """One model on one task: what the samples mean, and the samples."""
+    """One model on one task: what the samples mean, and the samples; in several files where it was asked in parts."""
 
     cell: EvaluateCell
     result: EvaluateResult
-    folder: Path
+    files: tuple[Path, ...]
 
     @property
-    def file(self) -> Path:
-        """Where the samples are."""
-        return self.folder / "samples.parquet"
+    def folder(self) -> Path:
+        """Return where the (first) record lies."""
+        return self.files[0].parent
 
     def side(self, metric: str) -> Side:
         """Return the records of one metric."""
-        return side(self.file, metric)
+        return side(self.files, metric)
 
     def facts(self, metric: str) -> MetricFacts | None:
         """Return what a metric means, if there is such a one."""
@@ -62,22 +63,38 @@ class Evidence:
 
     def planned(self, model: PlannedModel, task: str, teacher: PlannedModel | None = None) -> EvaluateCell | None:
         """Return the planned evaluation of a model on a task; one against a teacher only where it is this teacher."""
-        for cell in self.cells.values():
-            if not isinstance(cell, EvaluateCell):
-                continue
-            if (cell.task.title, cell.model.identity) != (task, model.ref.identity):
-                continue
-            if cell.reference is None or (teacher and cell.reference.identity == teacher.ref.identity):
-                return cell
-        return None
+        return next(iter(self._planned(model, task, teacher)), None)
+
+    def _planned(self, model: PlannedModel, task: str, teacher: PlannedModel | None) -> list[EvaluateCell]:
+        found = [
+            cell
+            for cell in self.cells.values()
+            if isinstance(cell, EvaluateCell)
+            and (cell.task.title, cell.model.identity) == (task, model.ref.identity)
+            and (cell.reference is None or (teacher and cell.reference.identity == teacher.ref.identity))
+        ]
+        return sorted(found, key=lambda cell: cell.task.part.start if cell.task.part else 0)
 
     def evaluated(self, model: PlannedModel, task: str, teacher: PlannedModel | None = None) -> Evaluated | None:
-        """Return a model's finished evaluation on a task; one against a teacher only where it is this teacher."""
-        cell = self.planned(model, task, teacher)
-        record = self.records.get(cell.id) if cell else None
-        if cell is None or record is None or not isinstance(record.result, EvaluateResult):
+        """Return a model's finished evaluation on a task; one against a teacher only where it is this teacher.
+
+        Parts of a task that grew count as far as they follow one another without a gap.
+        """
+        done: list[tuple[EvaluateCell, EvaluateResult]] = []
+        for cell in self._planned(model, task, teacher):
+            record = self.records.get(cell.id)
+            reached = done[-1][1].drawn.stop if done and done[-1][1].drawn else 0
+            if record is None or not isinstance(record.result, EvaluateResult):
+                continue
+            if cell.task.part is not None and cell.task.part.start != reached:
+                continue
+            done.append((cell, record.result))
+            if cell.task.part is None:
+                break
+        if not done:
             return None
-        return Evaluated(cell, record.result, self.run.cells / cell.id)
+        files = tuple(self.run.cells / cell.id / "samples.parquet" for cell, _ in done)
+        return Evaluated(done[0][0], joined([result for _, result in done]), files)
 
     def made(self, model: PlannedModel) -> MakeResult | None:
         """Return how a model was made, where this run made it."""

@@ -40,7 +40,7 @@ def overlap(joined: Pair, files: tuple[Evaluated, Evaluated], alpha: float) -> t
     texts = []
     for side, places, file in zip(joined.sides, joined.places, files, strict=True):
         rows = side.rows[places][drawn].tolist()
-        read = read_rows(file.file, rows, ("prediction",))
+        read = read_rows(file.files, rows, ("prediction",))
         texts.append([read[row]["prediction"] or "" for row in rows])
     if sum(len(text.split()) > 1 for text in texts[0]) * 2 < len(texts[0]):
         return {}, ""

@@ -114,9 +114,17 @@ def pair(teacher: Evaluated, student: Evaluated, facts: MetricFacts) -> Pair:
         teacher=scores[0],
         student=scores[1],
         errors=errors,
-        invalid=_invalid(teacher, student, scores, max(map(len, sides))),
+        invalid=_invalid(teacher, student, scores, _asked_of_both(teacher, student, sides)),
         same_outputs=teacher.result.answers_digest == student.result.answers_digest,
     )
+
+
+def _asked_of_both(teacher: Evaluated, student: Evaluated, sides: tuple[Side, Side]) -> int:
+    """Return how many samples both should have answered; a growing teacher may be ahead of one of its students."""
+    stops = [each.result.drawn.stop if each.result.drawn else None for each in (teacher, student)]
+    if stops[0] == stops[1]:
+        return max(map(len, sides))
+    return min(map(len, sides))
 
 
 def _aligned(left: Side, right: Side) -> tuple[Places, Places]:

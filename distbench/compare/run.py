@@ -9,6 +9,7 @@ from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_of, policy_checks
+from distbench.compare.sequential import decide, restated, sequential_score
 from distbench.compare.tasks import Compared, compare_task
 from distbench.compare.tradeoff import trade_offs
 from distbench.compare.verdicts import gate_checks, gated, recommended, run_verdict, student_verdict, suite_score
@@ -83,12 +84,16 @@ def _teacher(evidence: Evidence, model: PlannedModel) -> TeacherResult:
 
 def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gate: GateSpec) -> StudentResult:
     control = next((m for m in evidence.manifest.models if m.name == model.control), None)
-    compared, statements, absent = _tasks(evidence, model, teacher, control, gate)
+    compared, statements, absent = compared_tasks(evidence, model, teacher, control, gate)
     measured = evidence.measurements(model)
     measurements = compare_measurements(measured[1], teacher.name, model.name, gate.alpha) if measured else []
     footprint = evidence.footprint(model)
     compression = _compression(evidence.footprint(teacher), footprint)
+    decision = decide(compared, gate) if gate.sequential else None
     suite = suite_score(compared, gate, absent)
+    if decision is not None:
+        suite = sequential_score(decision, compared, absent)
+        compared = [restated(c, decision) for c in compared]
     policies = policy_checks(compared, statements, absent, gate)
     checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
     verdict, reason = student_verdict(checks)
@@ -121,7 +126,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
     )
 
 
-def _tasks(
+def compared_tasks(
     evidence: Evidence, model: PlannedModel, teacher: PlannedModel, control: PlannedModel | None, gate: GateSpec
 ) -> tuple[list[Compared], list[Statement], list[str]]:
     """Return (finished comparisons, statements about the student alone, planned tasks that did not finish on a side).
@@ -131,7 +136,6 @@ def _tasks(
     compared: list[Compared] = []
     statements: list[Statement] = []
     absent: list[str] = []
-    weights = {task.title: task.weight for task in evidence.manifest.suite.tasks}
     for task in evidence.manifest.task_order:
         left, right = evidence.evaluated(teacher, task), evidence.evaluated(model, task, teacher)
         if right is not None:
@@ -149,7 +153,7 @@ def _tasks(
                 beside,
                 floor=floor_of(gate, task),
                 alpha=gate.alpha,
-                weight=weights.get(task, 1.0),
+                weight=left.cell.task.weight,
                 group_floor=gate.worst_group,
             )
         )

@@ -25,14 +25,14 @@ KEPT_ROWS = 2_500_000  # of the cache below: a teacher is read once for all its 
 
 @dataclass(frozen=True)
 class Side:
-    """Records in the order of their file.
+    """Records in the order of their files.
 
     `score` and `numbers` are NaN where a record has no value; a column that no record fills is not in `numbers`.
     `prediction` and `label` are 64-bit hashes of the texts, good for asking whether two are the same.
     """
 
     ids: Any  # pyarrow strings
-    rows: NDArray[np.int64]  # of the file
+    rows: NDArray[np.int64]  # counted through the files
     status: NDArray[np.int8]
     score: NDArray[np.float64]
     numbers: dict[str, NDArray[np.float64]]
@@ -45,16 +45,16 @@ class Side:
         return len(self.score)
 
 
-_cache: OrderedDict[tuple[Path, str], Side] = OrderedDict()
+_cache: OrderedDict[tuple[tuple[Path, ...], str], Side] = OrderedDict()
 
 
-def side(path: Path, metric: str) -> Side:
-    """Return the records of a samples file under one metric. Raises RefusedError where a sample occurs twice."""
-    key = (path, metric)
+def side(files: tuple[Path, ...], metric: str) -> Side:
+    """Return the records of samples files under one metric. Raises RefusedError where a sample occurs twice."""
+    key = (files, metric)
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
-    loaded = _load(path, metric)
+    loaded = _load(files, metric)
     _cache[key] = loaded
     while len(_cache) > 1 and sum(map(len, _cache.values())) > KEPT_ROWS:
         _cache.popitem(last=False)
@@ -66,11 +66,12 @@ def forget() -> None:
     _cache.clear()
 
 
-def _load(path: Path, metric: str) -> Side:
+def _load(files: tuple[Path, ...], metric: str) -> Side:
+    path = files[0]  # what an error names
     columns = ("sample_id", "score", "prediction", "label", *CODED, *OPTIONAL)
     parts: dict[str, list[Any]] = {name: [] for name in ("rows", *columns)}
     start = 0
-    for whole in read_batches(path, columns, CODED):
+    for whole in read_batches(files, columns, CODED):
         mine = _equals(whole.column("metric"), metric)
         batch = whole if mine.all() else whole.filter(_arrow(mine))
         parts["rows"].append(start + np.flatnonzero(mine))

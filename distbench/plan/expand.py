@@ -53,7 +53,7 @@ def expand(suite: Suite, directory: Path, device: str | None = None, trusted: Se
     for model in models:
         cells += _makes(model, planner.cells, {cell.id for cell in cells})
         for task in tasks:
-            cells += _evaluate(model, task, planner.models, chosen)
+            cells += evaluation(model, task, planner.models, chosen)
     cells += _measures(suite, models, tasks, chosen)
     first: dict[str, MakeCell | EvaluateCell | MeasureCell] = {}
     for cell in cells:  # two models with one content are evaluated once, under the first one's title
@@ -83,7 +83,7 @@ def _makes(model: PlannedModel, cells: dict[str, MakeCell], have: set[str]) -> l
     return wanted
 
 
-def _evaluate(
+def evaluation(
     model: PlannedModel, task: TaskSpec, models: Mapping[str, PlannedModel], chosen: Chosen
 ) -> list[EvaluateCell]:
     """Return the cell that asks a model a task; none for a teacher where the task compares with the teacher."""
@@ -95,12 +95,10 @@ def _evaluate(
         return []
     if bind := getattr(kind, "bind", None):
         task = bind(task, teacher.ref)
-    return [evaluate_cell(model, task, chosen.settings, teacher.ref if compares else None)]
+    return [_cell(model, task, chosen.settings, teacher.ref if compares else None)]
 
 
-def evaluate_cell(
-    model: PlannedModel, task: TaskSpec, settings: Settings, reference: ModelRef | None = None
-) -> EvaluateCell:
+def _cell(model: PlannedModel, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> EvaluateCell:
     """Return the evaluation of a model on a task."""
     return EvaluateCell(
         id=evaluate_id(model.ref, task, settings, reference),

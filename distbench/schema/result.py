@@ -225,6 +225,8 @@ class SuiteScore(Strict):
     verdict: Verdict
     reason: str | None = None
     left_out: list[str] = []
+    looks: int | None = Field(None, description="looks taken at growing samples; null: a fixed number of samples")
+    samples: dict[str, tuple[int, int]] = Field({}, description="task → (samples used, samples that there are)")
 
 
 class Disagreement(Strict):

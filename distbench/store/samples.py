@@ -66,23 +66,25 @@ def read_samples(path: Path) -> Any:
         return file.read(columns=COLUMNS)
 
 
-def read_batches(path: Path, columns: Sequence[str], coded: Sequence[str] = ()) -> Iterator[Any]:
-    """Yield the rows as pyarrow record batches of a few columns; those of `coded` come dictionary-encoded."""
-    with _opened(path, coded) as file:
-        yield from file.iter_batches(batch_size=4 * BATCH, columns=list(columns), use_threads=False)
+def read_batches(paths: Sequence[Path], columns: Sequence[str], coded: Sequence[str] = ()) -> Iterator[Any]:
+    """Yield the rows of files, one after the other, as pyarrow record batches; `coded` come dictionary-encoded."""
+    for path in paths:
+        with _opened(path, coded) as file:
+            yield from file.iter_batches(batch_size=4 * BATCH, columns=list(columns), use_threads=False)
 
 
-def read_rows(path: Path, rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
-    """Return single rows by their number in the file; only the row groups that hold them are decoded."""
+def read_rows(paths: Sequence[Path], rows: Sequence[int], columns: Sequence[str]) -> dict[int, dict[str, Any]]:
+    """Return single rows by their number, counted through the files; only row groups that hold them are decoded."""
     wanted, start = sorted(set(rows)), 0
     found: dict[int, dict[str, Any]] = {}
-    with _opened(path) as file:
-        for group in range(file.num_row_groups):
-            end = start + file.metadata.row_group(group).num_rows
-            here = [row for row in wanted if start <= row < end]
-            if here:
-                found.update(_rows_of(file, group, start, here, columns))
-            start = end
+    for path in paths:
+        with _opened(path) as file:
+            for group in range(file.num_row_groups):
+                end = start + file.metadata.row_group(group).num_rows
+                here = [row for row in wanted if start <= row < end]
+                if here:
+                    found.update(_rows_of(file, group, start, here, columns))
+                start = end
     return found
 
 

@@ -14,6 +14,7 @@ from distbench.protocols import Metric, Outcome, Progress, Sample
 from distbench.schema.cell import Settings
 from distbench.schema.strict import Strict, Use
 from distbench.schema.suite import TaskSpec
+from distbench.tasks.drawing import Drawn, draw
 
 BATCH = 4096
 
@@ -27,6 +28,7 @@ class ClassificationTask:
 
     Options = ClassificationOptions
     needs: ClassVar[frozenset[str]] = frozenset({"classify"})
+    grows: ClassVar[bool] = True  # can be asked part by part
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
@@ -41,28 +43,26 @@ class ClassificationTask:
     @classmethod
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
         """Return the digest of the data."""
-        return {"code": 1, "data": spec.data, "rows": cls._source(spec).identity()}
+        return {"code": 2, "data": spec.data, "rows": cls._source(spec).identity()}
 
     @staticmethod
     def _source(spec: TaskSpec) -> Any:
         use = Use.model_validate(spec.data)
         return plugins.load("data", use.use)(plugins.options("data", use))
 
-    def _rows(self, seed: int) -> tuple[Any, Any, Any]:
+    def _rows(self, seed: int) -> tuple[Any, Any, Any, Drawn]:
         rows = self._source(self.spec).test_rows()
-        chosen = np.arange(len(rows.y))
-        if self.spec.samples != "all" and self.spec.samples < len(chosen):
-            chosen = np.sort(np.random.default_rng(seed).choice(len(chosen), self.spec.samples, replace=False))
-        return rows.x[chosen], rows.y[chosen], rows.index[chosen]
+        drawn = draw(len(rows.y), self.spec.samples, seed, self.spec.title, self.spec.part)
+        return rows.x[drawn.indices], rows.y[drawn.indices], rows.index[drawn.indices], drawn
 
     def items(self, count: int, seed: int) -> Any:
         """Return `count` test rows [count, features], repeated where the test set is smaller."""
-        x, _, _ = self._rows(seed)
+        x, _, _, _ = self._rows(seed)
         return x[np.arange(count) % len(x)]
 
     def run(self, model: Any, settings: Settings, progress: Progress) -> Outcome:
         """Classify every chosen row."""
-        x, y, index = self._rows(settings.seed)
+        x, y, index, drawn = self._rows(settings.seed)
         probabilities = np.concatenate([model.classify(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
         progress(len(x), len(x), self.spec.title)
         answers = probabilities.argmax(axis=1)
@@ -77,6 +77,7 @@ class ClassificationTask:
                 label=str(y[i]),
                 prompt=f"row {index[i]}",
                 confidence=float(probabilities[i].max()),
+                label_probability=float(probabilities[i][y[i]]),
                 answer_digest=digest([float(p) for p in probabilities[i]])[:16],
             )
             for i in range(len(x))
@@ -89,4 +90,5 @@ class ClassificationTask:
             engine="distbench classification 1",
             data_digest=digest(self.identity(self.spec)),
             prompt_digest=text_digest(rows_digest),
+            drawn=drawn.facts(),
         )

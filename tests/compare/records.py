@@ -54,7 +54,7 @@ def evaluated(
     ref = ModelRef(name=folder.name, role="student", use="x", identity=str(folder))
     task = samples[0].task
     cell = EvaluateCell(id="0", title="t", needs=[], model=ref, task=TaskSpec(use="x", name=task), settings=CPU)
-    return Evaluated(cell, result(task, samples, facts, **changes), folder)
+    return Evaluated(cell, result(task, samples, facts, **changes), (folder / "samples.parquet",))
 
 
 def result(task: str, samples: Sequence[Sample], facts: Sequence[MetricFacts], **changes: Any) -> EvaluateResult:

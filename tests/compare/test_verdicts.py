@@ -39,7 +39,7 @@ def evaluated(folder: Path, scores: list[float | None], **changes: Any) -> Evalu
     )  # fmt: skip
     ref = ModelRef(name="m", role="student", use="x", identity=str(folder))
     cell = EvaluateCell(id="0", title="t", needs=[], model=ref, task=TaskSpec(use="x", name="t"), settings=CPU)
-    return Evaluated(cell, result, folder)
+    return Evaluated(cell, result, (folder / "samples.parquet",))
 
 
 def compare(teacher: Evaluated, student: Evaluated, control: Evaluated | None = None, floor: float = 0.9) -> Any:

@@ -67,13 +67,13 @@ def test_batches_and_single_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(store, "BATCH", 16)
     path = tmp_path / "s.parquet"
     write_samples(path, many(100))
-    batches = list(read_batches(path, ["sample_id", "metric"], ["metric"]))
+    batches = list(read_batches([path], ["sample_id", "metric"], ["metric"]))
     assert [row["sample_id"] for batch in batches for row in batch.to_pylist()] == [str(i) for i in range(100)]
     assert max(batch.num_rows for batch in batches) <= 4 * 16
-    assert len(list(islice(read_batches(path, ["score"]), 1))) == 1  # a reader may stop early
-    found = read_rows(path, [99, 3, 3, 40], ["sample_id", "prompt"])
+    assert len(list(islice(read_batches([path], ["score"]), 1))) == 1  # a reader may stop early
+    found = read_rows([path], [99, 3, 3, 40], ["sample_id", "prompt"])
     assert found == {i: {"sample_id": str(i), "prompt": f"prompt {i}"} for i in (3, 40, 99)}
-    assert read_rows(path, [], ["prompt"]) == {}
+    assert read_rows([path], [], ["prompt"]) == {}
 
 
 def test_no_samples_are_a_file_too(tmp_path: Path) -> None:
@@ -92,4 +92,4 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
         with pytest.raises(RefusedError, match=message):
             read_samples(path)
     with pytest.raises(RefusedError, match="is not a samples file"):
-        list(read_batches(tmp_path / "absent.parquet", ["score"]))
+        list(read_batches([tmp_path / "absent.parquet"], ["score"]))
