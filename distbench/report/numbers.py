@@ -103,6 +103,14 @@ def plain(value: float, against: Sequence[float] = ()) -> str:
     return decimal(value, 3 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0, against)
 
 
+def fine(value: float, against: Sequence[float] = ()) -> str:
+    """Return a number that may be small, such as a divergence, with three significant digits."""
+    size = abs(value)
+    if not 0 < size < 0.1:
+        return plain(value, against)
+    return decimal(value, min(7, 2 - math.floor(math.log10(size))), against)
+
+
 def signed(value: float, against: Sequence[float] = ()) -> str:
     """Return a difference with its sign."""
     text = plain(value, against)
@@ -206,7 +214,7 @@ def as_signed(found: Estimate) -> Shown:
 
 def as_plain(found: Estimate, against: Sequence[float] = ()) -> Shown:
     """Return an estimate in the unit of its own metric."""
-    return estimate(found, plain, "", against)
+    return estimate(found, fine, "", against)
 
 
 def perhaps(found: Estimate | None, wording: Callable[[Estimate], Shown], reason: str) -> Shown:

@@ -104,3 +104,22 @@ def test_json_cannot_leave_its_script_block():
     text = str(json_block({"</script>": "<!--&\u2028\ud800"}))
     assert not set("<>&\u2028") & set(text)
     assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.000"),
+        (0.0132, "0.0132"),
+        (0.000456, "0.000456"),
+        (-0.02, "−0.0200"),
+        (0.5, "0.500"),
+        (1e-12, "0.0000000"),
+    ],
+)
+def test_small_numbers_keep_their_digits(value, text):
+    assert numbers.fine(value) == text
+
+
+def test_points_carry_their_sign():
+    assert [numbers.signed_points(value) for value in (0.05, -0.012, 0.0)] == ["+5.0", "−1.2", "0.0"]

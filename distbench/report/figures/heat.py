@@ -61,7 +61,7 @@ def heat_map(view: View, centre: float) -> go.Figure | None:
 
 def _retains(cell: TaskResult | None) -> bool:
     """Say whether a task could have a retained share; bits per byte and bias rates never do."""
-    return cell is not None and (cell.gated or cell.retained.value is not None)
+    return cell is not None and cell.retained.status != "undefined"
 
 
 def _percent(cell: TaskResult | None) -> float | None:
