@@ -21,14 +21,16 @@ from distbench.schema.suite import Suite, TaskSpec
 from distbench.suite.bundled import resolve_suite
 from distbench.suite.load import LoadedSuite, load_suite
 from distbench.tasks.lm_eval_index import lm_eval_version
-from distbench.tasks.lm_eval_needs import DataNeeds, data_needs
+from distbench.tasks.lm_eval_needs import DataNeeds, data_needs, single_tasks
 
 
 def pull_suite(argument: str, folder: Path, *, models: bool, refresh: bool, as_json: bool) -> None:
     """Fetch what the suite's tasks read, and its hub models where asked; write the suite that runs on it."""
     _prepare_libraries()
     loaded = load_suite(resolve_suite(argument))
-    needs = {task.title: data_needs(task) for task in loaded.suite.tasks if task.use == "lm-eval"}
+    lm_eval = [task for task in loaded.suite.tasks if task.use == "lm-eval"]
+    single = [one for task in lm_eval for one in single_tasks(task, loaded.directory)]
+    needs = {task.title: data_needs(task, loaded.directory) for task in single}
     tasks = [_wanted(name, need) for name, need in needs.items() if need.repo is not None]
     wanted_models = _hub_models(loaded) if models else []
     pull = Pull(folder, refresh=refresh)
@@ -57,7 +59,8 @@ def _prepare_libraries() -> None:
 
 def list_suite(argument: str, *, as_json: bool) -> None:
     """Print what each task of a suite reads; nothing is fetched."""
-    rows = [_row(task) for task in load_suite(resolve_suite(argument)).suite.tasks]
+    loaded = load_suite(resolve_suite(argument))
+    rows = [row for task in loaded.suite.tasks for row in _rows(task, loaded.directory)]
     if as_json:
         print_json(rows)
         return
@@ -69,16 +72,22 @@ def list_suite(argument: str, *, as_json: bool) -> None:
     out().print(table)
 
 
-def _row(task: TaskSpec) -> dict[str, Any]:
-    row: dict[str, Any] = {"task": task.title, "from": None, "config": None, "splits": None, "hub": False}
+def _rows(task: TaskSpec, directory: Path) -> list[dict[str, Any]]:
     if task.use != "lm-eval":
-        return row | {"from": f"local ({task.use})"}
+        return [_row(task.title, f"local ({task.use})")]
+    return [_needed(one, directory) for one in single_tasks(task, directory)]
+
+
+def _row(task: str, source: str) -> dict[str, Any]:
+    return {"task": task, "from": source, "config": None, "splits": None, "hub": False}
+
+
+def _needed(task: TaskSpec, directory: Path) -> dict[str, Any]:
     try:
-        need = data_needs(task)
+        need = data_needs(task, directory)
     except DistbenchError as error:
-        return row | {"from": f"cannot be pulled: {error.message}"}
-    return row | {
-        "from": need.repo or f"local ({need.local})",
+        return _row(task.title, f"cannot be pulled: {error.message}")
+    return _row(task.title, need.repo or f"local ({need.local})") | {
         "config": need.config,
         "splits": ", ".join(need.splits),
         "hub": need.repo is not None,
@@ -110,15 +119,30 @@ def offline_suite(loaded: LoadedSuite, folder: Path, lock: PullLock) -> str:
     Other relative paths lead from `folder` to where they led before.
     """
     tree = _moved(loaded.suite.model_dump(mode="json", exclude_unset=True), loaded.directory, folder.resolve())
-    for spec, task in zip(loaded.suite.tasks, tree.get("tasks", []), strict=True):
-        if (locked := lock.tasks.get(spec.title)) is not None and spec.use == "lm-eval":
-            task["data"] = {split: file.path for split, file in locked.splits.items()}
+    tasks = zip(loaded.suite.tasks, tree.get("tasks", []), strict=True)
+    tree["tasks"] = [task for spec, entry in tasks for task in _mapped(spec, entry, loaded.directory, lock)]
     for given, model in _sources(loaded.suite, tree):
         if (pulled := lock.models.get(given)) is not None:
             model["source"] = f"./{pulled.folder}"
     head = "# Written by distbench data pull; the files it names are pinned in pull.lock.json.\n"
     text: str = yaml.dump(tree, Dumper=_Plain, sort_keys=False, allow_unicode=True, width=110)
     return head + text
+
+
+def _mapped(spec: TaskSpec, entry: dict[str, Any], directory: Path, lock: PullLock) -> list[dict[str, Any]]:
+    """Return a task's entries with their data; a group is written out, so that it stays what it was."""
+    if spec.use != "lm-eval" or spec.data is not None:
+        return [entry]
+    single = single_tasks(spec, directory)
+    if not any(task.title in lock.tasks for task in single):
+        return [entry]
+    entries = []
+    for task in single:
+        new = entry | ({"name": task.title, "group": task.group, "weight": task.weight} if len(single) > 1 else {})
+        if (locked := lock.tasks.get(task.title)) is not None:
+            new["data"] = {split: file.path for split, file in locked.splits.items()}
+        entries.append(new)
+    return entries
 
 
 def _sources(suite: Suite, tree: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -145,8 +169,9 @@ def _moved(value: Any, old: Path, new: Path) -> Any:
     if isinstance(value, list):
         return [_moved(each, old, new) for each in value]
     if isinstance(value, str) and 0 < len(value) < 1000 and "\0" not in value and not Path(value).is_absolute():
-        target = old / value
-        if target.exists():
-            relative = os.path.relpath(target.resolve(), new)
-            return relative if relative.startswith(".") else f"./{relative}"
+        fixed, brace, pattern = value.partition("{")  # ./data/{task}.jsonl: the folder is what can be there
+        known, slash, rest = fixed.rpartition("/") if brace else (value, "", "")
+        if known and (old / known).exists():
+            relative = os.path.relpath((old / known).resolve(), new)
+            return (relative if relative.startswith(".") else f"./{relative}") + slash + rest + brace + pattern
     return value

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from distbench.data import secrets
 from distbench.errors import Position, RefusedError, UsageError
 from distbench.hashing import file_digest
-from distbench.data import secrets
 from distbench.importers.json_lines import read_object
 from distbench.schema.suite import TASK_NAME_PATTERN
 

@@ -112,13 +112,9 @@ class RowStream:
 
     def _line(self, at: Position, sample_id: str, name: str, row: dict[str, Any]) -> Iterator[Sample]:
         try:
-            samples, meanings = rows_of(
-                name=self.facts.name, logged=[restored(row, self.facts.output_type)],
-                higher=self.facts.higher_is_better, task=LoggedTask(self.facts.output_type),
-            )  # fmt: skip
+            samples, by_name = self._read(restored(row, self.facts.output_type))
         except UNREADABLE as error:
             raise RefusedError(f"this sample cannot be read: {type(error).__name__}: {error}"[:300], at=at) from None
-        by_name = {meaning.name: meaning for meaning in meanings}
         self._answers += (samples[0].answer_digest if samples else "").ljust(16)[:16].encode()
         for sample in samples:
             label = sample.metric if len(self.log.filters) == 1 else f"{sample.metric},{name}"
@@ -126,6 +122,22 @@ class RowStream:
             meaning = by_name[sample.metric]
             self._tallies.setdefault(label, _Tally(meaning)).add(kept, meaning)
             yield kept
+
+    def _read(self, row: dict[str, Any]) -> tuple[list[Sample], dict[str, Metric]]:
+        """Return the rows of a document. Beside a score that is one, `rows_of` takes a NaN for a metric of no document;
+        asked about one metric at a time, it tells an error."""
+        values = [row[name] for name in row["metrics"]]
+        lost = any(isinstance(value, float) and not math.isfinite(value) for value in values)
+        samples: list[Sample] = []
+        meanings: list[Metric] = []
+        for part in [{**row, "metrics": [name]} for name in row["metrics"]] if lost else [row]:
+            more = rows_of(
+                name=self.facts.name, logged=[part], higher=self.facts.higher_is_better,
+                task=LoggedTask(self.facts.output_type),
+            )  # fmt: skip
+            samples += more[0]
+            meanings += more[1]
+        return samples, {meaning.name: meaning for meaning in meanings}
 
     def _check(self) -> None:
         task = self.facts.name

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from distbench import __version__
+from distbench.data import secrets
 from distbench.errors import EnvironmentFault, UsageError
 from distbench.hashing import short_digest
-from distbench.data import secrets
 from distbench.importers.lm_eval_differences import differences
 from distbench.importers.lm_eval_files import Output, TaskFiles, find_output
 from distbench.importers.lm_eval_log import Log, index_log

@@ -11,7 +11,7 @@ from typing import Any
 from distbench.errors import UsageError
 from distbench.hashing import text_digest
 from distbench.schema.suite import TaskSpec
-from distbench.tasks.lm_eval_index import bundled_tasks, find_task, stock_fields
+from distbench.tasks.lm_eval_index import bundled_tasks, find_task, members, stock_fields
 
 FILE_FORMATS = {"json", "csv", "text", "parquet", "arrow", "pandas", "xml", "webdataset", "imagefolder", "audiofolder"}
 BY_HAND = "map its data by hand, data: {split: file.jsonl}"
@@ -30,13 +30,28 @@ class DataNeeds:
     task_digest: str = ""
 
 
-def data_needs(spec: TaskSpec) -> DataNeeds:
-    """Return what a task of a suite reads.
+def single_tasks(spec: TaskSpec, directory: Path) -> list[TaskSpec]:
+    """Return the tasks that an entry of a suite names: itself, or those of a group or tag, which share its weight."""
+    names = members(spec.title, task_folder(spec, directory))
+    if names == [spec.title]:
+        return [spec]
+    shared = {"group": spec.title, "weight": spec.weight / len(names)}
+    return [spec.model_copy(update={"name": name, **shared}) for name in names]
+
+
+def task_folder(spec: TaskSpec, directory: Path) -> Path | None:
+    """Return the folder of the user's own task files, where the suite names one."""
+    given = spec.options.get("include")
+    return None if given is None else (directory / Path(str(given)).expanduser()).resolve()
+
+
+def data_needs(spec: TaskSpec, directory: Path) -> DataNeeds:
+    """Return what a single task reads; `directory` is where the suite's relative paths start.
 
     Raises UsageError for an unknown task, and for one whose data are chosen by its own code or lie at a URL: neither
     can be pinned.
     """
-    path = find_task(spec.title)
+    path = find_task(spec.title, task_folder(spec, directory))
     fields = stock_fields(path)
     if spec.data is not None:
         return DataNeeds(tuple(spec.data), local="mapped in the suite")

@@ -122,16 +122,37 @@ def test_models_are_fetched_where_asked(hub: Hub, tiny_lm: Path, tmp_path: Path)
     assert f"{folder / 'config.json'} is not the file that was pulled" in pull(hub, suite, out, "--models", code=6)
 
 
+def test_a_group_is_written_out_task_by_task(hub: Hub, tmp_path: Path) -> None:
+    tasks = tmp_path / "suites" / "own"
+    tasks.mkdir(parents=True)
+    for name in ("one", "two"):
+        kind = "output_type: multiple_choice\ndoc_to_text: '{{goal}}'\ndoc_to_target: label\n"
+        where = "dataset_path: baber/piqa\nvalidation_split: validation\n"
+        (tasks / f"{name}.yaml").write_text(f"task: {name}\n{where}{kind}doc_to_choice: '{{{{[sol1, sol2]}}}}'\n")
+    (tasks / "both.yaml").write_text("group: both\ntask: [one, two]\n")
+    suite, out = (
+        write_suite(tmp_path, SUITE.replace("name: piqa", "name: both, include: ./own, weight: 3")),
+        tmp_path / "d",
+    )
+    pull(hub, suite, out)
+    new = load_suite(out / "suite.yaml").suite
+    assert [(t.name, t.group, t.weight, t.data) for t in new.tasks[:2]] == [
+        (name, "both", 1.5, {"validation": f"{name}/validation.jsonl"}) for name in ("one", "two")
+    ]
+    assert {(out / t.options["include"]).resolve() for t in new.tasks[:2]} == {tasks}
+
+
 def test_relative_paths_of_the_suite_still_lead_there(hub: Hub, tmp_path: Path) -> None:
     text = SUITE + "description: ./t\n"
-    suite = write_suite(tmp_path, text.replace("samples: 8}", "samples: 8, data: {test: ./facts.jsonl}}"))
-    (suite.parent / "facts.jsonl").write_text("{}\n")
+    suite = write_suite(tmp_path, text.replace("samples: 8}", "samples: 8, data: {test: './{task}.jsonl'}}"))
+    (suite.parent / "distbench_facts.jsonl").write_text("{}\n")
     (suite.parent / "t").mkdir()
     out = tmp_path / "deep" / "data"
     pull(hub, suite, out)
     new = load_suite(out / "suite.yaml").suite
     assert (out / (new.teachers["big"].source or "")).resolve() == suite.parent / "t"
-    assert (out / (new.tasks[1].data or {})["test"]).resolve() == suite.parent / "facts.jsonl"
+    facts = (new.tasks[1].data or {})["test"].replace("{task}", "distbench_facts")
+    assert (out / facts).resolve() == suite.parent / "distbench_facts.jsonl"
     assert new.students[0].source == "./s", "nothing is there: it stays as it was"
     assert new.description == "./t"
     assert new.gate is not None
@@ -361,14 +382,14 @@ def test_a_task_whose_data_cannot_be_pinned_says_why() -> None:
     with pytest.raises(UsageError, match="names no split"):
         needed_splits("t", {})
     with pytest.raises(UsageError, match="unknown lm-eval task"):
-        data_needs(TaskSpec(use="lm-eval", name="piqqa"))
+        data_needs(TaskSpec(use="lm-eval", name="piqqa"), Path())
     with pytest.raises(UsageError, match="its own code chooses its data"):
-        data_needs(TaskSpec(use="lm-eval", name="squadv2"))
+        data_needs(TaskSpec(use="lm-eval", name="squadv2"), Path())
 
 
 def test_what_is_local_is_not_pulled() -> None:
-    assert data_needs(TaskSpec(use="lm-eval", name="distbench_facts")).local == "ships with distbench"
-    assert data_needs(TaskSpec(use="lm-eval", name="piqa", data={"validation": "x.jsonl"})).repo is None
+    assert data_needs(TaskSpec(use="lm-eval", name="distbench_facts"), Path()).local == "ships with distbench"
+    assert data_needs(TaskSpec(use="lm-eval", name="piqa", data={"validation": "x.jsonl"}), Path()).repo is None
 
 
 def test_every_kind_of_column_is_known_or_refused() -> None:

@@ -89,7 +89,8 @@ def test_imported_scores_are_those_of_our_own_run(
     cell = next(c for c in run.manifest().cells if c.title.endswith("on piqa"))
     rows = read_samples(run.cells / cell.id / "samples.parquet").to_pylist()
     spec = TaskSpec(use="lm-eval", name="piqa", data={"validation": str(outputs[0])})
-    ours = LMEvalTask(LMEvalTask.resolve(spec, tmp_path)).run(HFCausal.open(tiny_lm, CPU), CPU, lambda *_: None)
+    (resolved,) = LMEvalTask.resolve(spec, tmp_path)
+    ours = LMEvalTask(resolved).run(HFCausal.open(tiny_lm, CPU), CPU, lambda *_: None)
 
     def told(prompt: str, metric: str, score: Any, prediction: str, label: str, confidence: Any) -> tuple[Any, ...]:
         return prompt, metric, score, prediction, label, round(confidence, 4)
