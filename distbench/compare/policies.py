@@ -16,7 +16,7 @@ from distbench.compare.groups import judge
 from distbench.compare.severity import worst
 from distbench.compare.tasks import Compared, Watched
 from distbench.schema.result import GateCheck, Verdict
-from distbench.schema.suite import GateSpec
+from distbench.schema.suite import GateSpec, TaskGate, TaskSpec
 
 CEILINGS = {
     "max_delta_bpb": "no task reports bits per byte",
@@ -46,40 +46,60 @@ def policy_checks(
 
 
 def _task_floors(compared: Sequence[Compared], absent: Sequence[str], gate: GateSpec) -> list[GateCheck]:
-    by_name = {each.result.task: each for each in compared}
-    claims = [by_name[name].own for name in gate.tasks if name in by_name]
-    known = [claim for claim in claims if claim is not None]
+    """Return a check for each task that the gate names; the name of a group stands for each of its tasks."""
+    named = {name: [each for each in compared if name_of(gate, each.files[0].cell.task) == name] for name in gate.tasks}
+    known = [each.own for tasks in named.values() for each in tasks if each.own is not None]
     decided = dict(zip((claim.name for claim in known), judge(known, gate.alpha, "tasks"), strict=True))
     checks = []
-    for name, asked in gate.tasks.items():
-        task = by_name.get(name)
-        why = "did not finish" if name in absent else "was not evaluated"
-        observed, verdict, reason = missing(why), *_undecided(why)
-        if task is not None:
-            observed = task.result.retained
-            verdict, reason = decided.get(name, _undecided(task.result.reason or "it has no retention"))
-        checks.append(
-            GateCheck(
-                rule="task_floor",
-                task=name,
-                threshold=floor_of(gate, name),
-                required=asked.required,
-                observed=observed,
-                verdict=verdict,
-                reason=reason,
+    for name, tasks in named.items():
+        asked, floor = gate.tasks[name], floor_at(gate, gate.tasks[name])
+        if not tasks:
+            why = "did not finish" if name in absent else "was not evaluated"
+            rows = [(name, missing(why), _undecided(why))]
+        else:
+            rows = [(each.result.task, each.result.retained, _of_task(each, decided)) for each in tasks]
+        for task, observed, (verdict, reason) in rows:
+            checks.append(
+                GateCheck(
+                    rule="task_floor",
+                    task=task,
+                    threshold=floor,
+                    required=asked.required,
+                    observed=observed,
+                    verdict=verdict,
+                    reason=reason,
+                )
             )
-        )
     return checks
+
+
+def _of_task(task: Compared, decided: dict[str, tuple[Verdict, str]]) -> tuple[Verdict, str]:
+    return decided.get(task.result.task, _undecided(task.result.reason or "it has no retention"))
 
 
 def _undecided(reason: str) -> tuple[Verdict, str]:
     return "INCONCLUSIVE", reason
 
 
-def floor_of(gate: GateSpec, task: str) -> float:
+def name_of(gate: GateSpec, task: TaskSpec) -> str | None:
+    """Return the name under which a gate speaks of a task: its own, else that of the group it came from."""
+    return next((name for name in (task.title, task.group) if name in gate.tasks), None)
+
+
+def asked_of(gate: GateSpec, task: TaskSpec) -> TaskGate:
+    """Return what the gate asks of a task by name."""
+    name = name_of(gate, task)
+    return TaskGate() if name is None else gate.tasks[name]
+
+
+def floor_of(gate: GateSpec, task: TaskSpec) -> float:
     """Return the floor that a task must reach."""
-    asked = gate.tasks.get(task)
-    return gate.task_floor if asked is None or asked.floor is None else asked.floor
+    return floor_at(gate, asked_of(gate, task))
+
+
+def floor_at(gate: GateSpec, asked: TaskGate) -> float:
+    """Return the floor of a task by name, or that of every task where it has none of its own."""
+    return gate.task_floor if asked.floor is None else asked.floor
 
 
 def _worst_group(claims: Sequence[stats.Claim], floor: float, alpha: float) -> GateCheck:

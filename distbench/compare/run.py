@@ -8,7 +8,7 @@ from distbench.compare.evidence import Evidence
 from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements
 from distbench.compare.pairs import primary_metric
-from distbench.compare.policies import floor_of, policy_checks
+from distbench.compare.policies import floor_at, floor_of, policy_checks
 from distbench.compare.sequential import decide, restated, sequential_score
 from distbench.compare.tasks import Compared, compare_task
 from distbench.compare.tradeoff import trade_offs
@@ -50,7 +50,7 @@ def compare(run: RunDir) -> Result:
         alpha=gate.alpha,
         thresholds=gate.model_dump(exclude=NOT_THRESHOLDS),
         suite_rule=gate.suite_rule,
-        task_floors={name: floor_of(gate, name) for name in gate.tasks},
+        task_floors={name: floor_at(gate, asked) for name, asked in gate.tasks.items()},
         verdict=verdict,
         verdict_reason=reason,
         recommended=recommended(students),
@@ -151,7 +151,7 @@ def compared_tasks(
                 left,
                 right,
                 beside,
-                floor=floor_of(gate, task),
+                floor=floor_of(gate, left.cell.task),
                 alpha=gate.alpha,
                 weight=left.cell.task.weight,
                 group_floor=gate.worst_group,

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from distbench import stats
 from distbench.compare.estimates import missing, published
 from distbench.compare.measurements import headline_speedup
+from distbench.compare.policies import asked_of
 from distbench.compare.severity import worst
 from distbench.compare.tasks import Compared
 from distbench.schema.result import Estimate, GateCheck, Measurement, StudentResult, SuiteScore, TaskResult, Verdict
-from distbench.schema.suite import GateSpec, TaskGate
+from distbench.schema.suite import GateSpec
 
 NOTHING_TO_RETAIN = "no task that can be gated was evaluated"
 
@@ -28,7 +29,7 @@ def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> 
         return SuiteScore(retained=missing(why), verdict="INVALID", reason=why)
     whole = stats.retained_suite(parts, alpha=gate.alpha)
     rule = stats.SuiteRule(gate.suite_rule)
-    asked = [claim for claim in claims if gate.tasks.get(claim.name, TaskGate()).required]
+    asked = [c.claim for c in compared if c.claim is not None and asked_of(gate, c.files[0].cell.task).required]
     decided = stats.decide_suite(stats.Claim("", whole.estimate, gate.retained), asked, rule=rule, alpha=gate.alpha)
     verdict: Verdict = decided.verdict.value
     reason = decided.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ import numpy as np
 import pytest
 
 from distbench import stats
-from distbench.compare.policies import at_most
+from distbench.compare.policies import asked_of, at_most, floor_of, policy_checks
 from distbench.compare.run import compare
+from distbench.compare.tasks import compare_task
 from distbench.errors import ExitCode
 from distbench.gate.exit import exit_code, lines
 from distbench.protocols import Sample
 from distbench.schema.record import MetricFacts
 from distbench.schema.result import GateCheck, Result
-from tests.compare.records import ACC, Recorded, rows, run_of
+from distbench.schema.suite import GateSpec
+from tests.compare.records import ACC, Recorded, evaluated, rows, run_of
 
 N = 1000
 TEACHER = [1.0] * 800 + [0.0] * 200
@@ -261,3 +264,18 @@ def test_equality_passes_a_ceiling() -> None:
     assert at_most(edge, 0.03)[0] == "INCONCLUSIVE"  # the lower limit must exceed the ceiling to fail
     unbounded = stats.Estimate(0.04, float("-inf"), float("inf"), 500, "fieller_t")
     assert at_most(unbounded, 0.05)[0] == "INCONCLUSIVE"
+
+
+def test_the_floor_of_a_group_holds_for_each_of_its_tasks(tmp_path: Path) -> None:
+    sides = [evaluated(tmp_path / name, rows(scores)) for name, scores in (("t", TEACHER), ("s", losing(0.05)))]
+    grouped = [
+        replace(side, cell=side.cell.model_copy(update={"task": side.cell.task.model_copy(update={"group": "blimp"})}))
+        for side in sides
+    ]
+    gate = GateSpec.model_validate({"tasks": {"blimp": {"floor": 0.8, "required": False}}})
+    spec = grouped[0].cell.task
+    assert (floor_of(gate, spec), asked_of(gate, spec).required) == (0.8, False)
+    assert floor_of(gate, sides[0].cell.task) == gate.task_floor
+    task = compare_task(*grouped, None, floor=floor_of(gate, spec), alpha=0.05, weight=1.0)
+    (check,) = policy_checks([task], [], [], gate)
+    assert (check.task, check.threshold, check.verdict, check.required) == ("t", 0.8, "PASS", False)

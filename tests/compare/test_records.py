@@ -444,14 +444,14 @@ def test_samples_of_other_metrics_and_statuses(tmp_path: Path) -> None:
     both = [row for pair in zip(rows(TEACHER), rows([0.0] * N, metric="f1"), strict=True) for row in pair]
     path = tmp_path / "samples.parquet"
     write_samples(path, both)
-    side = sides.side(path, "acc")
+    side = sides.side((path,), "acc")
     assert side.score.tolist() == TEACHER
     assert side.rows.tolist() == list(range(0, 2 * N, 2))
-    assert len(sides.side(path, "bleu")) == 0
+    assert len(sides.side((path,), "bleu")) == 0
     sides.forget()
     write_samples(path, [Sample("t", "1", "acc", 1.0, status="lost")])  # type: ignore[arg-type]
     with pytest.raises(RefusedError, match="unknown status 'lost'"):
-        sides.side(path, "acc")
+        sides.side((path,), "acc")
 
 
 def test_the_cache_of_sides_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -459,7 +459,7 @@ def test_the_cache_of_sides_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sides, "KEPT_ROWS", 2 * N)
     for k in range(5):
         write_samples(tmp_path / f"{k}.parquet", rows(TEACHER))
-        sides.side(tmp_path / f"{k}.parquet", "acc")
+        sides.side((tmp_path / f"{k}.parquet",), "acc")
     assert sum(len(each) for each in sides._cache.values()) == 2 * N
-    again = sides.side(tmp_path / "4.parquet", "acc")
-    assert again is sides.side(tmp_path / "4.parquet", "acc")
+    again = sides.side((tmp_path / "4.parquet",), "acc")
+    assert again is sides.side((tmp_path / "4.parquet",), "acc")
