@@ -5,7 +5,7 @@ Recomputed from the records alone: the looks follow from the sizes of the tasks,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from distbench import stats
 from distbench.compare.estimates import missing, published
@@ -56,7 +56,10 @@ def wanted(compared: Sequence[Compared], gate: GateSpec) -> dict[str, int]:
 def sequential_score(decision: stats.SequentialDecision, compared: Sequence[Compared], absent: list[str]) -> SuiteScore:
     """Return the suite's retention with the anytime-valid interval and the verdict that rests on it."""
     verdict: Verdict = decision.verdict.value
-    reason = f"{decision.reason}; {_used(decision, compared)}"
+    sizes = {c.result.task: _drawn(c).total for c in compared if c.claim is not None}
+    used, total = sum(decision.samples.values()), sum(sizes.values())
+    said = f"decided after {used:,} of {total:,} samples" if decision.final else f"{used:,} of {total:,} samples so far"
+    reason = f"{decision.reason}; {said}"
     if absent and verdict == "PASS":
         verdict, reason = "INCONCLUSIVE", f"{', '.join(absent)} did not finish"
     return SuiteScore(
@@ -67,7 +70,7 @@ def sequential_score(decision: stats.SequentialDecision, compared: Sequence[Comp
         reason=reason,
         left_out=list(decision.suite.left_out),
         looks=len(decision.looks),
-        samples={c.result.task: (_have(c), _drawn(c).total) for c in compared if c.claim is not None},
+        samples={name: (n, sizes[name]) for name, n in decision.samples.items()},
     )
 
 
@@ -139,9 +142,3 @@ def _have(compared: Compared) -> int:
     """Return how many samples both sides have."""
     stops = [each.result.drawn.stop for each in compared.files if each.result.drawn is not None]
     return min(stops) if is_part(compared) and stops else compared.pair.n
-
-
-def _used(decision: stats.SequentialDecision, compared: Sequence[Compared]) -> str:
-    sizes: Mapping[str, int] = {c.result.task: _drawn(c).total for c in compared if c.claim is not None}
-    used, total = sum(decision.samples.values()), sum(sizes.values())
-    return f"decided after {used:,} of {total:,} samples" if decision.final else f"{used:,} of {total:,} samples so far"

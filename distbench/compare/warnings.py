@@ -22,6 +22,12 @@ def run_warnings(evidence: Evidence) -> list[str]:
     for record in evidence.records.values():
         if isinstance(record.result, MeasureResult) and record.result.stop_reason != "all rounds done":
             found.append(f"Measurement stopped early: {record.result.stop_reason}.")
+    gate = evidence.manifest.suite.gate
+    if gate is not None and gate.sequential:
+        found.append(
+            "The samples were not fixed in number: retention and verdicts hold wherever the run stopped; all other "
+            "intervals (difference, agreement, groups, gap recovered) are for a number of samples fixed before."
+        )
     missing = [cell.title for cell in evidence.manifest.cells if cell.id not in evidence.records]
     if missing:
         found.append(
