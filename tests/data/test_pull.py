@@ -122,6 +122,14 @@ def test_models_are_fetched_where_asked(hub: Hub, tiny_lm: Path, tmp_path: Path)
     assert f"{folder / 'config.json'} is not the file that was pulled" in pull(hub, suite, out, "--models", code=6)
 
 
+def test_a_model_without_safetensors_is_refused_before_it_is_kept(hub: Hub, tmp_path: Path) -> None:
+    hub.repos["models", "org/old"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
+    out = tmp_path / "data"
+    assert "model.safetensors is missing" in pull(hub, write_suite(tmp_path, teacher="org/old"), out, "--models", code=5)
+    assert not (out / "models").exists()
+    assert not any("pytorch_model.bin" in path for path in hub.fetched())
+
+
 def test_a_group_is_written_out_task_by_task(hub: Hub, tmp_path: Path) -> None:
     tasks = tmp_path / "suites" / "own"
     tasks.mkdir(parents=True)
