@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic_core import PydanticSerializationError
 
 from distbench import __version__
 from distbench.data import secrets
-from distbench.errors import EnvironmentFault, UsageError
+from distbench.errors import EnvironmentFault, UsageError, did_you_mean
 from distbench.hashing import short_digest
 from distbench.importers.lm_eval_differences import differences
 from distbench.importers.lm_eval_files import Output, TaskFiles, find_output
@@ -94,6 +94,8 @@ def import_lm_eval(teacher: Side, students: Sequence[Side], out: Path, wishes: W
         raise UsageError(f"{out} exists already; name a new run directory")
     models = _models(teacher, students, wishes.tasks)
     _refuse_nothing_in_common(models)
+    _refuse_unknown("--task", wishes.tasks, models)
+    _refuse_unknown("--metric", wishes.metrics, models)
     with _appears_whole(out) as folder:
         try:
             return _Import(RunDir.prepare(folder), models, wishes, out.name).write()
@@ -135,6 +137,13 @@ def _refuse_nothing_in_common(models: list[_Model]) -> None:
             )
 
 
+def _refuse_unknown(option: str, named: Iterable[str], models: list[_Model]) -> None:
+    known = list(dict.fromkeys(task for model in models for task in model.output.tasks))
+    if unknown := [task for task in named if task not in known]:
+        hint = did_you_mean(unknown[0], known, 3) or f"; there are {', '.join(known[:8])}"
+        raise UsageError(f"{option} names task {unknown[0]!r}, of which there are no results{hint}")
+
+
 @contextmanager
 def _appears_whole(out: Path) -> Iterator[Path]:
     """Give a folder beside `out` that is renamed to `out` at the end, and removed where anything fails."""
@@ -168,8 +177,6 @@ class _Import:
 
     def write(self) -> Manifest:
         tasks = list(dict.fromkeys(task for model in self.models for task in model.output.tasks))
-        if unknown := sorted(self.wishes.metrics.keys() - set(tasks)):
-            raise UsageError(f"--metric names task {unknown[0]!r}, which is not imported; tasks: {', '.join(tasks)}")
         for task in tasks:
             self._task(task)
         for model in self.models[1:]:

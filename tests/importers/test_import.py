@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -349,7 +351,8 @@ def test_unknown_names_are_refused_with_the_known_ones(teacher: Path, tmp_path: 
     other = student(tmp_path)
     assert "did you mean 'piqa'?" in str(refused(teacher, other, tasks=("piqqa",)))
     assert "it has acc, acc_norm" in str(refused(teacher, other, metrics={"piqa": "f1"}))
-    assert "not imported" in str(refused(teacher, other, metrics={"boolq": "acc"}))
+    assert "--metric names task 'boolq'" in str(refused(teacher, other, metrics={"boolq": "acc"}))
+    assert "--task names task 'boolq'" in str(refused(teacher, other, tasks=("piqa", "boolq")))
     assert "cannot become a run: name" in str(refused(teacher, other, name="../x"))
 
 
@@ -370,3 +373,39 @@ def test_what_a_killed_import_left_is_swept(teacher: Path, tmp_path: Path) -> No
 
 def test_the_seed_is_never_guessed(teacher: Path, tmp_path: Path) -> None:
     assert "random_seed" in str(refused(teacher, student(tmp_path, config={"model": "hf"})))
+
+
+def test_neither_torch_nor_lm_eval_is_needed(teacher: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'transformers', 'lm_eval', 'datasets'): sys.modules[name] = None\n"
+        "from distbench.cli import main\n"
+        f"sys.argv = ['distbench', 'import', 'lm-eval', {str(teacher)!r}, {str(student(tmp_path))!r}, '--out', "
+        f"{str(tmp_path / 'run')!r}, '--json']\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [row["samples"] for row in json.loads(done.stdout)["imported"]] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--student-name", "a", "--student-name", "b"], "--student-name is given 2 times for 1 students"),
+        (["--metric", "piqa"], "expected TASK=METRIC"),
+        (["--retained", "0"], "--retained must be greater than 0"),
+        (["--student-name", "org/small"], "cannot become a run"),
+    ],
+)
+def test_a_wrong_option_is_one_line_and_writes_nothing(
+    teacher: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    command = [sys.executable, "-m", "distbench", "import", "lm-eval", str(teacher), str(student(tmp_path))]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "run"), *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
