@@ -10,6 +10,7 @@ from distbench.compare.measurements import compare_measurements
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_at, floor_of, policy_checks
 from distbench.compare.sequential import decide, restated, sequential_score
+from distbench.compare.task_groups import task_groups, with_groups
 from distbench.compare.tasks import Compared, compare_task
 from distbench.compare.tradeoff import trade_offs
 from distbench.compare.verdicts import gate_checks, gated, recommended, run_verdict, student_verdict, suite_score
@@ -94,6 +95,8 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
     if decision is not None:
         suite = sequential_score(decision, compared, absent)
         compared = [restated(c, decision) for c in compared]
+    groups = task_groups(compared, gate) if decision is None else {}
+    suite = with_groups(suite, groups)
     policies = policy_checks(compared, statements, absent, gate)
     checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
     verdict, reason = student_verdict(checks)
@@ -112,6 +115,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         training=evidence.training(model),
         tasks=[gated(c, checks) for c in compared],
         suite=suite,
+        task_groups=groups,
         divergence=[each.result for each in statements],
         measurements=measurements,
         gap_recovered=suite_gap(compared, gate.alpha) if control else None,

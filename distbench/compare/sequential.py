@@ -12,7 +12,7 @@ from distbench.compare.estimates import missing, published
 from distbench.compare.tasks import Compared
 from distbench.schema.record import DrawnFacts
 from distbench.schema.result import SuiteScore, Verdict
-from distbench.schema.suite import GateSpec
+from distbench.schema.suite import GateSpec, TaskGate
 
 
 def growing(compared: Sequence[Compared]) -> list[Compared]:
@@ -37,7 +37,7 @@ def decide(compared: Sequence[Compared], gate: GateSpec) -> stats.SequentialDeci
     drawn = {c.result.task: _drawn(c) for c in claims}
     schedule = stats.look_schedule({name: facts.cluster_sizes or facts.total for name, facts in drawn.items()})
     rule = stats.SequentialRule(gate.retained, stats.SuiteRule(gate.suite_rule), gate.alpha)
-    return stats.decide_so_far([_task(c, drawn[c.result.task]) for c in claims], rule, schedule=schedule)
+    return stats.decide_so_far([_task(c, drawn[c.result.task], gate) for c in claims], rule, schedule=schedule)
 
 
 def wanted(compared: Sequence[Compared], gate: GateSpec) -> dict[str, int]:
@@ -79,7 +79,8 @@ def restated(compared: Compared, decision: stats.SequentialDecision) -> Compared
     name = compared.result.task
     if compared.claim is None or name not in decision.claims:
         return compared
-    estimate, said = decision.suite.tasks[name], decision.claims[name]
+    estimate = decision.suite.tasks[name]
+    said = stats.decide(estimate, compared.claim.margin)
     why = missing("the samples were not fixed in number before; see the retention")
     result = compared.result.model_copy(
         update={
@@ -95,7 +96,7 @@ def restated(compared: Compared, decision: stats.SequentialDecision) -> Compared
     )  # fmt: skip
 
 
-def _task(compared: Compared, drawn: DrawnFacts) -> stats.GrowingTask:
+def _task(compared: Compared, drawn: DrawnFacts, gate: GateSpec) -> stats.GrowingTask:
     pair, facts, sizes = compared.pair, compared.pair.facts, drawn.cluster_sizes
     assert compared.claim is not None
     assert compared.part is not None
@@ -107,12 +108,17 @@ def _task(compared: Compared, drawn: DrawnFacts) -> stats.GrowingTask:
         total=drawn.total,
         scale=(facts.baseline, facts.best),
         bounds=_bounds(compared),
-        floor=compared.claim.margin,
+        # a task that no verdict depends on may be as bad as it likes: nothing waits for it
+        floor=compared.claim.margin if _required(compared, gate) else 0.0,
         weight=compared.part.weight,
         clusters=None if sizes is None or pair.clusters is None else pair.clusters.tolist(),
         cluster_plan=None if sizes is None or pair.clusters is None else stats.ClusterPlan(len(sizes), max(sizes)),
         same_outputs=teacher.cell.model.identity == student.cell.model.identity,
     )
+
+
+def _required(compared: Compared, gate: GateSpec) -> bool:
+    return gate.tasks.get(compared.result.task, TaskGate()).required
 
 
 def _bounds(compared: Compared) -> tuple[float, float]:

@@ -28,6 +28,9 @@ def beyond_scores(view: View) -> list[Line]:
 
 
 def _of(view: View, student: StudentResult) -> Iterator[Line]:
+    for name, group in student.task_groups.items():
+        shown = numbers.as_percent(group.retained, view.against("task_floor"))
+        yield Line(student.label, name, f"retained, group of tasks: {words.VERDICTS[group.verdict].word}", shown)
     yield from _fidelity(view, student)
     for task in student.tasks:
         for measure, shown in _parts(view, task):

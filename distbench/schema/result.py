@@ -257,6 +257,7 @@ class StudentResult(Strict):
     training: Training | None = None
     tasks: list[TaskResult]
     suite: SuiteScore
+    task_groups: dict[str, SuiteScore] = Field({}, description="retention of tasks that were named as a group")
     divergence: list[Divergence] = []
     measurements: list[Measurement]
     gap_recovered: Estimate | None = None

@@ -33,6 +33,7 @@ class Tasks:
             is_floor=floor is not None,
             raw=lambda task: numbers.as_percent(task.retained_raw),
             delta=lambda task: numbers.as_signed(task.delta),
+            groups=[(each, name, group) for each in view.students for name, group in each.task_groups.items()],
             other=[row for row in rows if row[1].other_metrics],
         )
         return Fragment(html, {} if drawn is None else {"heat": plain_json(drawn)})
