@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ class TrieForward:
     """Scores packed rows with a `transformers` causal language model.
 
     The head is applied by itself, to the scored nodes only and a bounded number of them at a time. Whether this model
-    honours the mask, and has nothing behind its head (a soft cap, a scale), is for `check` to find out.
+    honours the mask is for the scorer's check to find out; `beside_head`, whether the head is all there is.
     """
 
     def __init__(self, module: Any, tokens_at_once: int) -> None:
@@ -44,10 +45,49 @@ class TrieForward:
 
         with torch.inference_mode():
             ids = torch.as_tensor(request.tokens[None].astype(np.int64), device=self.device)
-            logits = self.module(input_ids=ids, use_cache=False).logits[0, request.first :]
+            logits = self.module(input_ids=ids, use_cache=False, **self._only(request)).logits[
+                0, -len(request.targets) :
+            ]
             targets = torch.as_tensor(request.targets.astype(np.int64), device=self.device)
-            logprobs, greedy = _read(logits, targets)
+            logprobs, greedy = _read(logits[-len(request.targets) :], targets)
         return Answer(float(logprobs.sum()), bool(greedy.all()))
+
+    def _only(self, request: Request) -> dict[str, int]:
+        """Return how to ask for the scored positions alone: a long document's logits would fill the memory."""
+        known = "logits_to_keep" in inspect.signature(self.module.forward).parameters
+        return {"logits_to_keep": len(request.targets)} if known else {}
+
+    def beside_head(self, request: Request) -> str | None:
+        """Return what this model computes between its backbone, its head and its logits that `run` would leave out.
+
+        A soft cap or a scale is found here however small its effect on one request; None where there is nothing.
+        """
+        import torch
+
+        seen: dict[str, Any] = {}
+
+        def on_backbone(_: Any, __: Any, output: Any) -> None:
+            seen["hidden"] = output.last_hidden_state
+
+        def on_head(_: Any, given: Any, output: Any) -> None:
+            seen["given"], seen["raw"] = given[0], output
+
+        # some classes call the decoder inside their backbone and never the backbone
+        decoder = self.module.get_decoder() or self.backbone
+        hooks = [part.register_forward_hook(on_backbone) for part in {decoder, self.backbone} - {self.module}]
+        hooks.append(self.head.register_forward_hook(on_head))
+        try:
+            with torch.inference_mode():
+                ids = torch.as_tensor(request.tokens[None].astype(np.int64), device=self.device)
+                logits = self.module(input_ids=ids, use_cache=False).logits
+        finally:
+            for hook in hooks:
+                hook.remove()
+        if len(seen) < 3:
+            return "its head is not a layer of its own"
+        if not _same(seen["hidden"], seen["given"]):
+            return "its hidden states are changed before they reach the head"
+        return None if _same(seen["raw"], logits) else "its logits are changed behind the head (a soft cap or a scale)"
 
     def _batches(self, segment: Segment) -> Iterator[list[Row]]:
         """Group rows of similar length; one row at a time where a cached prefix is extended in place."""
@@ -68,7 +108,8 @@ class TrieForward:
         from transformers import DynamicCache
 
         ids = torch.as_tensor(segment.prefix[None].astype(np.int64), device=self.device)
-        cache = DynamicCache(config=self.module.config)
+        # Without the configuration: it would make layers that keep a sliding window, which a row of nodes overruns.
+        cache = DynamicCache()
         return self.backbone(input_ids=ids, past_key_values=cache, use_cache=True).past_key_values
 
     def _hidden(self, rows: Sequence[Row], cache: Any, before: int) -> Any:
@@ -78,9 +119,13 @@ class TrieForward:
         width = max(len(row) for row in rows)
         tokens, depth, end = (np.zeros((len(rows), width), dtype=np.int64) for _ in range(3))
         end[:] = np.arange(width) + 1  # a padding node sees itself alone: a row without any key would be NaN
+        # Where nothing is shared the model's own causal mask does, which costs no memory; its padding counts on, since
+        # positions that start again would read as a second sequence.
+        tree = not all(row.chain for row in rows)
+        depth[:] = 0 if tree else before + np.arange(width)
         for i, row in enumerate(rows):
             tokens[i, : len(row)], depth[i, : len(row)], end[i, : len(row)] = row.tokens, row.depth, row.end
-        mask = self._mask(torch.as_tensor(end, device=self.device), before)
+        mask = self._mask(torch.as_tensor(end, device=self.device), before) if tree else None
         out = self.backbone(
             input_ids=torch.as_tensor(tokens, device=self.device),
             position_ids=torch.as_tensor(depth, device=self.device),
@@ -138,6 +183,11 @@ class TrieForward:
             logprob[mine] = logprobs[here, targets].double().cpu().numpy()
             greedy[mine] = (best[here] == targets).cpu().numpy()
         return logprob, greedy
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Say whether two tensors hold the same numbers, NaN being one of them."""
+    return a.shape == b.shape and bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
 def _read(logits: Any, targets: Any) -> tuple[Any, Any]:

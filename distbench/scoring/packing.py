@@ -21,6 +21,15 @@ class Segment:
     prefix: Tokens
     rows: list[Row]
 
+    @property
+    def shared(self) -> dict[int, int]:
+        """Return the requests that are not scored as they would be alone: those behind another one, or a prefix.
+
+        The value is how many nodes of others lie between its own.
+        """
+        first = 0 if len(self.prefix) else 1
+        return {scored.index: scored.strangers for row in self.rows for scored in row.scored[first:]}
+
 
 def pack(requests: Sequence[Request], budget: int) -> list[Segment]:
     """Return every request in a row of about `budget` tokens (more only where sequences of one context need it)."""
@@ -39,7 +48,8 @@ def _spans(
     """Yield (low, high, prefix length) of runs of the sorted requests.
 
     A run that needs several rows is given its longest common prefix from a cache, unless parts of it that need several
-    rows themselves share at least MIN_PREFIX tokens more: those become runs of their own.
+    rows themselves share at least MIN_PREFIX tokens more: those become runs of their own. A prefix beyond the budget
+    is cached for a single row too: the mask of a row grows with the square of its nodes, that of a prefix is causal.
     """
     lengths = np.asarray([len(requests[i].tokens) for i in ranked])
     firsts = np.asarray([requests[i].first for i in ranked])
@@ -50,7 +60,7 @@ def _spans(
         inner = shares[low : high - 1]
         prefix = int(min(inner.min(), firsts[low:high].min())) if len(inner) else 0
         if lengths[low] + new[low + 1 : high].sum() <= budget + prefix or high - low < 2:
-            yield low, high, 0
+            yield low, high, prefix if prefix > budget else 0
             return
         lowest = int(inner.min())
         cuts = [low, *(low + 1 + np.flatnonzero(inner == lowest)), high]

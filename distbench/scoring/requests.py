@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 Tokens = NDArray[np.int32]
 
 
+class NotHonouredError(Exception):
+    """This model cannot be scored with shared prefixes; the text says why."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One scored sequence.
@@ -37,7 +41,7 @@ class Answer:
     greedy: bool
 
 
-def request_of(context: Sequence[int], continuation: Sequence[int], limit: int) -> Request:
+def request_of(context: Sequence[int] | Tokens, continuation: Sequence[int] | Tokens, limit: int) -> Request:
     """Return the request "`continuation` after `context`"; tokens on the left that exceed `limit` are cut off.
 
     The cut is lm-eval's: the last `limit` + 1 tokens stay, of which the last one is only predicted. Raises ValueError
@@ -47,5 +51,5 @@ def request_of(context: Sequence[int], continuation: Sequence[int], limit: int) 
         raise ValueError("a request needs at least one token of context and one to score")
     if len(continuation) > limit:
         raise ValueError(f"a continuation of {len(continuation)} tokens does not fit a model of {limit} positions")
-    whole = np.asarray([*context, *continuation][-(limit + 1) :], dtype=np.int32)
+    whole = np.concatenate([np.asarray(part, dtype=np.int32) for part in (context, continuation)])[-(limit + 1) :]
     return Request(whole[:-1], whole[-len(continuation) :])

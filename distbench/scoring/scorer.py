@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from distbench.scoring.forward import TrieForward
-from distbench.scoring.packing import pack
-from distbench.scoring.requests import Answer, Request
+from distbench.scoring.limits import refuse_by_length
+from distbench.scoring.packing import Segment, pack
+from distbench.scoring.requests import Answer, NotHonouredError, Request
 
-CHECKED = 8  # requests of the first call that are scored a second time, by the model as it is; later calls: a quarter
+# Requests that are scored a second time, by the model as it is: one in EVERY, at least FEWEST, at most MOST. By the
+# number of requests alone: what a record says must not depend on what the same process did before.
+EVERY, FEWEST, MOST = 50, 5, 10
+EARLY = 8  # answers after which the first two are looked at
 # What two ways of computing one log-probability differ by (nats; in 16 bits: for one token, and growing as the square
 # root of their number, since a logit near 20 is rounded to 1/8 in bfloat16 and to 1/64 in float16).
 USUAL = {"float32": 1e-4, "float64": 1e-4, "float16": 0.02, "bfloat16": 0.1}
@@ -22,10 +28,6 @@ USUAL = {"float32": 1e-4, "float64": 1e-4, "float16": 0.02, "bfloat16": 0.1}
 REFUSED = {"float32": 1e-2, "float64": 1e-2, "float16": 0.2, "bfloat16": 1.0}
 ROW_TOKENS = {"cpu": 512, "cuda": 1024}
 TOKENS_AT_ONCE = {"cpu": 512, "cuda": 16384}
-
-
-class NotHonouredError(Exception):
-    """This model cannot be scored with shared prefixes; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -64,83 +66,109 @@ class SharedPrefixScorer:
         self._budget = ROW_TOKENS.get(device, 1024)
         self.dtype = str(self._forward.dtype).removeprefix("torch.")
         self.config = module.config
-        self._to_check = CHECKED
 
     def score(self, requests: Sequence[Request], watch: Callable[[int, int], None] | None = None) -> Scores:
         """Return every request's answer."""
-        self._refuse_window(max((len(request.tokens) for request in requests), default=0))
+        if not requests:
+            return Scores([], Check(0, 0.0, 0.0), 0, 0)
+        refuse_by_length(self.config, max(len(request.tokens) for request in requests))
+        self._refuse_head(min(requests, key=lambda request: len(request.tokens)))
         found: dict[int, Answer] = {}
         segments = pack(requests, self._budget)
-        early: list[int] = []
-        check = Check(0, 0.0, 0.0)
-        for number, segment in enumerate(segments):
+        differences: dict[int, float] = {}
+        for segment in segments:
+            shared, answered = segment.shared, []
             for index, answer in self._run(segment):
                 found[index] = answer
                 if watch is not None:
                     watch(len(found), len(requests))
-            if number == 0:  # a model that does not honour the mask is found before the rest is computed in vain
-                early = _some(sorted(found), 2)
-                check = self._compare(requests, found, early)
-        check = check.merged(self._compare(requests, found, self._chosen(requests, early)))
-        self._to_check = CHECKED // 4
+                # a model that does not honour the mask is found before the rest is computed in vain
+                answered += [index] if not differences and index in shared else []
+                if len(answered) == EARLY:
+                    differences |= self._compare(requests, found, sorted(answered, key=shared.__getitem__)[-2:])
+        self._compare_more(requests, segments, found, differences)
+        seen = [value for value in differences.values() if not math.isnan(value)]
         return Scores(
             [found[i] for i in range(len(requests))],
-            check,
+            Check(len(seen), float(np.median(seen)), max(seen)) if seen else Check(0, 0.0, 0.0),
             sum(len(request.tokens) for request in requests),
             sum(len(segment.prefix) + sum(len(row) for row in segment.rows) for segment in segments),
         )
 
-    def _run(self, segment: Any) -> Any:
-        try:
+    def _run(self, segment: Segment) -> Iterator[tuple[int, Answer]]:
+        with _refusing("it cannot be asked with a mask and positions of our own"):
             yield from self._forward.run(segment)
-        except (TypeError, ValueError, RuntimeError, NotImplementedError, AttributeError) as error:
-            if "out of memory" in str(error).lower():
-                raise
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
-            reason = f"a 4-D attention mask is refused ({type(error).__name__}: {first[:160]})"
-            raise NotHonouredError(reason) from error
 
-    def _chosen(self, requests: Sequence[Request], early: list[int]) -> list[int]:
-        """Return what else to check: the longest request, and some of all the others."""
-        if not requests:
-            return []
+    def _refuse_head(self, request: Request) -> None:
+        with _refusing("its head cannot be asked by itself"):
+            beside = self._forward.beside_head(request)
+        if beside is not None:
+            raise NotHonouredError(beside)
+
+    def _compare_more(
+        self,
+        requests: Sequence[Request],
+        segments: Sequence[Segment],
+        found: dict[int, Answer],
+        differences: dict[int, float],
+    ) -> None:
+        """Compare what is most likely to be wrong, and some of all.
+
+        That is the longest request, the one that is most torn apart by others (a model may look at places in the row
+        and see only so far), and those that share a row before those that have one for themselves.
+        """
+        shared = {index: strangers for segment in segments for index, strangers in segment.shared.items()}
         longest = max(range(len(requests)), key=lambda i: len(requests[i].tokens))
-        rest = _some([i for i in range(len(requests)) if i not in early], self._to_check - len(early) - 1)
-        return sorted({longest, *rest} - set(early))
+        worst = max(shared, key=shared.__getitem__, default=longest)
+        ranked = [longest, worst, *_shuffled(shared), *_shuffled(set(range(len(requests))) - shared.keys())]
+        chosen = [index for index in dict.fromkeys(ranked) if index not in differences]
+        count = min(max(len(requests) // EVERY, FEWEST), MOST)
+        differences |= self._compare(requests, found, chosen[: max(2, count - len(differences))])
 
-    def _compare(self, requests: Sequence[Request], found: dict[int, Answer], chosen: list[int]) -> Check:
-        """Score the chosen requests plainly. Raises NotHonouredError where the answers are not the same."""
-        differences = []
+    def _compare(
+        self, requests: Sequence[Request], found: dict[int, Answer], chosen: Sequence[int]
+    ) -> dict[int, float]:
+        """Return {request: difference in nats}, NaN where there is no number to compare.
+
+        Raises NotHonouredError where the answers are not the same.
+        """
+        differences = {}
         for index in chosen:
-            request = requests[index]
+            request, packed = requests[index], found[index].logprob
             plain = self._forward.plain(request).logprob
-            difference, most = abs(plain - found[index].logprob), self._most(REFUSED, request, plain)
-            if not (difference <= most or plain == found[index].logprob):
+            if plain == packed or (math.isnan(plain) and math.isnan(packed)):
+                differences[index] = 0.0 if math.isfinite(plain) else math.nan
+                continue
+            difference, most = abs(plain - packed), self._most(request, plain)
+            if not difference <= most:  # also where one of them is NaN
                 raise NotHonouredError(
                     f"its answers change when sequences share a row: by {difference:.3g} nats on a request of "
                     f"{len(request.tokens)} tokens (at most {most:.3g})"
                 )
-            differences.append(difference)
-        if not differences:
-            return Check(0, 0.0, 0.0)
-        return Check(len(chosen), float(np.median(differences)), max(differences))
+            differences[index] = difference
+        return differences
 
-    def _most(self, limits: dict[str, float], request: Request, logprob: float) -> float:
+    def _most(self, request: Request, logprob: float) -> float:
         """Return what a log-probability may differ by: sums over long documents lose digits too."""
         scale = 1.0 if self.dtype in {"float32", "float64"} else len(request.targets) ** 0.5
-        return limits.get(self.dtype, limits["float32"]) * scale + 1e-6 * abs(logprob)
-
-    def _refuse_window(self, longest: int) -> None:
-        """A 4-D mask replaces the sliding window: short requests would agree, and longer ones would not."""
-        window = getattr(self.config, "sliding_window", None)
-        if isinstance(window, int) and longest > window and _uses_window(self.config):
-            raise NotHonouredError(f"its attention window of {window} tokens is shorter than a request of {longest}")
+        return REFUSED.get(self.dtype, REFUSED["float32"]) * scale + 1e-6 * abs(logprob)
 
 
-def _uses_window(config: Any) -> bool:
-    kinds = getattr(config, "layer_types", None)
-    return any("sliding" in kind for kind in kinds) if kinds else bool(getattr(config, "use_sliding_window", True))
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Turn what a model raises when it is asked in our way into a reason; running out of memory is none."""
+    try:
+        yield
+    except (NotHonouredError, MemoryError):
+        raise
+    except Exception as error:
+        if "out of memory" in str(error).lower():
+            raise
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotHonouredError(f"{what} ({type(error).__name__}: {first[:160]})") from error
 
 
-def _some(indices: list[int], count: int) -> list[int]:
-    return random.Random(0).sample(indices, min(max(count, 0), len(indices)))  # noqa: S311
+def _shuffled(indices: Iterable[int]) -> list[int]:
+    some = sorted(indices)
+    random.Random(0).shuffle(some)  # noqa: S311
+    return some

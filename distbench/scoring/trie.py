@@ -45,6 +45,11 @@ class Row:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @property
+    def chain(self) -> bool:
+        """Say whether no node has two children: then a causal mask is the ancestor mask."""
+        return all(end == len(self.tokens) for end in self.end)
+
     def shared(self, request: Request) -> int:
         """Return how many leading tokens (those in the cache included) are already there."""
         return self.skip if self._last is None else max(self.skip, common_prefix(self._last, request.tokens))
@@ -58,8 +63,9 @@ class Row:
             self.tokens.append(int(request.tokens[position]))
             self.depth.append(position)
             self.end.append(-1)
-        nodes = self._path[request.first - self.skip :]
-        self.scored.append(Scored(index, np.asarray(nodes, dtype=np.int64), request.targets))
+        nodes = np.asarray(self._path[request.first - self.skip :], dtype=np.int64)
+        strangers = self._path[-1] - self._path[0] + 1 - len(self._path)
+        self.scored.append(Scored(index, nodes, request.targets, strangers))
         self._last = request.tokens
 
     def close(self) -> None:
@@ -75,8 +81,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Scored:
-    """Where a request's targets are predicted: node `nodes[i]` predicts `targets[i]`."""
+    """Where a request's targets are predicted: node `nodes[i]` predicts `targets[i]`.
+
+    `strangers`: nodes between its first and its last one that belong to other sequences alone.
+    """
 
     index: int
     nodes: NDArray[np.int64]
     targets: Tokens
+    strangers: int

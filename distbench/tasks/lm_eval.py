@@ -7,22 +7,24 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from distbench.errors import RunError, UsageError
-from distbench.hashing import canonical_json, file_digest, text_digest
+from distbench.hashing import digest, file_digest, text_digest
 from distbench.protocols import Metric, Outcome, Progress, Sample
 from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.record import ScorerFacts
 from distbench.schema.suite import TaskSpec
+from distbench.scoring.scorer import USUAL
 from distbench.tasks.chat import chat_template
 from distbench.tasks.drawing import Drawn, draw
 from distbench.tasks.lm_eval_answers import Prepared, answer, prepare
 from distbench.tasks.lm_eval_index import bundled_tasks, find_task, lm_eval_version, members, stock_fields
-from distbench.tasks.lm_eval_load import load_task
-from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for
+from distbench.tasks.lm_eval_kept import Kept
+from distbench.tasks.lm_eval_load import load_task, refuse_unsafe
+from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for, tokenizer_digest
 from distbench.tasks.lm_eval_options import LMEvalOptions
 from distbench.tasks.lm_eval_samples import Fields, close_calls, rows_of
 
-CODE_VERSION = 2
-KEPT = 64  # prepared tasks a process keeps: the next model of the same run asks the same requests
+CODE_VERSION = 3
+KEPT = Kept()  # the next model that this process asks gets the same requests
 
 
 class LMEvalTask:
@@ -105,8 +107,10 @@ class LMEvalTask:
             rank = {index: i for i, index in enumerate(drawn.indices)}
             logged.sort(key=lambda row: (row["filter"], rank[row["doc_id"]]))
         samples, metrics = self._rows(logged, prepared.task)
+        KEPT.trim()
         if not metrics:
-            raise RunError(f"task {self.name!r} has no per-document metric that can be compared")
+            first = next((f"; the first error: {row['error']}" for row in logged if row.get("error")), "")
+            raise RunError(f"task {self.name!r} has no per-document metric that can be compared{first}")
         version = prepared.task.VERSION if prepared.task.VERSION is not None else "unknown"
         template = self._template(model)
         # each with its own template: what both were asked is the document, not the text around it
@@ -114,13 +118,13 @@ class LMEvalTask:
         return Outcome(
             samples=samples,
             metrics=metrics,
-            version=str(prepared.task.config.metadata.get("version", version)),
+            version=str((prepared.task.config.metadata or {}).get("version", version)),
             engine=f"lm-eval {lm_eval_version()} {'shared prefixes' if scorer.name == 'shared-prefix' else 'HFLM'}",
             data_digest=text_digest(row["doc_hash"] for row in logged),
             prompt_digest=text_digest(row[shown] for row in logged),
             chat_template=text_digest([template])[:16] if template is not None else None,
             drawn=drawn.facts(),
-            scorer=self._facts(scorer, logged, prepared.task.OUTPUT_TYPE),
+            scorer=self._facts(model, scorer, logged, prepared.task.OUTPUT_TYPE),
         )
 
     def _rows(self, logged: list[dict[str, Any]], task: Any) -> tuple[list[Sample], list[Metric]]:
@@ -148,27 +152,34 @@ class LMEvalTask:
     def _template(self, model: Any) -> str | None:
         if self.options.chat_template == "off":
             return None
-        template = self.options.template or model.tokenizer.chat_template
+        given = self.options.template
+        if self.options.chat_template == "teacher" and given is None:
+            raise RunError(f"task {self.name!r}: chat_template: teacher, and nobody has said what the teacher's is")
+        template = given or model.tokenizer.chat_template
         if not isinstance(template, str):
             raise RunError(f"task {self.name!r}: chat_template is asked for, and the tokenizer has none")
         return template
 
     def _prepared(self, model: Any, seed: int) -> tuple[Prepared, Drawn]:
         template = self._template(model)
-        if template is None:
-            return _kept(canonical_json(self.spec), seed)
-        chat = {
-            "apply_chat_template": True,
-            "chat_template": functools.partial(_render, model.tokenizer, template),
-            "system_instruction": self.options.system_instruction,
-            "fewshot_as_multiturn": True,
-        }
-        return _build(self, seed, chat)
+        chat: dict[str, Any] = {}
+        if template is not None:
+            chat = {
+                "apply_chat_template": True,
+                "chat_template": functools.partial(_render, model.tokenizer, template),
+                "system_instruction": self.options.system_instruction,
+                "fewshot_as_multiturn": True,
+            }
+        # a template may write a tokenizer's special tokens, so the same one is another text under another tokenizer
+        rendered = None if template is None else [template, tokenizer_digest(model.tokenizer)]
+        key = digest([self.spec, self.identity(self.spec), seed, rendered])
+        return KEPT.get(key, lambda: _build(self, seed, chat))
 
-    def _facts(self, scorer: ScorerState, logged: list[dict[str, Any]], kind: str) -> ScorerFacts | None:
+    def _facts(self, model: Any, scorer: ScorerState, logged: list[dict[str, Any]], kind: str) -> ScorerFacts | None:
         if kind == "generate_until":
             return None
-        tolerance = max(1e-4, scorer.check.largest) if scorer.check else 1e-4
+        usual = USUAL.get(str(next(model.module.parameters()).dtype).removeprefix("torch."), USUAL["float32"])
+        tolerance = max(usual, scorer.check.largest) if scorer.check else usual
         close = close_calls(logged, tolerance)
         return ScorerFacts(
             name=scorer.name,
@@ -182,12 +193,6 @@ class LMEvalTask:
             tokens_asked=scorer.tokens_asked or None,
             tokens_run=scorer.tokens_run or None,
         )
-
-
-@functools.lru_cache(maxsize=KEPT)
-def _kept(spec: str, seed: int) -> tuple[Prepared, Drawn]:
-    """Return a task's requests: built once in a process, whatever the number of models that answer them."""
-    return _build(LMEvalTask(TaskSpec.model_validate_json(spec)), seed, {})
 
 
 def _build(task: LMEvalTask, seed: int, chat: dict[str, Any]) -> tuple[Prepared, Drawn]:
@@ -229,6 +234,7 @@ def _code_files(folder: Path) -> list[Path]:
 def _located(spec: TaskSpec, folder: Path | None, directory: Path) -> TaskSpec:
     """Return the spec with its data files found and absolute."""
     stock = find_task(spec.title, folder)
+    refuse_unsafe(spec.title, stock)
     given = spec.data or _bundled_data(stock) or {}
     config = stock_fields(stock).get("dataset_name") if any("{config}" in str(v) for v in given.values()) else None
     data = {}

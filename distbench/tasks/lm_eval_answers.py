@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from distbench.errors import RunError
+from distbench.errors import RefusedError, RunError
 from distbench.tasks.lm_eval_model import Encoded
 
 
@@ -28,6 +30,13 @@ class Prepared:
     requests: list[list[Any]]
     tokenised: dict[str, Encoded] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """Return about how many bytes the requests and their tokens take."""
+        texts = sum(len(text) for request in self.task.instances for text in request.args if isinstance(text, str))
+        tokens = sum(len(part) for kept in self.tokenised.values() for _, *parts in kept for part in parts)
+        return texts + 4 * tokens
+
 
 def prepare(task: Any, indices: list[int], num_fewshot: int | None, seed: int, **chat: Any) -> Prepared:
     """Build the requests of the chosen documents.
@@ -39,7 +48,9 @@ def prepare(task: Any, indices: list[int], num_fewshot: int | None, seed: int, *
     if task.get_config("num_fewshot") is None or (num_fewshot is not None and task.get_config("num_fewshot") != 0):
         task.set_config(key="num_fewshot", value=num_fewshot or 0)
     task.set_fewshot_seed(seed=seed)
-    task.build_all_requests(samples=indices, rank=0, world_size=1, **chat)
+    with _sandboxed():
+        # a set: lm-eval asks of every document whether it is among them
+        task.build_all_requests(samples=set(indices), rank=0, world_size=1, **chat)
     by_doc: dict[int, list[Any]] = defaultdict(list)
     for instance in task.instances:
         by_doc[instance.doc_id].append(instance)
@@ -47,6 +58,16 @@ def prepare(task: Any, indices: list[int], num_fewshot: int | None, seed: int, *
     if len(requests) != len(indices):
         raise RunError(f"{len(indices)} documents gave requests for {len(requests)}")
     return Prepared(task, indices, [requests_of[0].doc for requests_of in requests], requests)
+
+
+@contextmanager
+def _sandboxed() -> Iterator[None]:
+    from jinja2.exceptions import SecurityError
+
+    try:
+        yield
+    except SecurityError as error:
+        raise RefusedError(f"a template of the task reaches for what templates must not touch: {error}") from error
 
 
 def answer(prepared: Prepared, lm: Any) -> list[dict[str, Any]]:
@@ -72,7 +93,8 @@ def _row(task: Any, index: int, doc: Any, requests: list[Any], name: str) -> dic
     from lm_eval.utils import handle_non_serializable, hash_string
 
     filtered = [request.filtered_resps[name] for request in requests]
-    target = task.doc_to_target(doc)
+    with _sandboxed():
+        target = task.doc_to_target(doc)
     text = json.dumps(requests[0].doc, indent=2, default=handle_non_serializable, ensure_ascii=False)
     row = {
         "doc_id": index,
@@ -86,6 +108,8 @@ def _row(task: Any, index: int, doc: Any, requests: list[Any], name: str) -> dic
         "prompt_hash": hash_string(requests[0].arguments[0]),
         "target_hash": hash_string(str(target)),
     }
+    if task.OUTPUT_TYPE == "multiple_choice" and task.multiple_input:
+        row["gold"] = task.doc_to_text(doc)  # one continuation after several contexts: this is the right one's index
     try:
         metrics = dict(task.process_results(doc, filtered))
     except Exception as error:  # noqa: BLE001 - the task's own code; one bad document must not lose the others

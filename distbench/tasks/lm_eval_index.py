@@ -138,7 +138,9 @@ def _entries(path: Path, name: str) -> list[str]:
         elif isinstance(entry, dict) and set(entry) == {"task"} and isinstance(entry["task"], str):
             entries.append(entry["task"])
         elif isinstance(entry, dict) and isinstance(entry.get("task"), list) and "group" in entry:
-            entries += [each for each in entry["task"] if isinstance(each, str)]
+            if not all(isinstance(each, str) for each in entry["task"]):
+                raise UsageError(f"lm-eval group {name!r} redefines its tasks; name its tasks one by one")
+            entries += entry["task"]
         else:
             raise UsageError(f"lm-eval group {name!r} redefines its tasks; name its tasks one by one")
     return entries

@@ -25,6 +25,7 @@ def load_task(spec: TaskSpec, folder: Path | None) -> Any:
 
     _sandbox_templates()
     path = find_task(spec.title, folder)
+    refuse_unsafe(spec.title, path)
     with tempfile.TemporaryDirectory(prefix="distbench-task-") as place:
         (Path(place) / "task.yaml").write_text(yaml.safe_dump(_override(spec, path)), encoding="utf-8")
         manager = TaskManager(include_path=place, include_defaults=False)
@@ -49,6 +50,12 @@ def _override(spec: TaskSpec, path: Path) -> dict[str, Any]:
         stock = stock_fields(path)
         override |= {key: None for key in SPLIT_KEYS if stock.get(key) and stock[key] not in spec.data}
     return override
+
+
+def refuse_unsafe(name: str, path: Path) -> None:
+    """Raise RefusedError for a task that says of itself that it runs what the model writes."""
+    if stock_fields(path).get("unsafe_code"):
+        raise RefusedError(f"task {name!r} executes code that the model writes; distbench has no sandbox for that")
 
 
 def _refuse(task: Any, name: str) -> None:

@@ -78,10 +78,9 @@ def close_calls(logged: list[dict[str, Any]], tolerance: float) -> list[str]:
     """
     close = []
     for row in logged:
-        choices, answers = _choices(row), row["filtered_resps"]
-        if not choices or len(answers) != len(choices):
+        choices, scores = _choices(row), _scores(row)
+        if scores is None:
             continue
-        scores = np.array([float(answer[0]) for answer in answers])
         sizes = _sizes(choices)
         raw, normalised = np.sort(scores)[-2:], np.sort(scores / sizes)[-2:]
         if raw[1] - raw[0] < 2 * tolerance or normalised[1] - normalised[0] < 2 * tolerance / sizes.min():
@@ -97,19 +96,12 @@ def _sample(task: str, label: str, metric: str, row: dict[str, Any], fields: Fie
     numerator = denominator = None
     if isinstance(value, bool | int | float | np.generic):
         score = float(value)
-    elif (
-        isinstance(value, tuple | list)
-        and len(value) == 2
-        and all(isinstance(v, int | float | np.generic) for v in value)
-    ):
+    elif metric == "bits_per_byte" and isinstance(value, tuple | list):
         # A log-likelihood (nats) over bytes: bits = -nats / ln 2, so that the ratio of sums is bits per byte.
-        numerator, denominator = (
-            -float(value[0]) / math.log(2) if metric == "bits_per_byte" else float(value[0]),
-            float(value[1]),
-        )
+        numerator, denominator = -float(value[0]) / math.log(2), float(value[1])
         score = numerator / denominator if denominator else None
-    else:
-        return None  # a corpus metric (BLEU and the like) has no value of one document
+    else:  # BLEU, F1, Matthews' correlation: (label, answer) of one document is not a score of it
+        return None
     # A NaN log-likelihood makes argmax take the first choice, which would often be right: it is an error instead.
     valid = score is not None and math.isfinite(score) and _finite(row)
     prediction, confidence = _answer(row, normalised=metric.startswith("acc_norm"))
@@ -139,14 +131,27 @@ def _sample(task: str, label: str, metric: str, row: dict[str, Any], fields: Fie
 
 
 def _choices(row: dict[str, Any]) -> list[str]:
-    """Return the scored continuations of a multiple-choice document; empty for any other kind."""
+    """Return what a multiple-choice document lets the model choose from; empty for any other kind.
+
+    They are the scored continuations, or the contexts where one continuation is scored after each. An imported log
+    holds nothing else, and its answers have to read the same.
+    """
     pairs = list(row["arguments"].values()) if isinstance(row["arguments"], dict) else list(row["arguments"])
     texts = [list(p.values()) if isinstance(p, dict) else list(p) for p in pairs]
-    return (
-        [str(t[1]) for t in texts]
-        if len(texts) > 1 and all(len(t) == 2 and isinstance(t[1], str) for t in texts)
-        else []
-    )
+    if len(texts) < 2 or not all(len(t) == 2 and isinstance(t[1], str) for t in texts):
+        return []
+    half = len(texts) // 2  # mutual information asks every choice a second time, after nothing
+    if all(a[1] == b[1] and a[0] and not b[0] for a, b in zip(texts[:half], texts[half:], strict=False)):
+        texts = texts[:half]
+    return [str(t[0 if len({t[1] for t in texts}) == 1 else 1]) for t in texts]
+
+
+def _scores(row: dict[str, Any]) -> np.ndarray | None:
+    """Return the log-likelihood of every choice; None for a document that is no multiple choice."""
+    count, answers = len(_choices(row)), row["filtered_resps"]
+    if not count or not isinstance(answers, list | tuple) or len(answers) not in {count, 2 * count}:
+        return None
+    return np.array([float(answer[0]) for answer in answers[:count]])
 
 
 def _finite(row: dict[str, Any]) -> bool:
@@ -157,11 +162,9 @@ def _finite(row: dict[str, Any]) -> bool:
 
 def _answer(row: dict[str, Any], *, normalised: bool) -> tuple[str, float | None]:
     """Return what the model answered under the metric, and the probability that it gives that answer."""
-    choices, answers = _choices(row), row["filtered_resps"]
-    if choices and len(answers) == len(choices):
-        logp = np.array([float(answer[0]) for answer in answers])
-        scale = _sizes(choices) if normalised else 1.0
-        best = int((logp / scale).argmax())
+    choices, logp, answers = _choices(row), _scores(row), row["filtered_resps"]
+    if logp is not None:
+        best = int((logp / (_sizes(choices) if normalised else 1.0)).argmax())
         return choices[best], _probability(logp, best)
     first = answers[0] if isinstance(answers, list) and answers else answers
     return (str(first) if not isinstance(first, tuple | list) else str(first[0]))[:2000], None
@@ -182,16 +185,22 @@ def _probability(logp: np.ndarray, index: int) -> float | None:
 
 def _truth(row: dict[str, Any]) -> tuple[float | None, float | None, int | None]:
     """Return (probability of the label among the choices, its log-likelihood in nats, its bytes), if there is one."""
-    choices, answers = _choices(row), row["filtered_resps"]
-    try:
-        label = int(row["target"])
-    except (ValueError, TypeError):
+    choices, logp, label = _choices(row), _scores(row), _gold(row)
+    if logp is None or label is None:
         return None, None, None
-    if not choices or len(answers) != len(choices) or not 0 <= label < len(choices):
-        return None, None, None
-    logp = np.array([float(answer[0]) for answer in answers])
     value = float(logp[label])
     return _probability(logp, label), value if math.isfinite(value) else None, len(choices[label].encode())
+
+
+def _gold(row: dict[str, Any]) -> int | None:
+    """Return the index of the right choice; None where there is none, or more than one."""
+    choices, gold = _choices(row), row.get("gold", row["target"])
+    try:
+        index = int(gold)
+    except (ValueError, TypeError):
+        plain = [choice.removeprefix(" ") for choice in choices]
+        return plain.index(gold) if isinstance(gold, str) and gold in plain else None
+    return index if 0 <= index < len(choices) else None
 
 
 def _label(row: dict[str, Any]) -> str:
