@@ -209,9 +209,7 @@ def data_pull(
 
 
 @data.command("list")
-def data_list(
-    suite: Annotated[str, typer.Argument(metavar="SUITE")], json: Json = False, debug: Debug = False
-) -> None:
+def data_list(suite: Annotated[str, typer.Argument(metavar="SUITE")], json: Json = False, debug: Debug = False) -> None:
     """Show what each task of a suite reads, and from where; nothing is fetched."""
     from distbench.cli.data import list_suite
 

@@ -125,7 +125,8 @@ def test_models_are_fetched_where_asked(hub: Hub, tiny_lm: Path, tmp_path: Path)
 def test_a_model_without_safetensors_is_refused_before_it_is_kept(hub: Hub, tmp_path: Path) -> None:
     hub.repos["models", "org/old"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
     out = tmp_path / "data"
-    assert "model.safetensors is missing" in pull(hub, write_suite(tmp_path, teacher="org/old"), out, "--models", code=5)
+    printed = pull(hub, write_suite(tmp_path, teacher="org/old"), out, "--models", code=5)
+    assert "model.safetensors is missing" in printed
     assert not (out / "models").exists()
     assert not any("pytorch_model.bin" in path for path in hub.fetched())
 
