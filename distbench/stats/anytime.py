@@ -23,21 +23,27 @@ _DOUBLINGS = 80
 class Trail:
     """The test of R = `margin` along the looks of a `ledger`; each side holds at one-sided `level` whenever one stops.
 
-    A look counts once the teacher has been shown, at the same level, to be above the baseline. The p-values are the
-    inverse of the largest wealth so far: they never rise again. Axes of the counts before that of the looks, as of many
-    simulated ledgers, carry over to the p-values.
+    A look counts once the teacher has been shown, at the same level, to be above the baseline; where the units of the
+    ledger are clusters, `samples` is that of its samples one by one, and both must show it (see `Moments`). The
+    p-values are the inverse of the largest wealth so far: they never rise again. Axes of the counts before that of the
+    looks, as of many simulated ledgers, carry over to the p-values.
     """
 
     ledger: Ledger
     margin: float
     level: float
+    samples: Ledger | None = None
 
     @functools.cached_property
     def signal(self) -> BoolArray:
         """By look, whether the teacher has been shown to be above the baseline (and still looks it)."""
-        wealth = log_wealth(self.ledger, (0.0, 1.0), level=self.level)
+        shown = self._shown(self.ledger)
+        return shown if self.samples is None else shown & self._shown(self.samples)
+
+    def _shown(self, ledger: Ledger) -> BoolArray:
+        wealth = log_wealth(ledger, (0.0, 1.0), level=self.level)
         shown = np.maximum.accumulate(wealth, axis=-1) >= -math.log(self.level)
-        return np.asarray(shown & (self.ledger.excess()[1] > 0))
+        return np.asarray(shown & (ledger.excess()[1] > 0))
 
     @functools.cached_property
     def p_above(self) -> FloatArray:

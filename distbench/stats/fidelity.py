@@ -46,7 +46,8 @@ def proportion(k: float, n: float, *, alpha: float = 0.05) -> Estimate:
 def rate(flags: ArrayLike, *, clusters: Labels | None = None, alpha: float = 0.05) -> Estimate:
     """Return the share of 0/1 `flags` that are 1 with a Wilson interval; UNDEFINED for none.
 
-    With `clusters` it is Wilson's for the effective sample size p(1 − p)/V, V the cluster-robust variance of the mean,
+    With `clusters` it is Wilson's for the effective sample size p(1 − p)/V, V the cluster-robust variance of the mean
+    (at least that of independent samples: no design is credited with more samples than there are),
     shrunk by (z/t)² for G − 1 degrees of freedom (Korn & Graubard 1998): it stays inside [0, 1] and does not collapse
     near its ends. Flags that are all equal show no spread; they count as G samples. Raises `ValueError` for other
     values.
@@ -64,7 +65,7 @@ def rate(flags: ArrayLike, *, clusters: Labels | None = None, alpha: float = 0.0
     if groups < 2:
         reason = "an interval needs at least two clusters"
         return Estimate(p, None, None, n, "wilson_cluster", Status.NO_INTERVAL, reason, n_clusters=groups)
-    variance = float(moments.covariance[0, 0])
+    variance = moments.contrast((1.0,))[1]
     effective = p * (1 - p) / variance if variance > 0 else float(groups)
     effective *= (t_quantile(math.inf, alpha) / t_quantile(moments.df, alpha)) ** 2
     limits = wilson(p * effective, effective, alpha)

@@ -10,7 +10,7 @@ from scipy import stats
 from distbench.stats.clusters import Moments, mean_covariance
 from distbench.stats.estimate import Estimate, Status
 from distbench.stats.intervals import Interval
-from distbench.stats.samples import Labels, check_alpha
+from distbench.stats.samples import FloatArray, Labels, check_alpha
 
 # Relative sizes below which a variance is rounding error, not information: against the variances that cancelled in it,
 # and against the squared means.
@@ -37,14 +37,20 @@ def fieller(
 def fieller_interval(moments: Moments, *, alpha: float = 0.05) -> Interval:
     """Return {m : (N − m D)² ≤ t² Var(N − m D)} for `moments` of (numerator N, denominator D).
 
+    With clusters Var is the larger of two (`Moments.contrast`), so the interval covers that of either.
     Where the denominator is not significantly different from zero the set is unbounded: a half-line, everything, or
     everything but a gap. The smallest interval that covers it is returned, (−inf, inf) in the last two cases.
     """
     if moments.df < 1:
         raise ValueError("Fieller's interval needs at least two samples, or two clusters")
     num, den = (float(x) for x in moments.mean)
-    (v_nn, v_nd), (_, v_dd) = moments.covariance.tolist()
     squared = t_quantile(moments.df, alpha) ** 2
+    sets = [_solved(num, den, squared, covariance) for covariance in moments.covariances]
+    return Interval(min(each.lo for each in sets), max(each.hi for each in sets))
+
+
+def _solved(num: float, den: float, squared: float, covariance: FloatArray) -> Interval:
+    (v_nn, v_nd), (_, v_dd) = covariance.tolist()
     # The set solves a m² − 2 b m + c ≤ 0.
     a, b, c = den**2 - squared * v_dd, num * den - squared * v_nd, num**2 - squared * v_nn
     if a < 0 or (a == 0 and b == 0):
@@ -97,10 +103,10 @@ def ratio_of_means(
     value = num / den
     if moments.df < 1:
         return without(value, Status.NO_INTERVAL, "an interval needs at least two samples, or two clusters")
-    if den**2 <= t_quantile(moments.df, alpha) ** 2 * moments.covariance[1, 1]:
+    if den**2 <= t_quantile(moments.df, alpha) ** 2 * moments.contrast((0.0, 1.0))[1]:
         return without(None, *empty)
     variance = moments.contrast((1.0, -value))[1]
-    terms = moments.covariance[0, 0] + value**2 * moments.covariance[1, 1]
+    terms = max(each[0, 0] + value**2 * each[1, 1] for each in moments.covariances)
     if variance <= max(_CANCELLED * terms, _ROUNDED * num**2):
         return without(
             value, Status.NO_INTERVAL, "every sample shows the same ratio: no spread to build an interval on"

@@ -47,6 +47,11 @@ class GrowingSuite:
         self.margin, self.rule, self.alpha, self.final_share = margin, rule, alpha, final_share
         self.level = alpha / 2 * (1 - final_share)
         self._units = {task.name: units_of(task) for task in tasks}
+        self._samples = {
+            task.name: units_of(replace(task, clusters=None, cluster_plan=None))
+            for task in tasks
+            if task.clusters is not None
+        }
 
     def has(self, samples: Mapping[str, int]) -> bool:
         """Tell whether the scores reach a look at `samples` of every task."""
@@ -113,7 +118,9 @@ class GrowingSuite:
         n, units = counts[-1], self._units[task.name]
         if task.invalid is not None:
             return Estimate(None, None, None, n, "none", Status.INVALID, task.invalid), 1.0
-        trail = Trail(task_ledger(units, counts), task.floor, self.level)
+        alone = self._samples.get(task.name)
+        singly = None if alone is None else task_ledger(alone, counts)
+        trail = Trail(task_ledger(units, counts), task.floor, self.level, singly)
         groups = None if task.cluster_plan is None else units.within(n)
         estimate = anytime_estimate(trail, n=n, n_clusters=groups, precise=precise)
         if task.same_outputs and estimate.status is not Status.NO_SIGNAL:

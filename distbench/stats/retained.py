@@ -34,6 +34,8 @@ def retained(
     carry no spread; they get the score interval of G independent samples (`score_cluster_bound`).
 
     NO_SIGNAL without a value where the teacher is not significantly above b (below b for a lower-is-better metric).
+    Clusters never show a signal, nor a shorter interval, than the same scores as independent samples would: a template
+    whose items are balanced has the same score for every model that guesses, which is no precision (`Moments`).
     R is never clipped: above 1 and below 0 are kept. One sample, or one cluster, has no interval.
 
     Raises `ValueError` for empty, unequal or non-finite input, a missing cluster, or `binary` scores that are not 0/1.

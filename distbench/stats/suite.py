@@ -79,7 +79,8 @@ def suite_task(
     if never_discordant and estimate.method != IDENTICAL and moments.df >= 1:
         # Var(s̄ − t̄) = (p10 + p01)/units with p = 0.5/units each; spread evenly over both means.
         extra = 0.5 / (moments.df + 1) ** 2
-        moments = replace(moments, covariance=moments.covariance + extra * np.eye(2))
+        wider = [each + extra * np.eye(2) for each in moments.covariances]
+        moments = replace(moments, covariance=wider[0], independent=wider[1] if len(wider) > 1 else None)
     return SuiteTask(name, estimate, moments, *scale, weight)
 
 
@@ -87,7 +88,8 @@ def retained_suite(tasks: Sequence[SuiteTask], *, alpha: float = 0.05) -> SuiteE
     """Return the ratio of macro means of normalised scores, Σw(s̄ − b)/(u − b) ÷ Σw(t̄ − b)/(u − b), over the tasks.
 
     Tasks are independent; the covariance of the two macro means is in closed form, the interval Fieller's with
-    Satterthwaite's degrees of freedom. Tasks whose teacher shows no signal are left out and listed; when they are more
+    Satterthwaite's degrees of freedom. Clusters of a task never make it more certain than independent samples would
+    (`Moments.dominating`). Tasks whose teacher shows no signal are left out and listed; when they are more
     than 20 % the status is LEFT_OUT, which no gate passes. Tasks with one sample are kept only without an interval.
     All outputs equal on every task give exactly [1, 1].
 
@@ -132,7 +134,7 @@ def _ratio(tasks: Sequence[SuiteTask], alpha: float) -> Estimate:
     factor = np.array([task.weight / (task.best - task.baseline) for task in tasks])
     means = np.array([task.moments.mean - task.baseline for task in tasks])
     mean = factor @ means
-    covariances = np.array([f**2 * task.moments.covariance for f, task in zip(factor, tasks, strict=True)])
+    covariances = np.array([f**2 * task.moments.dominating() for f, task in zip(factor, tasks, strict=True)])
     dfs = np.array([task.moments.df for task in tasks])
     total = covariances.sum(axis=0)
     ratio = mean[0] / mean[1] if mean[1] > 0 else 1.0
