@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distbench.compare.evidence import Evaluated
+from distbench.compare.lengths import lengths_not_run
 from distbench.compare.sides import ERROR, NOT_RUN, Side
 from distbench.schema.record import MetricFacts
 
@@ -22,7 +23,9 @@ Both: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
 class Pair:
     """Two models on the same samples under one metric; `places` says where each joined sample lies on its side.
 
-    `teacher` and `student` are scores, an error scoring as the worst; `invalid` says what is wrong.
+    `teacher` and `student` are scores, an error scoring as the worst; `invalid` says what is wrong, and `broken` the
+    same where no joined sample can be trusted either (not where only too few are there). `ahead`: one model was asked
+    more than the other, in a growing task.
     """
 
     task: str
@@ -34,6 +37,8 @@ class Pair:
     errors: int
     invalid: str | None
     same_outputs: bool
+    broken: str | None = None
+    ahead: bool = False
 
     @property
     def n(self) -> int:
@@ -106,6 +111,9 @@ def pair(teacher: Evaluated, student: Evaluated, facts: MetricFacts) -> Pair:
     for each, at in zip(sides, places, strict=True):
         score, failed = each.score[at], each.status[at] == ERROR
         scores.append(np.where(failed, worst, score) if failed.any() else score)
+    stops = [each.result.drawn.stop if each.result.drawn else None for each in (teacher, student)]
+    ahead = stops[0] != stops[1]
+    broken = _broken(teacher, student, scores)
     return Pair(
         task=teacher.cell.task.title,
         facts=facts,
@@ -114,17 +122,20 @@ def pair(teacher: Evaluated, student: Evaluated, facts: MetricFacts) -> Pair:
         teacher=scores[0],
         student=scores[1],
         errors=errors,
-        invalid=_invalid(teacher, student, scores, _asked_of_both(teacher, student, sides)),
+        invalid=broken or _uncovered(sides, (teacher, student), len(scores[0]), ahead=ahead),
         same_outputs=teacher.result.answers_digest == student.result.answers_digest,
+        broken=broken,
+        ahead=ahead,
     )
 
 
-def _asked_of_both(teacher: Evaluated, student: Evaluated, sides: tuple[Side, Side]) -> int:
-    """Return how many samples both should have answered; a growing teacher may be ahead of one of its students."""
-    stops = [each.result.drawn.stop if each.result.drawn else None for each in (teacher, student)]
-    if stops[0] == stops[1]:
-        return max(map(len, sides))
-    return min(map(len, sides))
+def covered(answered: int, asked: tuple[int, int], *, ahead: bool) -> tuple[bool, int]:
+    """Say whether enough samples were answered by both, and how many should have been.
+
+    `asked` counts them by side; a growing teacher may be `ahead` of one of its students.
+    """
+    total = min(asked) if ahead else max(asked)
+    return total > 0 and answered >= MIN_COVERAGE * total, total
 
 
 def _aligned(left: Side, right: Side) -> tuple[Places, Places]:
@@ -143,16 +154,23 @@ def _worst(facts: MetricFacts) -> float:
     return min(0.0, facts.baseline) if facts.higher_is_better else max(1.0, facts.baseline)
 
 
-def _invalid(teacher: Evaluated, student: Evaluated, scores: list[NDArray[np.float64]], total: int) -> str | None:
+def _uncovered(
+    sides: tuple[Side, Side], files: tuple[Evaluated, Evaluated], answered: int, *, ahead: bool
+) -> str | None:
+    enough, total = covered(answered, (len(sides[0]), len(sides[1])), ahead=ahead)
+    if enough:
+        return None
+    why = lengths_not_run(sides, files)
+    return f"only {answered} of {total} samples were answered by both" + (f"; {why}" if why else "")
+
+
+def _broken(teacher: Evaluated, student: Evaluated, scores: list[NDArray[np.float64]]) -> str | None:
     if teacher.result.task_version != student.result.task_version:
         return f"task versions differ: {teacher.result.task_version} and {student.result.task_version}"
     if teacher.result.data_digest != student.result.data_digest:
         return "the data differs between teacher and student"
     if teacher.result.prompt_digest != student.result.prompt_digest:
         return "the prompts differ between teacher and student"
-    answered = len(scores[0])
-    if not total or answered < MIN_COVERAGE * total:
-        return f"only {answered} of {total} samples were answered by both"
     if not all(np.isfinite(score).all() for score in scores):
         return "a score is not a finite number although its sample is marked ok"
     return None

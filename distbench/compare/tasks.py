@@ -90,7 +90,7 @@ def compare_task(
         delta=published(_delta(joined, alpha)),
         gap_recovered=published(gap) if gap is not None else None,
         groups=parts.dimensions,
-        context=context_curve(joined, floor, alpha),
+        context=context_curve(joined, files, floor, alpha),
         verdict=decision.verdict.value,
         reason=reason,
         **beside.fields(),

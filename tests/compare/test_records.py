@@ -218,6 +218,81 @@ def test_a_length_that_nobody_answered_is_no_zero(tmp_path: Path) -> None:
     assert curve.effective_length == 1024  # what lies beyond a gap is not claimed
 
 
+LIMIT = "not run: prompts of up to 4,300 tokens, and the model takes 2,048"
+
+
+def short_model(lengths: list[int], longest: int) -> dict[str, list[Any]]:
+    return {
+        "length": lengths,
+        "status": ["ok" if length <= longest else "not_run" for length in lengths],
+        "prediction": ["" if length <= longest else LIMIT for length in lengths],
+    }
+
+
+def test_a_length_beyond_one_model_makes_the_task_invalid_but_leaves_the_other_lengths(tmp_path: Path) -> None:
+    lengths = [1024 * 2 ** (i % 3) for i in range(900)]
+    teacher = [1.0] * 900
+    student: list[float | None] = [
+        None if length == 4096 else 0.0 if length == 2048 and i % 2 else 1.0 for i, length in enumerate(lengths)
+    ]
+    result = compared(tmp_path, rows(teacher, length=lengths), rows(student, **short_model(lengths, 2048))).result
+    assert result.verdict == "INVALID"
+    assert result.retained.value is None
+    assert result.reason == (
+        "only 600 of 900 samples were answered by both; "
+        "length 4,096: student not run: prompts of up to 4,300 tokens, and the model takes 2,048"
+    )
+    curve = result.context
+    assert curve is not None
+    assert [(b.length, b.n, b.verdict) for b in curve.buckets] == [
+        (1024, 300, "PASS"),
+        (2048, 300, "FAIL"),
+        (4096, 0, "INVALID"),
+    ]
+    assert curve.buckets[1].retained.value == pytest.approx((0.5 - 0.25) / (1 - 0.25))
+    gap = curve.buckets[2]
+    assert (gap.teacher, gap.student, gap.retained.value, gap.retained.lo) == (None, None, None, None)
+    assert gap.retained.reason == "student not run: prompts of up to 4,300 tokens, and the model takes 2,048"
+    assert curve.effective_length == 1024
+
+
+def test_each_side_says_which_lengths_it_was_not_run_at(tmp_path: Path) -> None:
+    lengths = [512 * 2 ** (i % 3) for i in range(900)]
+    scores: list[float | None] = [1.0] * 900
+    result = compared(
+        tmp_path, rows(scores, **short_model(lengths, 1024)), rows(scores, **short_model(lengths, 512))
+    ).result
+    assert "length 2,048: teacher not run" in result.reason
+    assert "length 1,024, 2,048: student not run" in result.reason
+    assert result.context is not None
+    reason = result.context.buckets[2].retained.reason or ""
+    assert reason.startswith("teacher not run: prompts")
+    assert "; student not run: prompts" in reason
+    assert result.context.effective_length == 512
+
+
+def test_a_length_of_which_too_little_was_run_is_invalid_by_itself(tmp_path: Path) -> None:
+    lengths = [1024] * 4000 + [2048] * 400
+    status = ["ok"] * 4380 + ["not_run"] * 20  # 95 % of this length, 99.5 % of the task
+    result = compared(
+        tmp_path, rows([1.0] * 4400, length=lengths), rows([1.0] * 4400, length=lengths, status=status),
+        answers_digest="x",
+    ).result  # fmt: skip
+    assert result.verdict == "PASS"
+    assert result.context is not None
+    assert [(b.n, b.verdict) for b in result.context.buckets] == [(4000, "PASS"), (380, "INVALID")]
+    assert "student not run on 20 of 400" in (result.context.buckets[1].retained.reason or "")
+    assert result.context.effective_length == 1024
+
+
+def test_what_is_not_comparable_has_no_curve(tmp_path: Path) -> None:
+    lengths = [1024] * N
+    result = compared(
+        tmp_path, rows(TEACHER, length=lengths), rows(STUDENT, length=lengths), prompt_digest="other"
+    ).result
+    assert (result.verdict, result.context) == ("INVALID", None)
+
+
 def test_many_lengths_are_read_in_powers_of_two(tmp_path: Path) -> None:
     lengths = [100 + i for i in range(N)]
     curve = compared(tmp_path, rows(TEACHER, length=lengths), rows(STUDENT, length=lengths)).result.context

@@ -234,6 +234,8 @@ def test_a_length_without_samples_is_no_zero(synthetic: Result, page: Page):
     assert drawn["x"] == [1024, 2048, 4096, 8192]
     assert drawn["y"][2] is None
     assert drawn["connectgaps"] is False
+    words = " ".join(page.text.split())
+    assert "No value at 4,096 tokens: no sample of this length was answered by both." in words
 
 
 def test_metrics_without_retention_are_not_in_the_heat_map(page: Page):

@@ -30,12 +30,25 @@ class Context:
             name: plain_json(context_lines(view, [(s, found) for s, task, found in rows if task.task == wanted]))
             for name, wanted in charts.items()
         }
-        html = fill("sections/context.html", view, section=self, rows=rows, charts=charts, effective=effective)
+        html = fill(
+            "sections/context.html", view, section=self, rows=rows, charts=charts, effective=effective, gaps=gaps
+        )
         return Fragment(html, figures)
 
 
 def effective(curve: ContextCurve) -> str:
     """Return the effective length, or that even the shortest does not pass."""
+    if curve.effective_length is None and curve.buckets and not curve.buckets[0].n:
+        return "none: the shortest length was not run on both sides"
     if curve.effective_length is None:
         return "none: the shortest length does not pass"
     return f"{numbers.count(curve.effective_length)} tokens"
+
+
+def gaps(curve: ContextCurve) -> list[str]:
+    """Return the lengths without a sample, each with its reason."""
+    return [
+        f"{numbers.count(bucket.length)} tokens: {bucket.retained.reason or 'no sample'}"
+        for bucket in curve.buckets
+        if not bucket.n
+    ]
