@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from distbench.errors import RefusedError, RunError
+from distbench.errors import RunError
+from distbench.tasks.lm_eval_load import sandboxed
 from distbench.tasks.lm_eval_model import Encoded
 
 
@@ -48,7 +47,7 @@ def prepare(task: Any, indices: list[int], num_fewshot: int | None, seed: int, *
     if task.get_config("num_fewshot") is None or (num_fewshot is not None and task.get_config("num_fewshot") != 0):
         task.set_config(key="num_fewshot", value=num_fewshot or 0)
     task.set_fewshot_seed(seed=seed)
-    with _sandboxed():
+    with sandboxed(task.config.task):
         # a set: lm-eval asks of every document whether it is among them
         task.build_all_requests(samples=set(indices), rank=0, world_size=1, **chat)
     by_doc: dict[int, list[Any]] = defaultdict(list)
@@ -58,16 +57,6 @@ def prepare(task: Any, indices: list[int], num_fewshot: int | None, seed: int, *
     if len(requests) != len(indices):
         raise RunError(f"{len(indices)} documents gave requests for {len(requests)}")
     return Prepared(task, indices, [requests_of[0].doc for requests_of in requests], requests)
-
-
-@contextmanager
-def _sandboxed() -> Iterator[None]:
-    from jinja2.exceptions import SecurityError
-
-    try:
-        yield
-    except SecurityError as error:
-        raise RefusedError(f"a template of the task reaches for what templates must not touch: {error}") from error
 
 
 def answer(prepared: Prepared, lm: Any) -> list[dict[str, Any]]:
@@ -93,7 +82,7 @@ def _row(task: Any, index: int, doc: Any, requests: list[Any], name: str) -> dic
     from lm_eval.utils import handle_non_serializable, hash_string
 
     filtered = [request.filtered_resps[name] for request in requests]
-    with _sandboxed():
+    with sandboxed(task.config.task):
         target = task.doc_to_target(doc)
     text = json.dumps(requests[0].doc, indent=2, default=handle_non_serializable, ensure_ascii=False)
     row = {

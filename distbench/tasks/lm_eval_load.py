@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def load_task(spec: TaskSpec, folder: Path | None) -> Any:
         (Path(place) / "task.yaml").write_text(yaml.safe_dump(_override(spec, path)), encoding="utf-8")
         manager = TaskManager(include_path=place, include_defaults=False)
         try:
-            task = manager.load([spec.title])["tasks"][spec.title]
+            with sandboxed(spec.title):
+                task = manager.load([spec.title])["tasks"][spec.title]
         except (OSError, ValueError, KeyError, RuntimeError, StopIteration, TypeError) as error:
             first = (str(error).strip() or type(error).__name__).splitlines()[0]
             hint = "map it to a local file with data: {split: file.jsonl}"
@@ -50,6 +53,19 @@ def _override(spec: TaskSpec, path: Path) -> dict[str, Any]:
         stock = stock_fields(path)
         override |= {key: None for key in SPLIT_KEYS if stock.get(key) and stock[key] not in spec.data}
     return override
+
+
+@contextmanager
+def sandboxed(name: str) -> Iterator[None]:
+    """Say what a template did wrong: one that reaches for Python is refused, one that does not fit is an error."""
+    from jinja2.exceptions import SecurityError, TemplateError
+
+    try:
+        yield
+    except SecurityError as error:
+        raise RefusedError(f"task {name!r}: its template reaches for what templates must not touch: {error}") from error
+    except TemplateError as error:
+        raise RunError(f"task {name!r}: its template does not fit the data: {error}") from error
 
 
 def refuse_unsafe(name: str, path: Path) -> None:

@@ -153,9 +153,11 @@ class _Asked(_HFLM):  # type: ignore[misc]
     def _stock(self, requests: Any) -> list[tuple[float, bool]]:
         size, self.batch_size_per_gpu = self.batch_size_per_gpu, min(self.batch_size_per_gpu, self._own_batch)
         try:
-            return list(super()._loglikelihood_tokens(requests, disable_tqdm=True)) if requests else []
+            answers = list(super()._loglikelihood_tokens(requests, disable_tqdm=True)) if requests else []
         finally:
             self.batch_size_per_gpu = size
+        self.progress(self.total, self.total)  # stock code asks equal requests once
+        return answers
 
     def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
         out = super()._model_call(inps, *args, **kwargs)

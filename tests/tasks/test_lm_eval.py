@@ -15,21 +15,15 @@ import pytest
 from distbench.errors import RunError, UsageError
 from distbench.models.hf_causal import HFCausal
 from distbench.schema.suite import TaskSpec
+from distbench.tasks.drawing import draw
 from distbench.tasks.lm_eval import LMEvalTask
 from distbench.tasks.lm_eval_index import find_task, stock_fields
-from distbench.tasks.lm_eval_samples import rows_of
+from distbench.tasks.lm_eval_samples import Fields, rows_of
 from tests.conftest import CPU
+from tests.tasks.harness import quiet, task
 
 ROOT = Path(__file__).parents[2]
 DATA = next(ROOT.parent.glob("*/data/blimp/adjunct_island.jsonl"), None)
-
-
-def quiet(*_: object) -> None:
-    """Hear no progress."""
-
-
-def task(name: str, **given: Any) -> LMEvalTask:
-    return LMEvalTask(LMEvalTask.resolve(TaskSpec(use="lm-eval", name=name, **given), Path.cwd()))
 
 
 def script(name: str) -> ModuleType:
@@ -44,18 +38,17 @@ def script(name: str) -> ModuleType:
 def test_a_draw_is_seeded_sorted_and_the_same_in_every_process() -> None:
     import subprocess
 
-    chosen = task("distbench_facts", samples=10).chosen(192, 0)
+    chosen = draw(192, 10, 0, "distbench_facts").indices
     assert chosen == sorted(set(chosen))
     assert len(chosen) == 10
     assert chosen != list(range(10))
-    code = (
-        "from distbench.tasks.lm_eval import LMEvalTask as T; from distbench.schema.suite import TaskSpec as S\n"
-        "print(T(S(use='lm-eval', name='distbench_facts', samples=10)).chosen(192, 0))"
-    )
+    code = "from distbench.tasks.drawing import draw\nprint(draw(192, 10, 0, 'distbench_facts').indices)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == chosen
-    assert task("distbench_facts", samples=10).chosen(192, 1) != chosen
-    assert task("distbench_facts").chosen(192, 0) == list(range(192))
+    assert draw(192, 10, 1, "distbench_facts").indices != chosen
+    assert draw(192, 10, 0, "another").indices != chosen
+    assert draw(192, "all", 0, "distbench_facts").indices == list(range(192))
+    assert draw(192, 500, 0, "distbench_facts").indices == list(range(192))
 
 
 def test_local_data_runs_the_stock_task_with_stock_decisions(tiny_lm: Path, tmp_path: Path) -> None:
@@ -123,7 +116,8 @@ CHOICE = SimpleNamespace(OUTPUT_TYPE="multiple_choice")
 
 
 def test_rows_carry_answer_label_confidence_and_chance() -> None:
-    samples, metrics = rows_of("t", [logged(0, [-1.0, -2.0, -3.0, -4.0])], {"acc": True}, CHOICE, None, "cluster")
+    fields = Fields(cluster="cluster")
+    samples, metrics = rows_of("t", [logged(0, [-1.0, -2.0, -3.0, -4.0])], {"acc": True}, CHOICE, None, fields)
     assert samples[0].prediction == samples[0].label == " choice 0"
     assert samples[0].confidence == pytest.approx(1 / sum(math.exp(-k) for k in range(4)))
     assert samples[0].cluster == "c"
@@ -131,7 +125,7 @@ def test_rows_carry_answer_label_confidence_and_chance() -> None:
 
 
 def test_a_nan_is_an_error_although_argmax_would_call_it_right() -> None:
-    samples, _ = rows_of("t", [logged(0, [math.nan, math.nan])], {"acc": True}, CHOICE, None, None)
+    samples, _ = rows_of("t", [logged(0, [math.nan, math.nan])], {"acc": True}, CHOICE)
     assert (samples[0].score, samples[0].status) == (None, "error")
 
 
@@ -141,7 +135,7 @@ def test_bits_per_byte_is_a_ratio_of_sums_and_perplexities_are_left_out() -> Non
                word_perplexity=(-13.0, 4), arguments=[("text",)], target="x")
         for i in range(2)
     ]  # fmt: skip
-    samples, metrics = rows_of("t", rows, {"bits_per_byte": False}, SimpleNamespace(OUTPUT_TYPE="rolling"), None, None)
+    samples, metrics = rows_of("t", rows, {"bits_per_byte": False}, SimpleNamespace(OUTPUT_TYPE="rolling"))
     assert [m.name for m in metrics] == ["bits_per_byte"]
     assert (metrics[0].kind, metrics[0].higher_is_better) == ("ratio_of_sums", False)
     assert (samples[0].numerator, samples[0].denominator) == (pytest.approx(20.0), 10.0)
@@ -149,7 +143,7 @@ def test_bits_per_byte_is_a_ratio_of_sums_and_perplexities_are_left_out() -> Non
 
 def test_an_unknown_metric_is_named() -> None:
     with pytest.raises(RunError, match="has no metric 'f1'; it has acc"):
-        rows_of("t", [logged(0, [-1.0, -2.0])], {"acc": True}, CHOICE, "f1", None)
+        rows_of("t", [logged(0, [-1.0, -2.0])], {"acc": True}, CHOICE, "f1")
 
 
 @pytest.mark.shareddata
@@ -158,6 +152,6 @@ def test_stock_decisions_on_real_benchmark_data(tiny_lm: Path) -> None:
     assert DATA is not None
     stock = script("check_stock_lm_eval")
     model, folder = HFCausal.open(tiny_lm, CPU), DATA.parent.parent
-    for name, files in stock.TASKS.items():
-        data = {split: str(folder / file) for split, file in files.items()}
-        assert stock.compare(model, name, data, 25) == 0
+    found = stock.tasks_in(folder)
+    for name in ("blimp_adjunct_island", "blimp_anaphor_gender_agreement", "piqa", "crows_pairs_english", "gsm8k"):
+        assert stock.compare(model, name, found[name], 3 if name == "gsm8k" else 25) == 0
