@@ -23,6 +23,7 @@ def load_task(spec: TaskSpec, folder: Path | None) -> Any:
     The task's YAML is included by absolute path from a generated file that overrides only where the data lies, so
     nothing of the 14,000 stock tasks is indexed and the stock processing runs unchanged.
     """
+    from datasets.exceptions import DatasetsError
     from lm_eval.tasks import TaskManager
 
     _sandbox_templates()
@@ -34,8 +35,9 @@ def load_task(spec: TaskSpec, folder: Path | None) -> Any:
         try:
             with sandboxed(spec.title):
                 task = manager.load([spec.title])["tasks"][spec.title]
-        except (OSError, ValueError, KeyError, RuntimeError, StopIteration, TypeError) as error:
-            first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        except (OSError, ValueError, KeyError, RuntimeError, StopIteration, TypeError, DatasetsError) as error:
+            told = error.__cause__ if isinstance(error, DatasetsError) and error.__cause__ else error
+            first = (str(told).strip() or type(told).__name__).splitlines()[0]
             hint = "map it to a local file with data: {split: file.jsonl}"
             if "script" in first and "support" in first:
                 hint = "its data set is a loading script, which datasets 4 no longer runs; " + hint

@@ -127,13 +127,33 @@ BAD = {
         "needs classify",
     ),
     "an lm-eval task without a name": (DROP, {"tasks": [{"use": "lm-eval"}]}, "needs a name"),
-    "a group of tasks": (DROP, {"tasks": [{"use": "lm-eval", "name": "mmlu"}]}, "group"),
+    "a group that changes its tasks": (
+        DROP,
+        {"tasks": [{"use": "lm-eval", "name": "openllm"}]},
+        "group 'openllm' redefines its tasks",
+    ),
     "a data file that is not there": (
         DROP,
         {"tasks": [{"use": "lm-eval", "name": "piqa", "data": {"validation": "nowhere.jsonl"}}]},
         "nowhere.jsonl does not exist",
     ),
 }
+
+
+def test_a_group_of_tasks_is_asked_task_by_task(place: Path) -> None:
+    plan = expand(suite([DROP], tasks=[{"use": "lm-eval", "name": "ai2_arc", "weight": 3.0}]), place)
+    assert [(task.name, task.group, task.weight) for task in plan.tasks] == [
+        ("arc_challenge", "ai2_arc", 1.5),
+        ("arc_easy", "ai2_arc", 1.5),
+    ]
+    asked = [cell.title for cell in plan.cells if isinstance(cell, EvaluateCell)]
+    assert sorted(asked) == sorted(f"{m.name} on {t.name}" for m in plan.models for t in plan.tasks)
+
+
+def test_weight_and_group_of_a_task_do_not_change_its_cells(place: Path) -> None:
+    one = expand(suite([DROP], tasks=[{"use": "lm-eval", "name": "arc_easy"}]), place)
+    group = expand(suite([DROP], tasks=[{"use": "lm-eval", "name": "ai2_arc"}]), place)
+    assert ids(one)["drop on arc_easy"] == ids(group)["drop on arc_easy"]
 
 
 @pytest.mark.parametrize("case", BAD)
