@@ -83,7 +83,9 @@ class SharedPrefixScorer:
                 if watch is not None:
                     watch(len(found), len(requests))
                 # a model that does not honour the mask is found before the rest is computed in vain
-                answered += [index] if not differences and index in shared else []
+                if differences or index not in shared:
+                    continue
+                answered.append(index)
                 if len(answered) == EARLY:
                     differences |= self._compare(requests, found, sorted(answered, key=shared.__getitem__)[-2:])
         self._compare_more(requests, segments, found, differences)

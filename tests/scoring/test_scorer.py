@@ -338,3 +338,11 @@ def test_every_configuration_here_says_its_window() -> None:
 
 def test_a_configuration_without_any_of_this_is_no_obstacle() -> None:
     refuse_by_length(object(), 10**6)
+
+
+def test_the_check_costs_a_bounded_number_of_plain_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    scorer = SharedPrefixScorer(make("llama"))
+    plain_pass, asked = scorer._forward.plain, []
+    monkeypatch.setattr(scorer._forward, "plain", lambda each: asked.append(each) or plain_pass(each))
+    scores = scorer.score(choices(documents=60))
+    assert FEWEST <= len(asked) == scores.check.compared <= MOST
