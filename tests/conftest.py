@@ -6,9 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from distbench.schema.cell import Settings
+
+# A busy machine is no failure: hypothesis allows an example 200 ms unless told otherwise.
+hypothesis.settings.register_profile("distbench", parent=hypothesis.settings.default, deadline=None)
+hypothesis.settings.load_profile("distbench")
 
 CPU = Settings(seed=0, device="cpu", dtype="float32", threads=1)
 
