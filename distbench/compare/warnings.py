@@ -8,6 +8,8 @@ from distbench.schema.plan import PlannedModel
 from distbench.schema.record import MeasureResult
 from distbench.schema.result import StudentResult
 
+FEW = 100  # samples
+
 
 def run_warnings(evidence: Evidence) -> list[str]:
     """Return warnings that concern the whole run."""
@@ -59,8 +61,16 @@ def student_warnings(
         if p.errors:
             counted = "count as wrong" if has_worst(p.facts) else "are left out: this metric has no worst score"
             found.append(f"{p.errors} answers on {p.task} failed and {counted}.")
-        if p.n < 100 and p.invalid is None:
-            found.append(f"{p.task} has only {p.n} samples: its interval is wide.")
+    found += _small(pairs)
     if len(model.of) > 1:
         found.append(f"Compared with {model.of[0]}, the first of its {len(model.of)} teachers.")
     return found
+
+
+def _small(pairs: list[Pair]) -> list[str]:
+    """Return one warning for all tasks of few samples: a group of them would otherwise fill the page."""
+    few = [p for p in pairs if p.n < FEW and p.invalid is None]
+    if len(few) < 3:
+        return [f"{p.task} has only {p.n} samples: its interval is wide." for p in few]
+    least = min(few, key=lambda p: p.n)
+    return [f"{len(few)} tasks have fewer than {FEW} samples ({least.task} has {least.n}): their intervals are wide."]

@@ -22,6 +22,7 @@ from distbench.tasks.lm_eval_load import load_task, refuse_unsafe
 from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for, tokenizer_digest
 from distbench.tasks.lm_eval_options import LMEvalOptions
 from distbench.tasks.lm_eval_samples import Fields, close_calls, rows_of
+from distbench.tasks.local_data import check_data_file
 
 CODE_VERSION = 3
 KEPT = Kept()  # the next model that this process asks gets the same requests
@@ -248,6 +249,7 @@ def _located(spec: TaskSpec, folder: Path | None, directory: Path) -> TaskSpec:
             raise UsageError(f"task {spec.name!r}: data file {path} does not exist")
         if path.suffix not in {".jsonl", ".json"}:
             raise UsageError(f"task {spec.name!r}: data file {path} is not JSON Lines (.jsonl)")
+        check_data_file(path)
         data[split] = str(path.resolve())
     return spec.model_copy(update={"data": data or None})
 
