@@ -156,9 +156,9 @@ def test_bad_margins_are_refused(wrong):
 
 
 def test_fast_at_the_size_of_a_large_benchmark():
-    start = time.perf_counter()
+    start = time.process_time()
     score_interval(Cells(9000, 700, 500, 3842), baseline=0.25)
-    assert time.perf_counter() - start < 0.25
+    assert time.process_time() - start < 0.25
 
 
 @pytest.mark.parametrize(

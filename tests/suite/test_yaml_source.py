@@ -293,11 +293,11 @@ def test_attacks_are_refused_quickly_in_little_memory(name: str, tmp_path: Path)
     path = tmp_path / "attack.yaml"
     path.write_text(ATTACKS[name]())
     seconds = []
-    for _ in range(2):  # the better of two: these tests share their cores with others
-        started = time.perf_counter()
+    for _ in range(2):  # CPU seconds, and the better of two: these tests share their cores with others
+        started = time.process_time()
         with pytest.raises(DistbenchError):
             read_source(path)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     assert min(seconds) < 0.5
     tracemalloc.start()
     try:
@@ -310,9 +310,9 @@ def test_attacks_are_refused_quickly_in_little_memory(name: str, tmp_path: Path)
 
 def test_the_largest_file_that_is_allowed_is_read_quickly() -> None:
     text = "".join(f"key{index}: [1.5, yes, text]\n" for index in range(9_999))
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(parse_bytes(text.encode(), "f").tree) == 9_999
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
 
 
 def test_without_the_c_parser_the_result_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
