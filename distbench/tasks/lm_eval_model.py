@@ -87,6 +87,7 @@ def language_model(
         softmax_dtype="float32",
     )
     lm.state, lm.progress, lm.tokenised = state or scorer_for(model), progress, tokenised
+    lm._recent = {}  # noqa: SLF001 - HFLM's constructor is left alone
     return lm
 
 
@@ -107,6 +108,7 @@ class _Asked(_HFLM):  # type: ignore[misc]
     tokenised: dict[str, Encoded] | None
     batch_size_per_gpu: int
     _own_batch = sys.maxsize
+    _recent: dict[Any, list[int]]
     done = total = 0
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
@@ -120,6 +122,15 @@ class _Asked(_HFLM):  # type: ignore[misc]
             kept[key] = self._encoded
         answers = iter(self._answered(kept[key]))
         return [next(answers) if request.args[1] else UNSCORED for request in requests]
+
+    def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> Any:
+        # a document's choices come one after the other, and stock code encodes their context again for each
+        key = (string, args, tuple(kwargs.items()))
+        found = self._recent.pop(key, None)
+        self._recent[key] = super().tok_encode(string, *args, **kwargs) if found is None else found
+        if len(self._recent) > 2:
+            del self._recent[next(iter(self._recent))]
+        return self._recent[key]
 
     def _loglikelihood_tokens(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
         """Take what stock code has encoded. Windows of a long text are answered, pairs are kept for `_answered`."""

@@ -151,6 +151,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """Count what is built and encoded."""
     from lm_eval.api.model import TemplateLM
     from lm_eval.api.task import ConfigurableTask
+    from lm_eval.models.huggingface import HFLM
 
     seen: Counter[str] = Counter()
 
@@ -164,6 +165,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         monkeypatch.setattr(kind, name, wrapped)
 
     count(TemplateLM, "_encode_pair")
+    count(HFLM, "tok_encode")
     count(ConfigurableTask, "build_all_requests")
     return seen
 
@@ -185,9 +187,10 @@ def test_requests_are_built_once_and_encoded_once_a_tokenizer(
     assert tokenizer_digest(models[0].tokenizer) == tokenizer_digest(models[1].tokenizer)
     assert tokenizer_digest(models[0].tokenizer) != tokenizer_digest(models[2].tokenizer)
     found = [task("small", **asked).run(each, CPU, quiet) for each in models[:2]]
-    assert counted == {"_encode_pair": 72, "build_all_requests": 1}
+    texts = 24 * (1 + 3)  # of each document its context and its choices: the context is not encoded for each of them
+    assert counted == {"_encode_pair": 72, "tok_encode": texts, "build_all_requests": 1}
     found.append(task("small", **asked).run(models[2], CPU, quiet))
-    assert counted == {"_encode_pair": 144, "build_all_requests": 1}
+    assert counted == {"_encode_pair": 144, "tok_encode": 2 * texts, "build_all_requests": 1}
     alone = []
     for each in models:
         lm_eval_task.KEPT = Kept()
