@@ -62,6 +62,8 @@ def student_warnings(
             counted = "count as wrong" if has_worst(p.facts) else "are left out: this metric has no worst score"
             found.append(f"{p.errors} answers on {p.task} failed and {counted}.")
     found += _small(pairs)
+    for side in (teacher, model):
+        found += _scored(evidence, side)
     if len(model.of) > 1:
         found.append(f"Compared with {model.of[0]}, the first of its {len(model.of)} teachers.")
     return found
@@ -74,3 +76,26 @@ def _small(pairs: list[Pair]) -> list[str]:
         return [f"{p.task} has only {p.n} samples: its interval is wide." for p in few]
     least = min(few, key=lambda p: p.n)
     return [f"{len(few)} tasks have fewer than {FEW} samples ({least.task} has {least.n}): their intervals are wide."]
+
+
+def _scored(evidence: Evidence, model: PlannedModel) -> list[str]:
+    """Say which answers another way of computing could turn, and why a model was scored the slow way."""
+    close: dict[str, int] = {}
+    reasons: dict[str, None] = {}
+    for task in evidence.manifest.task_order:
+        done = evidence.evaluated(model, task)
+        facts = done.result.scorer if done else None
+        if facts is None:
+            continue
+        if facts.close_calls_total:
+            close[task] = facts.close_calls_total
+        if facts.name == "hf" and facts.reason and facts.reason != "asked for":
+            reasons[facts.reason] = None
+    found = [f"{model.label} was scored by lm-eval's own scorer: {reason}." for reason in reasons]
+    if close:
+        where = ", ".join(list(close)[:3]) + (" …" if len(close) > 3 else "")
+        found.append(
+            f"{sum(close.values())} answers of {model.label} ({where}) hang on less than two ways of computing one "
+            "number differ by; another batch size or machine may turn them."
+        )
+    return found
