@@ -336,6 +336,35 @@ def test_every_configuration_here_says_its_window() -> None:
     assert {name for name, window in windows.items() if window} == {"mistral", "gemma2", "gemma3", "gpt-neo"}
 
 
+@pytest.mark.parametrize(
+    ("family", "given", "window"),
+    [
+        ("Llama4Text", {"attention_chunk_size": 99}, 99),
+        ("Qwen2", {"sliding_window": 99}, None),
+        ("Qwen2", {"sliding_window": 99, "use_sliding_window": True, "max_window_layers": 1}, 99),
+        ("Mistral", {"sliding_window": None}, None),
+        ("Phi3", {"sliding_window": 99}, 99),
+    ],
+)
+def test_windows_by_all_their_names(family: str, given: dict[str, Any], window: int | None) -> None:
+    import transformers
+
+    config = getattr(transformers, f"{family}Config")(num_hidden_layers=4, **given)
+    assert attention_window(config) == window
+    refuse_by_length(config, 99)
+    if window is not None:
+        with pytest.raises(NotHonouredError, match="window of 99 tokens is shorter than a request of 100"):
+            refuse_by_length(config, 100)
+
+
+def test_the_window_of_a_text_model_inside_another_is_found() -> None:
+    from transformers import Gemma3Config
+
+    config = Gemma3Config(text_config={"sliding_window": 99})
+    with pytest.raises(NotHonouredError, match="window of 99"):
+        refuse_by_length(config, 100)
+
+
 def test_a_configuration_without_any_of_this_is_no_obstacle() -> None:
     refuse_by_length(object(), 10**6)
 
