@@ -79,11 +79,12 @@ def test_the_data_decides_the_identity(tmp_path: Path) -> None:
     assert str(tmp_path) not in json.dumps(LMEvalTask.identity(specs[0]))
 
 
-def test_empty_data_is_an_error_not_a_score(tiny_lm: Path, tmp_path: Path) -> None:
+def test_data_that_are_empty_by_the_time_they_are_read_are_an_error_not_a_score(tiny_lm: Path, tmp_path: Path) -> None:
     data = tmp_path / "empty.jsonl"
     data.touch()
+    spec = TaskSpec(use="lm-eval", name="piqa", data={"validation": str(data)})
     with pytest.raises(RunError, match=r"0 documents|cannot be loaded"):
-        task("piqa", data={"validation": str(data)}).run(HFCausal.open(tiny_lm, CPU), CPU, quiet)
+        LMEvalTask(spec).run(HFCausal.open(tiny_lm, CPU), CPU, quiet)
 
 
 def test_a_hub_task_offline_names_the_way_out(tiny_lm: Path) -> None:

@@ -247,10 +247,12 @@ def test_a_loading_script_is_named_as_the_reason(tmp_path: Path, tiny_lm: Path) 
     ],
 )
 def test_damaged_data_are_an_error_with_the_tasks_name(tmp_path: Path, tiny_lm: Path, text: str, match: str) -> None:
+    """After the plan has seen them whole: a file can change until a cell reads it."""
     path = tmp_path / "d.jsonl"
     path.write_text(text)
+    spec = TaskSpec(use="lm-eval", name="piqa", data={"validation": str(path)})
     with pytest.raises(RunError, match=f"task 'piqa': .*({match})"):
-        task("piqa", data={"validation": str(path)}).run(HFCausal.open(tiny_lm, CPU), CPU, quiet)
+        LMEvalTask(spec).run(HFCausal.open(tiny_lm, CPU), CPU, quiet)
 
 
 @pytest.mark.parametrize(
