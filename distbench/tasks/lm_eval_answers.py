@@ -32,9 +32,10 @@ class Prepared:
     @property
     def size(self) -> int:
         """Return about how many bytes the requests and their tokens take."""
-        texts = sum(len(text) for request in self.task.instances for text in request.args if isinstance(text, str))
+        # by object: the choices of a document hold one and the same context
+        texts = {id(text): len(text) for request in self.task.instances for text in request.args if str is type(text)}
         tokens = sum(len(part) for kept in self.tokenised.values() for _, *parts in kept for part in parts)
-        return texts + 4 * tokens
+        return sum(texts.values()) + 4 * tokens
 
 
 def prepare(task: Any, indices: list[int], num_fewshot: int | None, seed: int, **chat: Any) -> Prepared:

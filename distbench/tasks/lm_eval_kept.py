@@ -8,7 +8,9 @@ from collections.abc import Callable
 from distbench.tasks.drawing import Drawn
 from distbench.tasks.lm_eval_answers import Prepared
 
-LIMIT = 256 * 2**20  # bytes of texts and tokens
+# Bytes of texts and tokens, generous: a run asks all tasks of one model, then all of the next, so a limit below what
+# they take together would keep each of them until just before it is needed.
+LIMIT = 512 * 2**20
 
 
 class Kept:

@@ -223,6 +223,10 @@ def test_kept_tokens_take_four_bytes(model: HFCausal, asked: dict[str, Any]) -> 
     ((prepared, _),) = lm_eval_task.KEPT._known.values()
     (encoded,) = prepared.tokenised.values()
     assert {part.dtype.itemsize for _, *parts in encoded for part in parts} == {4}
+    texts = {text for request in prepared.task.instances for text in request.args}
+    each = sum(len(text) for request in prepared.task.instances for text in request.args)
+    tokens = sum(len(part) for _, *parts in encoded for part in parts)
+    assert sum(map(len, texts)) + 4 * tokens <= prepared.size < each + 4 * tokens
 
 
 # -- which scorer ------------------------------------------------------------------------------------------------------
