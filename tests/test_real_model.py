@@ -39,9 +39,8 @@ def test_it_is_the_model_it_claims_to_be(smollm2: HFCausal, tmp_path: Path) -> N
 
 
 def test_it_is_well_above_chance_and_a_broken_copy_is_not(smollm2: HFCausal) -> None:
-    task = LMEvalTask(
-        LMEvalTask.resolve(TaskSpec(use="lm-eval", name="distbench_subject_verb", samples=60), Path.cwd())
-    )
+    specs = LMEvalTask.resolve(TaskSpec(use="lm-eval", name="distbench_subject_verb", samples=60), Path.cwd())
+    task = LMEvalTask(specs[0])
 
     def accuracy() -> float:
         outcome = task.run(smollm2, CPU, lambda *_: None)
