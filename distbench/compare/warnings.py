@@ -91,7 +91,8 @@ def _scored(evidence: Evidence, model: PlannedModel) -> list[str]:
             close[task] = facts.close_calls_total
         if facts.name == "hf" and facts.reason and facts.reason != "asked for":
             reasons[facts.reason] = None
-    found = [f"{model.label} was scored by lm-eval's own scorer: {reason}." for reason in reasons]
+    # the first of them: the same reason with other numbers on every task would fill the page
+    found = [f"{model.label} was scored by lm-eval's own scorer: {reason}." for reason in list(reasons)[:1]]
     if close:
         where = ", ".join(list(close)[:3]) + (" …" if len(close) > 3 else "")
         found.append(
