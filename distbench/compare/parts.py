@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distbench.hashing import text_digest
-from distbench.schema.record import EvaluateResult, MetricFacts
+from distbench.schema.record import EvaluateResult, MetricFacts, ScorerFacts
 
 
 def joined(parts: Sequence[EvaluateResult]) -> EvaluateResult:
@@ -21,6 +21,7 @@ def joined(parts: Sequence[EvaluateResult]) -> EvaluateResult:
         update={
             "metrics": [_metric([part.metrics for part in parts], facts) for facts in first.metrics],
             "answers_digest": text_digest(part.answers_digest for part in parts),
+            "scorer": _scorer([part.scorer for part in parts]),
             "drawn": first.drawn.model_copy(update={"stop": last.drawn.stop}),
         }
     )
@@ -36,3 +37,21 @@ def _metric(parts: Sequence[Sequence[MetricFacts]], facts: MetricFacts) -> Metri
     if n and len(known) == len(means) and facts.kind != "ratio_of_sums":
         mean = sum(mean * each.n for mean, each in zip(known, mine, strict=True)) / n
     return facts.model_copy(update={"n": n, "mean": mean})
+
+
+def _scorer(parts: Sequence[ScorerFacts | None]) -> ScorerFacts | None:
+    """Return what all parts say of their scorer; one part that went the slow way is said for all."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return None
+    first = next((part for part in known if part.name == "hf"), known[0])
+    largest = [part.largest_difference for part in known if part.largest_difference is not None]
+    return first.model_copy(
+        update={
+            "compared": sum(part.compared for part in known),
+            "largest_difference": max(largest, default=None),
+            "tolerance": max(part.tolerance for part in known),
+            "close_calls": [call for part in known for call in part.close_calls][:100],
+            "close_calls_total": sum(part.close_calls_total for part in known),
+        }
+    )

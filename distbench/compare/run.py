@@ -96,7 +96,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         suite = sequential_score(decision, compared, absent)
         compared = [restated(c, decision) for c in compared]
     groups = task_groups(compared, gate) if decision is None else {}
-    suite = with_groups(suite, groups)
+    suite = with_groups(suite, groups, gate)
     policies = policy_checks(compared, statements, absent, gate)
     checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
     verdict, reason = student_verdict(checks)

@@ -6,13 +6,15 @@ Recomputed from the records alone: the looks follow from the sizes of the tasks,
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from distbench import stats
 from distbench.compare.estimates import missing, published
+from distbench.compare.policies import asked_of
 from distbench.compare.tasks import Compared
 from distbench.schema.record import DrawnFacts
 from distbench.schema.result import SuiteScore, Verdict
-from distbench.schema.suite import GateSpec, TaskGate
+from distbench.schema.suite import GateSpec
 
 
 def growing(compared: Sequence[Compared]) -> list[Compared]:
@@ -90,10 +92,7 @@ def restated(compared: Compared, decision: stats.SequentialDecision) -> Compared
             "reason": said.reason,
         }
     )
-    return Compared(
-        result, compared.claim, compared.part, compared.pair, compared.files, compared.own, compared.control,
-        compared.groups, compared.watched,
-    )  # fmt: skip
+    return replace(compared, result=result)
 
 
 def _task(compared: Compared, drawn: DrawnFacts, gate: GateSpec) -> stats.GrowingTask:
@@ -109,16 +108,12 @@ def _task(compared: Compared, drawn: DrawnFacts, gate: GateSpec) -> stats.Growin
         scale=(facts.baseline, facts.best),
         bounds=_bounds(compared),
         # a task that no verdict depends on may be as bad as it likes: nothing waits for it
-        floor=compared.claim.margin if _required(compared, gate) else 0.0,
+        floor=compared.claim.margin if asked_of(gate, teacher.cell.task).required else 0.0,
         weight=compared.part.weight,
         clusters=None if sizes is None or pair.clusters is None else pair.clusters.tolist(),
         cluster_plan=None if sizes is None or pair.clusters is None else stats.ClusterPlan(len(sizes), max(sizes)),
         same_outputs=teacher.cell.model.identity == student.cell.model.identity,
     )
-
-
-def _required(compared: Compared, gate: GateSpec) -> bool:
-    return gate.tasks.get(compared.result.task, TaskGate()).required
 
 
 def _bounds(compared: Compared) -> tuple[float, float]:

@@ -32,12 +32,9 @@ def resolve_tasks(suite: Suite, directory: Path, trusted: Sequence[Path]) -> lis
 
 def _check_trust(spec: TaskSpec, kind: type, directory: Path, trusted: Sequence[Path]) -> None:
     """Refuse foreign code: a suite file cannot vouch for the code that it names, only the command line can."""
-    given = spec.options.get("include")
-    if given is None or not hasattr(kind, "foreign_code"):
-        return
-    path = Path(given).expanduser()
-    path = (path if path.is_absolute() else directory / path).resolve()
-    if path not in [folder.expanduser().resolve() for folder in trusted]:
+    code = getattr(kind, "foreign_code", None)
+    path = code(spec, directory) if code else None
+    if path is not None and path not in [folder.expanduser().resolve() for folder in trusted]:
         raise RefusedError(
             f"task {spec.title!r}: task files in {path} can run any code (!function); allow it with "
             f"--trust-task-code {path}"

@@ -55,8 +55,10 @@ class LMEvalTask:
         """
         if spec.name is None:
             raise UsageError("an lm-eval task needs a name, such as {use: lm-eval, name: hellaswag}")
-        folder = _folder(spec, directory)
+        folder = cls.foreign_code(spec, directory)
         if folder is not None:
+            if not folder.is_dir():
+                raise UsageError(f"task {spec.title!r}: include: {folder} is not a folder")
             spec = spec.model_copy(update={"include": str(folder)})
         names = members(spec.title, folder)
         if names == [spec.title]:
@@ -72,10 +74,10 @@ class LMEvalTask:
         return spec.model_copy(update={"template": chat_template(teacher)})
 
     @classmethod
-    def foreign_code(cls, spec: TaskSpec) -> Path | None:
-        """Return the folder whose code this task would run, beyond the installed packages'."""
-        folder = spec.options.get("include")
-        return Path(folder) if folder else None
+    def foreign_code(cls, spec: TaskSpec, directory: Path = Path()) -> Path | None:
+        """Return the folder whose code this task would run, beyond the installed packages'; nothing is read."""
+        given = spec.options.get("include")
+        return (directory / Path(given).expanduser()).resolve() if given else None
 
     @classmethod
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
@@ -215,17 +217,6 @@ def _render(tokenizer: Any, template: str, history: list[dict[str, str]], add_ge
             continue_final_message=not add_generation_prompt,
         )
     )
-
-
-def _folder(spec: TaskSpec, directory: Path) -> Path | None:
-    given = spec.options.get("include")
-    if given is None:
-        return None
-    path = Path(given).expanduser()
-    path = (path if path.is_absolute() else directory / path).resolve()
-    if not path.is_dir():
-        raise UsageError(f"task {spec.title!r}: include: {path} is not a folder")
-    return path
 
 
 def _code_files(folder: Path) -> list[Path]:

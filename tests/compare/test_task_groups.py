@@ -9,7 +9,7 @@ import numpy as np
 from distbench.compare.task_groups import task_groups, with_groups
 from distbench.compare.tasks import Compared, compare_task
 from distbench.compare.verdicts import suite_score
-from distbench.schema.suite import GateSpec, TaskSpec
+from distbench.schema.suite import GateSpec, TaskGate, TaskSpec
 from tests.compare.records import evaluated, rows
 
 GATE = GateSpec(retained=0.8, task_floor=0.9)
@@ -47,7 +47,7 @@ def test_a_failing_group_fails_the_suite_and_says_so(tmp_path: Path) -> None:
     several = [compared(tmp_path, "a", None, 0.0), compared(tmp_path, "c", "bad", 0.3)]
     suite = suite_score([several[0]], GATE, [])
     assert suite.verdict == "PASS"
-    failed = with_groups(suite, task_groups(several, GATE))
+    failed = with_groups(suite, task_groups(several, GATE), GATE)
     assert failed.verdict == "FAIL"
     assert "group bad" in (failed.reason or "")
 
@@ -55,4 +55,14 @@ def test_a_failing_group_fails_the_suite_and_says_so(tmp_path: Path) -> None:
 def test_no_group_changes_nothing(tmp_path: Path) -> None:
     one = [compared(tmp_path, "a", None, 0.0)]
     suite = suite_score(one, GATE, [])
-    assert with_groups(suite, task_groups(one, GATE)) is suite
+    assert with_groups(suite, task_groups(one, GATE), GATE) is suite
+
+
+def test_a_floor_of_its_own_and_an_advisory_group_are_heeded(tmp_path: Path) -> None:
+    several = [compared(tmp_path, "c", "weak", 0.15)]
+    assert task_groups(several, GATE)["weak"].verdict == "FAIL"
+    lower = GATE.model_copy(update={"tasks": {"weak": TaskGate(floor=0.7)}})
+    assert task_groups(several, lower)["weak"].verdict == "PASS"
+    shown = GATE.model_copy(update={"tasks": {"weak": TaskGate(required=False)}})
+    suite = suite_score([compared(tmp_path, "a", None, 0.0)], GATE, [])
+    assert with_groups(suite, task_groups(several, shown), shown) is suite
