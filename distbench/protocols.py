@@ -4,6 +4,9 @@ A capability is a word. A model class `offers` words, a task, method or meter `n
 at plan time, before a model is loaded. The words of the built-ins:
 
 * ``causal-lm``   the model has `.module` (torch, logits over token ids) and `.tokenizer`
+* ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily, each
+                  with exactly n tokens
+* ``cache``       `cache_bytes(prompts)` -> bytes of the key-value cache after these prompts
 * ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
 * ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
@@ -120,6 +123,40 @@ class Outcome:
     scorer: ScorerFacts | None = None
 
 
+@dataclass(frozen=True)
+class Shape:
+    """How large one unit of inference work is. Token counts mean nothing to a model that answers at once."""
+
+    batch: int = 1
+    prompt_tokens: int = 64
+    output_tokens: int = 32
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One finished unit of work. marks_ns: when each of its outputs was known, ns after its start, ascending.
+
+    A model that answers at once has one mark. Token counts are sums over the batch; None where there are no tokens.
+    """
+
+    marks_ns: tuple[int, ...]
+    samples: int
+    prompt_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+Work = Callable[[], Timing]
+"""Does one unit of work. The device has finished when it returns."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What `decode` returns: token ids [batch, n], and ns from the start to the moment each column was known, [n]."""
+
+    tokens: Any
+    marks_ns: tuple[int, ...]
+
+
 class Task(Protocol):
     """An accuracy measurement. It owns its loop: it asks the model whatever it needs."""
 
@@ -145,8 +182,8 @@ class Task(Protocol):
         """Ask `model` every sample."""
         ...
 
-    def items(self, count: int, seed: int) -> Any:
-        """Return `count` inputs of the task: what a meter repeats."""
+    def work(self, model: Any, shape: Shape, seed: int) -> Work:
+        """Return one unit of what this task asks of a model, at a size: what a meter repeats."""
         ...
 
 
@@ -254,12 +291,23 @@ class Quantity:
     method: str
 
 
+Readings = dict[str, float | list[float]]
+"""What one repetition read, by quantity. A list holds several raw values of one repetition, such as gaps of tokens."""
+
+
 @dataclass(frozen=True)
 class Workload:
-    """One thing to repeat: a name such as "batch 8", and a call that does it once and returns its readings."""
+    """One thing to repeat: a name such as "batch 8", and a call that does it once and returns its readings.
+
+    The meter has not run it yet: whoever repeats it warms it up first.
+    """
 
     name: str
-    run: Callable[[], dict[str, float]]
+    run: Callable[[], Readings]
+
+
+WorkAt = Callable[[Shape], Work]
+"""Gives the suite's unit of work at a size, for the model that is being measured."""
 
 
 @dataclass(frozen=True)
@@ -282,22 +330,24 @@ class Reading:
 
 
 class Meter(Protocol):
-    """Reads numbers off a model at work, in a process of its own."""
+    """Reads numbers off a model at work, in a process of its own.
+
+    A meter that `repeats` also has options `rounds`, `launches` and `max_seconds`; see `meters.repetition`.
+    """
 
     Options: ClassVar[type[BaseModel]]
-    needs: ClassVar[frozenset[str]]  # any one of these words is enough
     repeats: ClassVar[bool]  # False: reads once per process, before any repeated work
 
     def __init__(self, options: BaseModel) -> None: ...
 
     def quantities(self) -> list[Quantity]:
-        """Return what `workloads` read."""
+        """Return what `workloads` and `once` may read."""
         ...
 
-    def workloads(self, model: Any, items: Callable[[int], Any], seed: int) -> Iterator[Workload]:
-        """Yield what is repeated, warmed up with its real shapes. `items(n)` gives n inputs of a task."""
+    def workloads(self, model: Any, work_at: WorkAt) -> Iterator[Workload]:
+        """Yield what is repeated."""
         ...
 
-    def once(self, model: Any, load: LoadFacts) -> list[Reading]:
-        """Return what can be read only once per process; called before and independent of the repeated work."""
+    def once(self, model: Any, work_at: WorkAt, load: LoadFacts) -> list[Reading]:
+        """Return what can be read only once per process, before anything was repeated."""
         ...

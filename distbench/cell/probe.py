@@ -14,22 +14,15 @@ from typing import Any
 
 from distbench import plugins
 from distbench.cell.events import Events, die_with_parent
+from distbench.cell.measure import meters_of
 from distbench.cell.opened import open_model
-from distbench.errors import DistbenchError, RunError
+from distbench.errors import DistbenchError
 from distbench.meters.process_memory import status_bytes
-from distbench.protocols import LoadFacts, Workload
+from distbench.protocols import LoadFacts, Reading, Shape, Work, Workload
 from distbench.schema.cell import CELL, MeasureCell
-from distbench.schema.strict import Use
 from distbench.store.run_dir import RunDir
-
-
-def _meters(cell: MeasureCell) -> dict[str, Any]:
-    """Return the cell's meters, those that read once per process first."""
-    made = {
-        name: plugins.load("meters", name)(plugins.options("meters", Use(use=name, **options)))
-        for name, options in cell.meters.items()
-    }
-    return dict(sorted(made.items(), key=lambda pair: pair[1].repeats))
+from distbench.work.generation import generation
+from distbench.work.steady import warm_up
 
 
 class Probe:
@@ -37,56 +30,84 @@ class Probe:
 
     def __init__(self) -> None:
         self.work: dict[str, Workload] = {}
+        self.doing = "loading"  # said where a failure needs a place
 
     def warm(self, cell: MeasureCell, index: int) -> dict[str, Any]:
         """Import the model's libraries before the clock starts: load time is the model's, not the libraries'."""
         plugins.load("models", cell.models[index].use).warm_up()
         return {}
 
-    def open(self, cell: MeasureCell, run: RunDir, index: int) -> dict[str, Any]:
+    def open(self, cell: MeasureCell, run: RunDir, request: dict[str, Any]) -> dict[str, Any]:
         """Load the model with a clock on it, read what can be read once, prepare and warm up what is repeated."""
-        ref = cell.models[index]
-        family = plugins.load("models", ref.use)
         before = status_bytes("VmRSS")
         start = perf_counter_ns()
-        model = open_model(ref, run, cell.settings)
+        model = open_model(cell.models[request["index"]], run, cell.settings)
         load = LoadFacts((perf_counter_ns() - start) * 1e-9, before, status_bytes("VmRSS"))
         task = plugins.load("tasks", cell.workload.use)(cell.workload) if cell.workload else None
+
+        def work_at(shape: Shape) -> Work:
+            seed = cell.settings.seed
+            return generation(model, shape, seed) if task is None else task.work(model, shape, seed)  # type: ignore[no-any-return]
+
+        meters = meters_of(cell)
         readings = []
-        for name, meter in _meters(cell).items():
-            if not meter.needs & family.offers:
-                continue
-            for work in meter.workloads(model, lambda n: _items(task, n, cell.settings.seed), cell.settings.seed):
-                self.work[f"{name}/{work.name}"] = work
-            readings += [(name, reading) for reading in meter.once(model, load)]
+        for name, meter in meters.items():
+            self.doing = name
+            if request["once"]:
+                readings += [_told(name, reading) for reading in meter.once(model, work_at, load)]
+        warm_ups = []
+        for name in request["repeat"]:
+            for work in meters[name].workloads(model, work_at):
+                self.doing = f"{name}/{work.name}"
+                self.work[self.doing] = work
+                warm = warm_up(work.run)
+                warm_ups.append(
+                    {"workload": self.doing, "runs": warm.runs, "seconds": warm.seconds, "settled": warm.settled}
+                )
         return {
             "footprint": model.footprint().model_dump(),
             "workloads": list(self.work),
-            "readings": [
-                {
-                    "meter": name,
-                    "metric": r.quantity.name,
-                    "unit": r.quantity.unit,
-                    "higher": r.quantity.higher_is_better,
-                    "method": r.quantity.method,
-                    "value": r.value,
-                    "workload": r.workload,
-                    "reason": r.reason,
-                }
-                for name, r in readings
-            ],
+            "readings": readings,
+            "warm_ups": warm_ups,
         }
 
     def step(self, workload: str) -> dict[str, Any]:
         """Do one unit of work and return its readings."""
+        self.doing = workload
         return {"readings": self.work[workload].run()}
 
+    def explain(self, error: Exception) -> str:
+        """Return one line about a failure: what was being done, and for a lack of memory how much was in use."""
+        text = (str(error).strip().splitlines() or ["no message"])[0]
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return f"{self.doing}: out of memory{_peaks()}; {text[:200]}"
+        if isinstance(error, DistbenchError):
+            return f"{self.doing}: {error}".splitlines()[0]
+        return f"{self.doing}: {type(error).__name__}: {text}"
 
-def _items(task: Any, count: int, seed: int) -> Any:
-    """Return inputs for a workload from the suite's task."""
-    if task is None:
-        raise RunError("this model's work needs a task's inputs, and the suite has no task for it")
-    return task.items(count, seed)
+
+def _told(meter: str, reading: Reading) -> dict[str, Any]:
+    quantity = reading.quantity
+    return {
+        "meter": meter,
+        "metric": quantity.name,
+        "unit": quantity.unit,
+        "higher": quantity.higher_is_better,
+        "method": quantity.method,
+        "value": reading.value,
+        "workload": reading.workload,
+        "reason": reading.reason,
+    }
+
+
+def _peaks() -> str:
+    """Return the high-water marks of this process and of its device's allocator, in words."""
+    host = status_bytes("VmHWM")
+    words = [] if host is None else [f"{host / 2**30:.2f} GiB of the host"]
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        words.append(f"{torch.cuda.max_memory_allocated() / 2**30:.2f} GiB of the GPU")
+    return f" at a peak of {' and '.join(words)}" if words else ""
 
 
 def main() -> int:
@@ -106,11 +127,10 @@ def main() -> int:
                 if request["do"] == "import":
                     answer = probe.warm(cell, request["index"])
                 else:
-                    answer = probe.open(cell, RunDir(Path(request["run"])), request["index"])
+                    answer = probe.open(cell, RunDir(Path(request["run"])), request)
         except Exception as error:  # noqa: BLE001 - reported to the coordinator, which fails the cell
             traceback.print_exc()
-            text = str(error) if isinstance(error, DistbenchError) else f"{type(error).__name__}: {error}"
-            events.send("error", message=text.strip().splitlines()[0] if text.strip() else "no message")
+            events.send("error", message=probe.explain(error))
             return 1
         events.send("answer", **answer)
     return 0

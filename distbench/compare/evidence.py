@@ -129,3 +129,8 @@ class Evidence:
             if isinstance(result, MeasureResult) and model.name in result.models:
                 return result, result.series
         return None
+
+    def measured_beside(self, teacher: PlannedModel) -> list[MeasureResult]:
+        """Return every measurement of a teacher with some of its students."""
+        results = [record.result for record in self.records.values()]
+        return [each for each in results if isinstance(each, MeasureResult) and each.models[:1] == [teacher.name]]

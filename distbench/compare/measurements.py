@@ -5,10 +5,13 @@ from __future__ import annotations
 from statistics import median
 
 from distbench.compare.estimates import missing, published
-from distbench.schema.record import Series
-from distbench.schema.result import Measurement
-from distbench.stats.speed import median_ratio, paired_ratios
+from distbench.schema.record import MeasureResult, Series
+from distbench.schema.result import Measurement, PercentileFacts
+from distbench.stats.percentiles import percentile
+from distbench.stats.speed import Round, launch_ratio, paired_ratios
 
+PERCENTILES = (50.0, 90.0, 95.0, 99.0)
+TIMES = "ms"  # the unit whose percentiles are of interest
 Key = tuple[str, str, str]
 
 
@@ -23,14 +26,21 @@ def compare_measurements(series: list[Series], teacher: str, student: str, alpha
     return [_compare(key, left.get(key), right.get(key), alpha) for key in keys]
 
 
+def measured_again(result: MeasureResult, alpha: float) -> list[Measurement]:
+    """Return the teacher's second process against its first: an A/A control."""
+    if result.control is None:
+        return []
+    found = compare_measurements(result.series, result.models[0], result.control, alpha)
+    return [each for each in found if each.ratio.value is not None]
+
+
 def _compare(key: Key, teacher: Series | None, student: Series | None, alpha: float) -> Measurement:
     known = teacher or student
     assert known is not None
     reason = _obstacle(teacher, student)
     if reason is None and teacher is not None and student is not None:
-        sides = [dict(zip(zip(s.launch, s.pair, strict=True), s.values, strict=True)) for s in (teacher, student)]
-        ratios = paired_ratios(sides[0], sides[1], higher_is_better=known.higher_is_better)
-        ratio = published(median_ratio(ratios, alpha=alpha))
+        ratios = paired_ratios(_by_round(teacher), _by_round(student), higher_is_better=known.higher_is_better)
+        ratio = published(launch_ratio(ratios, alpha=alpha))
     else:
         ratio = missing(reason or "not measured")
     return Measurement(
@@ -43,9 +53,27 @@ def _compare(key: Key, teacher: Series | None, student: Series | None, alpha: fl
         student=median(student.values) if student and student.values else None,
         ratio=ratio,
         n=ratio.n,
+        teacher_percentiles=_percentiles(teacher),
+        student_percentiles=_percentiles(student),
         status="measured" if reason is None else "not_measurable",
         reason=reason,
     )
+
+
+def _by_round(series: Series) -> dict[Round, float]:
+    """Return one value a round: the median where a repetition read several, such as the gaps between its tokens."""
+    together: dict[Round, list[float]] = {}
+    for launch, number, value in zip(series.launch, series.pair, series.values, strict=True):
+        together.setdefault((launch, number), []).append(value)
+    return {when: median(values) for when, values in together.items()}
+
+
+def _percentiles(series: Series | None) -> list[PercentileFacts]:
+    """Return the percentiles of raw times; those that the sample cannot bound have no value."""
+    if series is None or series.unit != TIMES or not series.values:
+        return []
+    found = [percentile(series.values, percent) for percent in PERCENTILES]
+    return [PercentileFacts(percent=p.percent, value=p.value, upper=p.upper, n=p.n, needs=p.needs) for p in found]
 
 
 def _obstacle(teacher: Series | None, student: Series | None) -> str | None:

@@ -6,7 +6,7 @@ from distbench.compare.disagreements import disagreements
 from distbench.compare.divergence import Statement, divergences
 from distbench.compare.evidence import Evidence
 from distbench.compare.gap import suite_gap
-from distbench.compare.measurements import compare_measurements
+from distbench.compare.measurements import compare_measurements, measured_again
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_at, floor_of, policy_checks
 from distbench.compare.sequential import decide, restated, sequential_score
@@ -55,18 +55,18 @@ def compare(run: RunDir) -> Result:
         verdict=verdict,
         verdict_reason=reason,
         recommended=recommended(students),
-        teachers=[_teacher(evidence, model) for model in teachers.values()],
+        teachers=[_teacher(evidence, model, gate) for model in teachers.values()],
         students=students,
         trade_offs=trade_offs(list(teachers), students, gate.alpha),
         cells=_cells(evidence),
         host=first.host,
         packages=first.packages,
         settings=manifest.settings.model_dump() | {"device_reason": manifest.device_reason},
-        warnings=run_warnings(evidence),
+        warnings=run_warnings(evidence, gate.alpha),
     )
 
 
-def _teacher(evidence: Evidence, model: PlannedModel) -> TeacherResult:
+def _teacher(evidence: Evidence, model: PlannedModel, gate: GateSpec) -> TeacherResult:
     scores: dict[str, float | None] = {}
     for task in evidence.manifest.task_order:
         evaluated = evidence.evaluated(model, task)
@@ -79,6 +79,7 @@ def _teacher(evidence: Evidence, model: PlannedModel) -> TeacherResult:
         footprint=evidence.footprint(model),
         scores=scores,
         training=evidence.training(model),
+        again=[each for result in evidence.measured_beside(model) for each in measured_again(result, gate.alpha)],
         notes=model.notes,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from distbench.compare.evidence import Evidence
+from distbench.compare.measurements import headline_speedup, measured_again
 from distbench.compare.pairs import Pair, has_worst
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import MeasureResult
@@ -11,7 +12,7 @@ from distbench.schema.result import StudentResult
 FEW = 100  # samples
 
 
-def run_warnings(evidence: Evidence) -> list[str]:
+def run_warnings(evidence: Evidence, alpha: float) -> list[str]:
     """Return warnings that concern the whole run."""
     found = list(evidence.manifest.warnings)
     for model in evidence.models("teacher"):
@@ -22,8 +23,8 @@ def run_warnings(evidence: Evidence) -> list[str]:
             f"The cells ran on {len(hosts)} different machines; times of different machines are never compared."
         )
     for record in evidence.records.values():
-        if isinstance(record.result, MeasureResult) and record.result.stop_reason != "all rounds done":
-            found.append(f"Measurement stopped early: {record.result.stop_reason}.")
+        if isinstance(record.result, MeasureResult):
+            found += _measured(record.result, alpha)
     gate = evidence.manifest.suite.gate
     if gate is not None and gate.sequential:
         found.append(
@@ -35,6 +36,25 @@ def run_warnings(evidence: Evidence) -> list[str]:
         found.append(
             f"{len(missing)} cells did not finish: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}."
         )
+    return found
+
+
+def _measured(result: MeasureResult, alpha: float) -> list[str]:
+    """Return what must be known about a measurement: cut short, not settled, or two equal models that differ."""
+    found = []
+    if "time budget" in result.stop_reason:
+        found.append(f"Measurement stopped early: {result.stop_reason}.")
+    restless = sorted({f"{w.model} ({w.workload})" for w in result.warm_ups if not w.settled})
+    if restless:
+        found.append(f"Still getting faster when the warm-up ended: {', '.join(restless[:5])}.")
+    same = headline_speedup(measured_again(result, alpha))
+    if same is not None and same.ratio.lo is not None and same.ratio.hi is not None:
+        low, high = same.ratio.lo, same.ratio.hi
+        if not low <= 1 <= high:
+            found.append(
+                f"The teacher measured against itself came out as {same.ratio.value:.3f}× [{low:.3f}, {high:.3f}]: "
+                "this machine was not quiet enough, and a speed-up that near to 1 says nothing."
+            )
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from distbench.protocols import LoadFacts, Quantity, Reading, Workload
+from distbench.protocols import LoadFacts, Quantity, Reading, WorkAt, Workload
 from distbench.schema.strict import Strict
 
 LOAD = Quantity("load_seconds", "s", False, "first open in a fresh process, libraries imported, file cache as found")
@@ -19,7 +19,6 @@ class LoadMeter:
     """Seconds from the call to a model that can answer."""
 
     Options = LoadOptions
-    needs: ClassVar[frozenset[str]] = frozenset({"causal-lm", "classify"})
     repeats: ClassVar[bool] = False
 
     def __init__(self, options: LoadOptions) -> None:
@@ -29,10 +28,10 @@ class LoadMeter:
         """Return the one quantity."""
         return [LOAD]
 
-    def workloads(self, model: Any, items: Callable[[int], Any], seed: int) -> Iterator[Workload]:
+    def workloads(self, model: Any, work_at: WorkAt) -> Iterator[Workload]:
         """Nothing: a process loads once."""
         yield from ()
 
-    def once(self, model: Any, load: LoadFacts) -> list[Reading]:
+    def once(self, model: Any, work_at: WorkAt, load: LoadFacts) -> list[Reading]:
         """Return the seconds of this process's load."""
         return [Reading(LOAD, load.seconds)]

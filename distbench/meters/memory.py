@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from distbench.meters.process_memory import reset_high_water, status_bytes
-from distbench.meters.steps import step_of
-from distbench.protocols import LoadFacts, Quantity, Reading, Workload
+from distbench.protocols import LoadFacts, Quantity, Reading, Shape, WorkAt, Workload
 from distbench.schema.strict import Strict
 
 PEAK = Quantity("peak_bytes", "bytes", False, "VmHWM of a fresh process while it works, reset after loading")
+PREFILL = Quantity("prefill_peak_bytes", "bytes", False, "the same up to the first output token")
 MODEL = Quantity("model_bytes", "bytes", False, "the same peak minus the process's size before the model was loaded")
 LOADING = Quantity("load_peak_bytes", "bytes", False, "VmHWM of a fresh process up to the end of loading")
+CACHE = Quantity(
+    "kv_bytes_per_token",
+    "bytes/token",
+    False,
+    "bytes of the key-value cache's tensors at two prompt lengths, per token",
+)
 DEVICE = Quantity("device_peak_bytes", "bytes", False, "torch.cuda.max_memory_allocated while it works")
+RESERVED = Quantity("device_reserved_bytes", "bytes", False, "torch.cuda.max_memory_reserved while it works")
+HOST = (PREFILL, PEAK, MODEL, LOADING)
 
 
 class MemoryOptions(Strict):
@@ -27,52 +35,66 @@ class MemoryOptions(Strict):
 
 
 class MemoryMeter:
-    """Peak memory of the whole process and of the model's share in it."""
+    """Peak memory of the whole process and of the model's share in it, and what a token of context costs."""
 
     Options = MemoryOptions
-    needs: ClassVar[frozenset[str]] = frozenset({"causal-lm", "classify"})
     repeats: ClassVar[bool] = False
 
     def __init__(self, options: MemoryOptions) -> None:
         self.options = options
-        self.step: Callable[[], dict[str, float]] | None = None
 
     def quantities(self) -> list[Quantity]:
         """Return everything `once` may read."""
-        return [PEAK, MODEL, LOADING, DEVICE]
+        return [*HOST, CACHE, DEVICE, RESERVED]
 
-    def workloads(self, model: Any, items: Callable[[int], Any], seed: int) -> Iterator[Workload]:
-        """Nothing is repeated; the work of `once` is prepared here."""
-        o = self.options
-        self.step = step_of(model, o.batch_size, (o.prompt_tokens, o.output_tokens), items)
+    def workloads(self, model: Any, work_at: WorkAt) -> Iterator[Workload]:
+        """Nothing is repeated."""
         yield from ()
 
-    def once(self, model: Any, load: LoadFacts) -> list[Reading]:
+    def once(self, model: Any, work_at: WorkAt, load: LoadFacts) -> list[Reading]:
         """Do the work twice and read the peaks. Weights load lazily: only a full pass touches all of them."""
-        assert self.step is not None, "workloads() prepares the step"
-        name = f"batch {self.options.batch_size}"
+        o = self.options
+        name = f"batch {o.batch_size}"
+        work = work_at(Shape(o.batch_size, o.prompt_tokens, o.output_tokens))
         loading = status_bytes("VmHWM")
         if loading is None or not reset_high_water():
             why = "the kernel offers no /proc/self/status or clear_refs; memory is measured on Linux only"
-            return [Reading(quantity, None, name, why) for quantity in (PEAK, MODEL, LOADING)]
-        device = self._device_reset(model)
-        self.step()
-        self.step()
+            return [Reading(quantity, None, name, why) for quantity in HOST]
+        allocator = _allocator(model)
+        readings = []
+        if work_at(Shape(o.batch_size, o.prompt_tokens, 1))().output_tokens is not None:
+            readings.append(Reading(PREFILL, float(status_bytes("VmHWM") or 0), name))
+        work()
+        work()
         peak = float(status_bytes("VmHWM") or 0)
-        readings = [Reading(PEAK, peak, name)]
+        readings.append(Reading(PEAK, peak, name))
         if load.rss_before is not None:
             readings.append(Reading(MODEL, peak - load.rss_before, name))
-        if device is not None:
-            readings.append(Reading(DEVICE, float(device()), name))
+        if allocator is not None:
+            readings += [
+                Reading(DEVICE, float(allocator.max_memory_allocated()), name),
+                Reading(RESERVED, float(allocator.max_memory_reserved()), name),
+            ]
         readings.append(Reading(LOADING, float(loading), "loading"))
+        if "cache" in model.offers:
+            readings.append(Reading(CACHE, self._cache(model), name))
         return readings
 
-    @staticmethod
-    def _device_reset(model: Any) -> Callable[[], int] | None:
-        settings = getattr(model, "settings", None)
-        if settings is None or not str(settings.device).startswith("cuda"):
-            return None
-        import torch
+    def _cache(self, model: Any) -> float:
+        """Return bytes a token and sequence; two lengths, so that a part that does not grow cancels."""
+        o = self.options
+        short, long = o.prompt_tokens, o.prompt_tokens + 32
+        small, large = (model.cache_bytes(model.prompts(1, length, 0)) for length in (short, long))
+        return float((large - small) / (long - short))
 
-        torch.cuda.reset_peak_memory_stats(settings.device)
-        return lambda: int(torch.cuda.max_memory_allocated(settings.device))
+
+def _allocator(model: Any) -> Any:
+    """Return torch.cuda with its peaks reset, for a model that computes there."""
+    settings = getattr(model, "settings", None)
+    if settings is None or not str(settings.device).startswith("cuda"):
+        return None
+    import torch
+
+    torch.cuda.set_device(settings.device)
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda

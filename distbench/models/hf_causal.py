@@ -9,8 +9,9 @@ from distbench.data.checkpoint import check_checkpoint, check_safetensors
 from distbench.data.sources import resolve_checkpoint
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.models import int8
+from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
-from distbench.protocols import LearnReport, Progress, Resolved, TrainingRecipe
+from distbench.protocols import Decoded, LearnReport, Progress, Resolved, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
@@ -27,7 +28,7 @@ class HFCausal:
     """
 
     Options = HFCausalOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"causal-lm", "layers", "int8", "learn", "save"})
+    offers: ClassVar[frozenset[str]] = frozenset({"causal-lm", "cache", "decode", "layers", "int8", "learn", "save"})
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
 
     def __init__(self, module: Any, tokenizer: Any, settings: Settings, folder: Path | None = None) -> None:
@@ -87,6 +88,20 @@ class HFCausal:
             self.module.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         self.folder = folder
+
+    # -- inference work ---------------------------------------------------------------------------------------------
+
+    def prompts(self, batch: int, length: int, seed: int) -> Any:
+        """Return seeded random token ids [batch, length]: a dense decoder works the same on any tokens."""
+        return random_prompts(self.module, batch, length, seed)
+
+    def decode(self, prompts: Any, output_tokens: int) -> Decoded:
+        """Prefill once and decode greedily with the key-value cache; an end-of-text token does not end it."""
+        return decode_greedily(self.module, prompts, output_tokens)
+
+    def cache_bytes(self, prompts: Any) -> int:
+        """Return the bytes of the key-value cache after prompts [batch, length]."""
+        return cache_bytes(self.module, prompts)
 
     # -- making students --------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from distbench import plugins
 from distbench.errors import UsageError
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
+from distbench.work import generation
 
 
 def family(use: str) -> Any:
@@ -25,6 +26,13 @@ def check_offers(what: str, needs: frozenset[str], use: str) -> None:
 def check_task(task: TaskSpec, use: str, name: str) -> None:
     """Check that a model can be asked a task."""
     check_offers(f"task {task.title!r} of model {name!r}", plugins.load("tasks", task.use).needs, use)
+
+
+def check_work(workload: TaskSpec | None, use: str, name: str) -> None:
+    """Check that a model can do the work that the meters repeat: the first task's, or generation without any task."""
+    needs = plugins.load("tasks", workload.use).work_needs if workload else frozenset({generation.NEEDS})
+    what = f"the work of task {workload.title!r}" if workload else "generation (the suite has no task)"
+    check_offers(f"measure: {what}, asked of {name!r},", needs, use)
 
 
 def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers: list[str]) -> None:

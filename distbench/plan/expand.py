@@ -9,8 +9,7 @@ from typing import Any
 
 from distbench import plugins
 from distbench.data.pull import check_pulled
-from distbench.errors import UsageError
-from distbench.plan.capabilities import check_task, family
+from distbench.plan.capabilities import check_task, check_work
 from distbench.plan.device import Chosen, choose
 from distbench.plan.identity import evaluate_id, measure_id
 from distbench.plan.models import ModelPlanner
@@ -118,12 +117,9 @@ def _measures(suite: Suite, models: list[PlannedModel], tasks: list[TaskSpec], c
     }
     if not meters:
         return []
+    workload = next((task for task in tasks if hasattr(plugins.load("tasks", task.use), "work")), None)
     for model in models:
-        for name in meters:
-            if not plugins.load("meters", name).needs & family(model.ref.use).offers:
-                raise UsageError(
-                    f"measure.{name} cannot measure {model.name!r}: {model.ref.use!r} offers no work it can repeat"
-                )
+        check_work(workload, model.ref.use, model.name)
     cells = []
     for teacher in (model for model in models if model.role == "teacher"):
         students = [model for model in models if model.of[:1] == [teacher.name]]
@@ -132,12 +128,12 @@ def _measures(suite: Suite, models: list[PlannedModel], tasks: list[TaskSpec], c
             refs = [model.ref.model_copy(update={"name": model.name}) for model in group]
             cells.append(
                 MeasureCell(
-                    id=measure_id(refs, meters, tasks[0] if tasks else None, chosen.settings),
+                    id=measure_id(refs, meters, workload, chosen.settings),
                     title=f"measure {', '.join(model.name for model in group)}",
                     needs=list(dict.fromkeys(ref.cell for ref in refs if ref.cell)),
                     models=refs,
                     meters=meters,
-                    workload=tasks[0] if tasks else None,
+                    workload=workload,
                     settings=chosen.settings,
                 )
             )

@@ -139,10 +139,24 @@ class Series(Strict):
     workload: str
     values: list[float]
     launch: list[int] = Field([], description="process launch of each value")
-    pair: list[int] = Field([], description="round of each value; equal rounds were measured next to each other")
+    pair: list[int] = Field(
+        [],
+        description="round of each value; equal rounds were measured next to each other, and a round may have several",
+    )
     status: Literal["measured", "estimated", "not_measurable"] = "measured"
     reason: str | None = None
     method: str | None = Field(None, description="how it was read")
+
+
+class WarmUpFacts(Strict):
+    """How a workload warmed up in one launch; `settled` false: it was still getting faster when the limit came."""
+
+    model: str
+    launch: int
+    workload: str = Field(description="meter/name")
+    runs: int
+    seconds: float
+    settled: bool
 
 
 class MeasureResult(Strict):
@@ -152,6 +166,9 @@ class MeasureResult(Strict):
     models: list[str]
     series: list[Series]
     footprints: dict[str, Footprint]
+    control: str | None = Field(None, description="name of the series of the teacher's second process, if it had one")
+    launches: int = 1
+    warm_ups: list[WarmUpFacts] = []
     stop_reason: str
     notes: list[str] = []
 

@@ -177,6 +177,16 @@ class TaskResult(Strict):
     other_metrics: dict[str, tuple[float, float]] = Field({}, description="metric → (teacher, student)")
 
 
+class PercentileFacts(Strict):
+    """A percentile of raw times in ms, and an upper 95 % bound of the true one; None: `n` is below what it `needs`."""
+
+    percent: float
+    value: float | None
+    upper: float | None
+    n: int
+    needs: int
+
+
 class Measurement(Strict):
     """One metric under one workload on both sides. `ratio` is oriented: above 1 the student is better."""
 
@@ -189,6 +199,8 @@ class Measurement(Strict):
     student: float | None = Field(description="median")
     ratio: Estimate
     n: int
+    teacher_percentiles: list[PercentileFacts] = Field([], description="of times only")
+    student_percentiles: list[PercentileFacts] = []
     status: Literal["measured", "estimated", "not_measurable"]
     reason: str | None = None
 
@@ -279,6 +291,9 @@ class TeacherResult(Strict):
     footprint: Footprint
     scores: dict[str, float | None]
     training: Training | None = None
+    again: list[Measurement] = Field(
+        [], description="a second process of the teacher in place of a student: what two equal models measure as"
+    )
     notes: list[str] = []
 
 

@@ -10,11 +10,12 @@ import numpy as np
 from distbench import plugins
 from distbench.errors import UsageError
 from distbench.hashing import digest, text_digest
-from distbench.protocols import Metric, Outcome, Progress, Sample
+from distbench.protocols import Metric, Outcome, Progress, Sample, Shape, Work
 from distbench.schema.cell import Settings
 from distbench.schema.strict import Strict, Use
 from distbench.schema.suite import TaskSpec
 from distbench.tasks.drawing import Drawn, draw
+from distbench.work.answering import answering
 
 BATCH = 4096
 
@@ -28,6 +29,7 @@ class ClassificationTask:
 
     Options = ClassificationOptions
     needs: ClassVar[frozenset[str]] = frozenset({"classify"})
+    work_needs: ClassVar[frozenset[str]] = needs
     grows: ClassVar[bool] = True  # can be asked part by part
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -55,10 +57,10 @@ class ClassificationTask:
         drawn = draw(len(rows.y), self.spec.samples, seed, self.spec.title, self.spec.part)
         return rows.x[drawn.indices], rows.y[drawn.indices], rows.index[drawn.indices], drawn
 
-    def items(self, count: int, seed: int) -> Any:
-        """Return `count` test rows [count, features], repeated where the test set is smaller."""
+    def work(self, model: Any, shape: Shape, seed: int) -> Work:
+        """Return one call of the model for `shape.batch` test rows, repeated where the test set is smaller."""
         x, _, _, _ = self._rows(seed)
-        return x[np.arange(count) % len(x)]
+        return answering(model.classify, x[np.arange(shape.batch) % len(x)])
 
     def run(self, model: Any, settings: Settings, progress: Progress) -> Outcome:
         """Classify every chosen row."""

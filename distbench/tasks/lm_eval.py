@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from distbench.errors import RunError, UsageError
 from distbench.hashing import digest, file_digest, text_digest
-from distbench.protocols import Metric, Outcome, Progress, Sample
+from distbench.protocols import Metric, Outcome, Progress, Sample, Shape, Work
 from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.record import ScorerFacts
 from distbench.schema.suite import TaskSpec
@@ -23,6 +23,7 @@ from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_fo
 from distbench.tasks.lm_eval_options import LMEvalOptions
 from distbench.tasks.lm_eval_samples import Fields, close_calls, rows_of
 from distbench.tasks.local_data import check_data_file
+from distbench.work.generation import NEEDS, generation
 
 CODE_VERSION = 3
 KEPT = Kept()  # the next model that this process asks gets the same requests
@@ -37,6 +38,7 @@ class LMEvalTask:
 
     Options = LMEvalOptions
     needs: ClassVar[frozenset[str]] = frozenset({"causal-lm"})
+    work_needs: ClassVar[frozenset[str]] = frozenset({NEEDS})
     grows: ClassVar[bool] = True  # can be asked part by part
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -142,12 +144,9 @@ class LMEvalTask:
         primary = o.metric or (o.bias.metric if o.bias else None)
         return rows_of(self.name, logged, task.higher_is_better(), task, primary, fields)
 
-    def items(self, count: int, seed: int) -> Any:
-        """Return `count` prompts of the task as texts, repeated where the task is smaller."""
-        task = self._load()
-        docs = list(task.eval_docs)
-        order = draw(len(docs), self.spec.samples, seed, self.name).indices
-        return [task.doc_to_text(docs[order[i % len(order)]]) for i in range(count)]
+    def work(self, model: Any, shape: Shape, seed: int) -> Work:
+        """Return one generation: what a language model does, whatever it is asked."""
+        return generation(model, shape, seed)
 
     def _load(self) -> Any:
         return load_task(self.spec, self.foreign_code(self.spec))

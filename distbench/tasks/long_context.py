@@ -106,12 +106,6 @@ class LongContextTask:
         count = -(-self.each // self.shape.questions)
         return {length: list(contexts(self.shape, length, count, seed)) for length in sorted(self.options.lengths)}
 
-    def items(self, count: int, seed: int) -> Any:
-        """Return `count` prompts as texts, the lengths in turn."""
-        by_length = [[item.prompt for item in asked_of(texts, self.each)] for texts in self.texts(seed).values()]
-        turns = [prompt for turn in zip(*by_length, strict=True) for prompt in turn]
-        return [turns[i % len(turns)] for i in range(count)]
-
     def run(self, model: Any, settings: Settings, progress: Progress) -> Outcome:
         """Ask every question of every length that the model takes."""
         texts = self.texts(settings.seed)

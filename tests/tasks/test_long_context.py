@@ -281,10 +281,3 @@ def test_generation_asks_for_enough_tokens(tiny_lm: Path) -> None:
     assert {s.status for s in outcome.samples} == {"ok"}
     item = answers.Asked("i", None, 128, "p", ("11111, 22222 and 33333",), 0, 0.5)
     assert answers.answer_tokens([item]) == 32
-
-
-def test_items_are_prompts_of_every_length() -> None:
-    prompts = task(lengths=[256, 128], samples=3).items(8, 0)
-    assert len(prompts) == 8
-    assert len(set(prompts)) == 6
-    assert len(prompts[0]) < 512 < len(prompts[1]) < 1024
