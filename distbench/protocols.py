@@ -4,8 +4,8 @@ A capability is a word. A model class `offers` words, a task, method or meter `n
 at plan time, before a model is loaded. The words of the built-ins:
 
 * ``causal-lm``   the model has `.module` (torch, logits over token ids) and `.tokenizer`
-* ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily, each
-                  with exactly n tokens
+* ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily
+                  with exactly n tokens each
 * ``cache``       `cache_bytes(prompts)` -> bytes of the key-value cache after these prompts
 * ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
 * ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
