@@ -25,11 +25,11 @@ AGAIN = " (again)"  # the teacher's second process has the teacher's name and th
 
 def measure(cell: MeasureCell, run: RunDir, progress: Progress) -> MeasureResult:
     """Open every model, read what is read once, repeat the rest interleaved; raw values are kept."""
-    return _Measurement(cell, run, progress).result()
+    return Measurement(cell, run, progress).result()
 
 
-class _Measurement:
-    """One measurement: launches of all models, until every meter has enough."""
+class Measurement:
+    """Launches of all models, until every meter has enough."""
 
     def __init__(self, cell: MeasureCell, run: RunDir, progress: Progress) -> None:
         self.cell, self.run, self.progress = cell, run, progress
@@ -48,6 +48,7 @@ class _Measurement:
         return Schedule(name, meter.options, headline, better)
 
     def result(self) -> MeasureResult:
+        """Measure."""
         launch = 0
         while launch == 0 or any(schedule.stopped is None for schedule in self.schedules):
             self._launch(launch)
@@ -80,7 +81,7 @@ class _Measurement:
             for schedule in active:
                 schedule.seconds += time.monotonic() - began
             for schedule in active:
-                self._rounds(schedule, probes, launch)
+                self.rounds(schedule, probes, launch)
         finally:
             for probe in probes:
                 probe.close()
@@ -101,7 +102,8 @@ class _Measurement:
     def _controlled(self, meter: str) -> bool:
         return any(schedule.control for schedule in self.schedules if schedule.meter == meter)
 
-    def _rounds(self, schedule: Schedule, probes: list[ProbeProcess], launch: int) -> None:
+    def rounds(self, schedule: Schedule, probes: list[ProbeProcess], launch: int) -> None:
+        """Do the rounds of one meter in one launch."""
         for number in range(schedule.options.rounds):
             if schedule.out_of_time(number):
                 return

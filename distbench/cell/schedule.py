@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from distbench.cell.book import Book, Key
 from distbench.meters.repetition import Repetition
-from distbench.stats.speed import half_width, launch_ratio, paired_ratios
+from distbench.stats.speed import FEWEST_LAUNCHES, half_width, launch_ratio, paired_ratios
 
 T = TypeVar("T")
 FEWEST_ROUNDS = 2  # of the first launch: less is no measurement
@@ -62,7 +62,7 @@ class Schedule:
             )
 
     def _widest(self, book: Book, teacher: str, students: Sequence[str]) -> float | None:
-        """Return the largest relative half-width over students and workloads; None where an interval is missing."""
+        """Return the largest relative half-width over students and workloads; None without intervals over launches."""
         if self.headline is None:
             return None
         found = []
@@ -71,8 +71,9 @@ class Schedule:
             base = book.by_round(Key(teacher, self.meter, self.headline, workload))
             for student in students:
                 other = book.by_round(Key(student, self.meter, self.headline, workload))
-                ratios = paired_ratios(base, other, higher_is_better=self.higher_is_better)
-                found.append(half_width(launch_ratio(ratios)) if ratios else None)
+                ratio = launch_ratio(paired_ratios(base, other, higher_is_better=self.higher_is_better))
+                over_launches = (ratio.n_clusters or 0) >= FEWEST_LAUNCHES
+                found.append(half_width(ratio) if over_launches else None)
         known = [width for width in found if width is not None]
         return max(known) if known and len(known) == len(found) else None
 

@@ -1,4 +1,4 @@
-"""Meters against known truths: a model that sleeps, a spike of known size, an output length that is asserted."""
+"""Meters against known truths: a model that sleeps, marks that are given, a spike of known size."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from distbench.errors import RunError
-from distbench.meters.latency import LatencyMeter, LatencyOptions
-from distbench.meters.steps import classify_step, generate_step, token_prompt
+from distbench.meters.latency import LatencyMeter, LatencyOptions, readings_of
 from distbench.models.hf_causal import HFCausal
-from distbench.stats.speed import median_ratio, paired_ratios
+from distbench.protocols import Decoded, Shape, Timing
+from distbench.work.answering import answering
+from distbench.work.generation import generation
 from tests.conftest import CPU
 
 
 class Sleeper:
     """A classifier that takes a known time per row."""
-
-    offers: ClassVar[frozenset[str]] = frozenset({"classify"})
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -32,37 +32,108 @@ class Sleeper:
         return np.full((len(x), 2), 0.5)
 
 
+class Script:
+    """A language model whose marks are written down."""
+
+    def __init__(self, marks_ms: list[float], tokens: int | None = None) -> None:
+        self.marks = tuple(round(ms * 1e6) for ms in marks_ms)
+        self.tokens = len(marks_ms) if tokens is None else tokens
+
+    def prompts(self, batch: int, length: int, seed: int) -> Any:
+        return np.zeros((batch, length), dtype=np.int64)
+
+    def decode(self, prompts: Any, output_tokens: int) -> Decoded:
+        return Decoded(np.zeros((len(prompts), self.tokens)), self.marks)
+
+
 def test_a_known_delay_is_read() -> None:
+    model = Sleeper(0.02)
     meter = LatencyMeter(LatencyOptions(batch_sizes=[1, 4]))
-    works = list(meter.workloads(Sleeper(0.02), lambda n: np.zeros((n, 3)), 0))
+    works = list(meter.workloads(model, lambda shape: answering(model.classify, np.zeros((shape.batch, 3)))))
     assert [work.name for work in works] == ["batch 1", "batch 4"]
     readings = [work.run() for work in works]
-    assert readings[0]["e2e_ms"] >= 20
-    assert readings[1]["e2e_ms"] >= 80
-    assert readings[1]["samples_per_s"] == pytest.approx(4 / readings[1]["e2e_ms"] * 1e3)
+    assert float(readings[0]["e2e_ms"]) >= 20  # type: ignore[arg-type]
+    assert float(readings[1]["e2e_ms"]) >= 80  # type: ignore[arg-type]
+    assert set(readings[1]) == {"e2e_ms", "samples_per_s"}
 
 
-def test_generation_reads_every_phase_and_asserts_its_length(tiny_lm: Path) -> None:
+def test_phases_follow_from_the_marks() -> None:
+    work = generation(Script([100, 110, 190, 200]), Shape(batch=2, prompt_tokens=50, output_tokens=4))
+    readings = readings_of(work())
+    assert readings["ttft_ms"] == 100
+    assert readings["itl_ms"] == [10, 80, 10]  # the stall is seen
+    assert readings["tpot_ms"] == pytest.approx(100 / 3)
+    assert readings["e2e_ms"] == 200
+    assert readings["prefill_tokens_per_s"] == pytest.approx(2 * 50 / 0.1)
+    assert readings["decode_tokens_per_s"] == pytest.approx(2 / (0.1 / 3))
+
+
+def test_a_single_token_has_no_gap() -> None:
+    readings = readings_of(generation(Script([100]), Shape(output_tokens=1))())
+    assert set(readings) == {"ttft_ms", "e2e_ms", "prefill_tokens_per_s"}
+
+
+def test_work_that_answers_at_once_has_an_end_and_a_rate() -> None:
+    assert readings_of(Timing(marks_ns=(50_000_000,), samples=10)) == {"e2e_ms": 50, "samples_per_s": 200}
+
+
+@pytest.mark.parametrize(("marks", "tokens"), [([1, 2], 2), ([1, 2, 3], 2), ([1, 2], 3)])
+def test_a_model_that_stops_early_is_an_error(marks: list[float], tokens: int) -> None:
+    work = generation(Script(marks, tokens), Shape(output_tokens=3))
+    with pytest.raises(RunError, match="expected 3"):
+        work()
+
+
+def test_a_classifier_that_answers_too_little_is_an_error() -> None:
+    with pytest.raises(RunError, match="answered 1 of 4 inputs"):
+        answering(lambda x: x[:1], np.zeros((4, 3)))()
+
+
+def test_a_real_decoder_gives_as_many_marks_as_tokens_and_repeats_itself(tiny_lm: Path) -> None:
     model = HFCausal.open(tiny_lm, CPU)
-    readings = generate_step(model, token_prompt(model, 2, 8), 5)
-    assert set(readings) == {"ttft_ms", "itl_ms", "e2e_ms", "prefill_tokens_per_s", "decode_tokens_per_s"}
-    assert readings["e2e_ms"] == pytest.approx(readings["ttft_ms"] + 4 * readings["itl_ms"])
-    assert readings["prefill_tokens_per_s"] == pytest.approx(16 / readings["ttft_ms"] * 1e3)
-    assert "itl_ms" not in generate_step(model, token_prompt(model, 1, 8), 1)
+    prompts = model.prompts(2, 8, seed=0)
+    assert prompts.equal(model.prompts(2, 8, seed=0))
+    assert not prompts.equal(model.prompts(2, 8, seed=1))
+    first, second = model.decode(prompts, 5), model.decode(prompts, 5)
+    assert first.tokens.shape == (2, 5)
+    assert (first.tokens == second.tokens).all()
+    assert len(first.marks_ns) == 5
+    assert list(first.marks_ns) == sorted(first.marks_ns)
+    assert first.marks_ns[0] > 0
 
 
-def test_a_model_that_answers_too_little_is_an_error() -> None:
-    class Lazy(Sleeper):
-        def classify(self, x: Any) -> Any:
-            return np.zeros((1, 2))
+def test_greedy_tokens_are_those_of_generate(tiny_lm: Path) -> None:
+    import torch
 
-    with pytest.raises(RunError, match="classified 1 rows, expected 4"):
-        classify_step(Lazy(0), np.zeros((4, 3)))
-
-
-def test_prompts_are_seeded(tiny_lm: Path) -> None:
     model = HFCausal.open(tiny_lm, CPU)
-    assert token_prompt(model, 2, 8).equal(token_prompt(model, 2, 8))
+    prompts = model.prompts(1, 12, seed=3)
+    with torch.inference_mode():
+        whole = model.module.generate(
+            prompts, attention_mask=torch.ones_like(prompts), max_new_tokens=6, min_new_tokens=6, do_sample=False
+        )
+    assert model.decode(prompts, 6).tokens.tolist() == whole[:, 12:].tolist()
+
+
+def test_the_cache_of_a_token_has_a_known_size(tiny_lm: Path) -> None:
+    model = HFCausal.open(tiny_lm, CPU)
+    layers, sides, heads, width, number = 4, 2, 2, 8, 4
+    grown = model.cache_bytes(model.prompts(1, 48, 0)) - model.cache_bytes(model.prompts(1, 16, 0))
+    assert grown == 32 * layers * sides * heads * width * number
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output_tokens": 0},
+        {"batch_sizes": [0]},
+        {"batch_sizes": []},
+        {"rounds": 1},
+        {"launches": 3, "max_launches": 2},
+    ],
+)
+def test_options_that_measure_nothing_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        LatencyOptions(**options)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux only")
@@ -77,28 +148,3 @@ def test_a_spike_is_found_and_a_reset_forgets_it() -> None:
     before, peak, after = map(int, done.stdout.split())
     assert (peak - before) / (500 << 20) == pytest.approx(1.0, abs=0.01)
     assert after - before < 50 << 20
-
-
-def test_ratios_use_only_rounds_that_both_sides_ran() -> None:
-    teacher, student = {(0, 0): 10.0, (0, 1): 12.0, (1, 0): 9.0}, {(0, 0): 5.0, (1, 0): 3.0, (1, 1): 1.0}
-    assert paired_ratios(teacher, student, higher_is_better=False) == {(0, 0): 2.0, (1, 0): 3.0}
-    assert paired_ratios(student, teacher, higher_is_better=True) == {(0, 0): 2.0, (1, 0): 3.0}
-
-
-def test_few_rounds_have_no_interval_and_none_no_value() -> None:
-    assert median_ratio({}).value is None
-    two = median_ratio({(0, 0): 2.0, (0, 1): 4.0})
-    assert (two.value, two.lo, two.hi) == (3.0, None, None)
-
-
-def test_noise_between_launches_widens_the_interval() -> None:
-    random = np.random.default_rng(0)
-    steady = {(0, i): float(2 + 0.01 * random.normal()) for i in range(30)}
-    shifted = {(launch, i): float(2 + 0.3 * launch + 0.01 * random.normal()) for launch in range(3) for i in range(10)}
-    narrow, wide = median_ratio(steady), median_ratio(shifted)
-    assert narrow.lo is not None
-    assert narrow.hi is not None
-    assert wide.lo is not None
-    assert wide.hi is not None
-    assert (wide.hi - wide.lo) > 10 * (narrow.hi - narrow.lo)
-    assert narrow.lo <= 2.0 <= narrow.hi
