@@ -1,9 +1,10 @@
-"""What a plug-in must be. Four small protocols and the values they exchange; nothing here asks "which modality is it".
+"""What a plug-in must be. Small protocols and the values they exchange; nothing here asks "which modality is it".
 
 A capability is a word. A model class `offers` words, a task, method or meter `needs` words; `needs - offers` is checked
 at plan time, before a model is loaded. The words of the built-ins:
 
 * ``causal-lm``   the model has `.module` (torch, logits over token ids) and `.tokenizer`
+* ``language``    can be asked about text, whatever runs it: see `Language`
 * ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily
                   with exactly n tokens each
 * ``cache``       `cache_bytes(prompts)` -> bytes of the key-value cache after these prompts
@@ -16,10 +17,10 @@ at plan time, before a model is loaded. The words of the built-ins:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -49,6 +50,8 @@ class Model(Protocol):
     Options: ClassVar[type[BaseModel]]
     offers: ClassVar[frozenset[str]]
     learns: ClassVar[frozenset[str]]  # kinds of training signal: "tokens", "features"
+    # Optional: `requires`, top-level modules beyond distbench's own dependencies, checked before anything runs;
+    # `devices`, kinds of device it runs on ({"cpu"}); without it the plug-in refuses by itself.
 
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
@@ -61,12 +64,45 @@ class Model(Protocol):
         ...
 
     @classmethod
-    def open(cls, path: Path, settings: Settings) -> Self:
-        """Load from a folder that `resolve` or `save` left, in evaluation mode."""
+    def open(cls, path: Path, settings: Settings, options: Any = None) -> Self:
+        """Load from a folder that `resolve` or `save` left, in evaluation mode.
+
+        `options` is an instance of `Options`: how the model is opened, such as its attention kernel. None: the defaults.
+        """
         ...
 
     def footprint(self) -> Footprint:
         """Sizes of the loaded model; `None` for a size that does not exist for it."""
+        ...
+
+
+Stop = Callable[[Sequence[int]], bool]
+"""Asked after every generated token, with all generated so far: whether that was the last one."""
+
+
+class Language(Protocol):
+    """The capability ``language``: one sequence of token ids at a time, through whatever runs the model.
+
+    A task asks these verbs of a model that has no torch module. `logits` and `continue_greedily` are also what an
+    exported model is compared with its source by.
+    """
+
+    tokenizer: Any  # as transformers has it
+    context_length: int  # positions
+
+    def logits(self, ids: Sequence[int]) -> Any:
+        """Return float32 logits [len(ids), vocabulary] on the host: row i is about the token after ids[i]."""
+        ...
+
+    def score(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[float, bool]:
+        """Return the log-probability of `continuation` after `context` in nats, and whether it is the greedy one.
+
+        Both have at least one token, and together at most `context_length` + 1.
+        """
+        ...
+
+    def continue_greedily(self, ids: Sequence[int], most: int, stop: Stop | None = None) -> list[int]:
+        """Return at most `most` greedy tokens after `ids`; an end-of-text token ends nothing unless `stop` says so."""
         ...
 
 
@@ -281,6 +317,33 @@ class Quantiser(Protocol):
         ...
 
 
+class Deployment(Protocol):
+    """Rewrites a loaded model for another runtime: the last step of a student.
+
+    How well the result agrees with its source is measured when it is made, on the host in float32. An `exact` one must
+    agree; a lossy one is reported.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    needs: ClassVar[frozenset[str]]  # of the model that is rewritten
+    makes: ClassVar[str]  # the model plug-in that opens the result; it says in `requires` what must be installed
+    requires: ClassVar[tuple[str, ...]]  # top-level modules that `export` imports beyond distbench's own dependencies
+
+    def __init__(self, options: BaseModel) -> None: ...
+
+    def exact(self) -> bool:
+        """Return whether the result computes in the source's precision: then it must say the same."""
+        ...
+
+    def opens(self) -> dict[str, Any]:
+        """Return the options with which the result is opened: keys of the model plug-in's `Options`."""
+        ...
+
+    def export(self, model: Any, folder: Path) -> None:
+        """Write `model`, which stays as it is, to `folder` (it exists and is empty)."""
+        ...
+
+
 @dataclass(frozen=True)
 class Quantity:
     """What a meter reads. Units are SI or bytes; the unit stands in every record."""
@@ -312,11 +375,16 @@ WorkAt = Callable[[Shape], Work]
 
 @dataclass(frozen=True)
 class LoadFacts:
-    """What was read while the model was being loaded in a fresh process. Bytes and seconds."""
+    """What was read while the model was being loaded in a fresh process. Bytes and seconds; None: not readable here.
+
+    Everything that reads a model's memory counts from `rss_before`: Python and the libraries are in it already.
+    """
 
     seconds: float
     rss_before: int | None
     rss_after: int | None
+    peak: int | None = None  # from just before loading to its end
+    peak_method: str = ""  # how `peak` was read
 
 
 @dataclass(frozen=True)
@@ -329,6 +397,14 @@ class Reading:
     reason: str | None = None
 
 
+class Usable(NamedTuple):
+    """Whether a plug-in works on this machine, what was seen, and what to do where it does not."""
+
+    usable: bool
+    seen: str
+    remedy: str = ""
+
+
 class Meter(Protocol):
     """Reads numbers off a model at work, in a process of its own.
 
@@ -337,6 +413,11 @@ class Meter(Protocol):
 
     Options: ClassVar[type[BaseModel]]
     repeats: ClassVar[bool]  # False: reads once per process, before any repeated work
+
+    @classmethod
+    def usable(cls) -> Usable:
+        """Say whether this machine lets the meter read anything; `doctor` prints it. Loads no model."""
+        ...
 
     def __init__(self, options: BaseModel) -> None: ...
 

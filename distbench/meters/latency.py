@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from time import get_clock_info
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from distbench.meters.repetition import Repetition
-from distbench.protocols import LoadFacts, Quantity, Reading, Readings, Shape, Timing, WorkAt, Workload
+from distbench.protocols import LoadFacts, Quantity, Reading, Readings, Shape, Timing, Usable, WorkAt, Workload
 
 CLOCK = "perf_counter_ns (CUDA events on a GPU) around each forward pass; output length fixed and asserted"
 MILLISECOND = 1e-6  # of a nanosecond count
@@ -33,6 +34,12 @@ class LatencyMeter:
     Options = LatencyOptions
     repeats: ClassVar[bool] = True
     headline: ClassVar[str] = "e2e_ms"  # the quantity whose ratio decides when to stop
+
+    @classmethod
+    def usable(cls) -> Usable:
+        """Say how fine this machine's clock is."""
+        step = get_clock_info("perf_counter").resolution
+        return Usable(True, f"perf_counter_ns, steps of {step * 1e9:.0f} ns; CUDA events on a GPU")
 
     def __init__(self, options: LatencyOptions) -> None:
         self.options = options

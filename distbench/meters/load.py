@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from distbench.protocols import LoadFacts, Quantity, Reading, WorkAt, Workload
+from distbench.protocols import LoadFacts, Quantity, Reading, Usable, WorkAt, Workload
 from distbench.schema.strict import Strict
 
 LOAD = Quantity("load_seconds", "s", False, "first open in a fresh process, libraries imported, file cache as found")
@@ -20,6 +20,11 @@ class LoadMeter:
 
     Options = LoadOptions
     repeats: ClassVar[bool] = False
+
+    @classmethod
+    def usable(cls) -> Usable:
+        """A clock is everywhere."""
+        return Usable(True, "perf_counter_ns around the opening of a model in a fresh process")
 
     def __init__(self, options: LoadOptions) -> None:
         self.options = options
