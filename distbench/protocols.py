@@ -25,7 +25,15 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 from pydantic import BaseModel
 
 from distbench.schema.cell import Settings
-from distbench.schema.record import DrawnFacts, Footprint, MetricKind, SampleStatus, ScorerFacts
+from distbench.schema.record import (
+    DrawnFacts,
+    Footprint,
+    MetricKind,
+    RatioKind,
+    SampleStatus,
+    ScorerFacts,
+    SeriesStatus,
+)
 from distbench.schema.suite import TaskSpec
 
 Progress = Callable[[int, int, str], None]
@@ -352,21 +360,49 @@ class Quantity:
     unit: str
     higher_is_better: bool
     method: str
+    ratio: RatioKind = "paired"
 
 
-Readings = dict[str, float | list[float]]
+@dataclass(frozen=True)
+class Missing:
+    """Why a quantity has no value this time, and what would help.
+
+    `final` says that no value of the series can be trusted any more, earlier ones included: a counter ran backwards.
+    """
+
+    reason: str
+    remedy: str = ""
+    final: bool = False
+
+
+Readings = dict[str, float | list[float] | Missing]
 """What one repetition read, by quantity. A list holds several raw values of one repetition, such as gaps of tokens."""
+
+
+@dataclass(frozen=True)
+class About:
+    """Where readings come from. Values of two different scopes ("GPU board", "CPU package") are never compared.
+
+    facts: numbers (SI units, the unit in the name) and words that a reader needs to judge the values.
+    """
+
+    scope: str | None = None
+    status: SeriesStatus = "measured"
+    facts: dict[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Workload:
     """One thing to repeat: a name such as "batch 8", and a call that does it once and returns its readings.
 
-    The meter has not run it yet: whoever repeats it warms it up first.
+    The meter has not run it yet: whoever repeats it warms it up first, with `warm` where `run` takes much longer than
+    the work itself.
     """
 
     name: str
     run: Callable[[], Readings]
+    warm: Callable[[], object] | None = None
+    about: About = About()
 
 
 WorkAt = Callable[[Shape], Work]
@@ -395,6 +431,8 @@ class Reading:
     value: float | None
     workload: str = "process"
     reason: str | None = None
+    remedy: str | None = None
+    about: About = About()
 
 
 class Usable(NamedTuple):

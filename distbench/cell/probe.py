@@ -60,7 +60,7 @@ class Probe:
             for work in meters[name].workloads(model, work_at):
                 self.doing = f"{name}/{work.name}"
                 self.work[self.doing] = work
-                warm = warm_up(work.run)
+                warm = warm_up(work.warm or work.run)
                 warm_ups.append(
                     {"workload": self.doing, "runs": warm.runs, "seconds": warm.seconds, "settled": warm.settled}
                 )

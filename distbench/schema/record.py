@@ -11,6 +11,8 @@ from distbench.schema.strict import Strict
 
 MetricKind = Literal["binary", "mean", "ratio_of_sums"]
 SampleStatus = Literal["ok", "error", "not_run"]
+SeriesStatus = Literal["measured", "estimated", "not_measurable"]
+RatioKind = Literal["paired", "windows"]
 
 
 class HostFacts(Strict):
@@ -117,6 +119,27 @@ class Training(Strict):
     options: dict[str, Any] = {}
 
 
+class Agreement(Strict):
+    """Does an exported model say what its source says? The source computes in float32 on the CPU.
+
+    Greedy tokens count up to the first one that differs: what follows it continues another text. The other numbers are
+    teacher-forced over the prompts and the source's own continuations.
+    """
+
+    prompts: int
+    prompt_kind: Literal["text", "random tokens"]
+    exact: bool = Field(description="the export computes in the source's precision, so it must agree")
+    greedy_equal: int = Field(description="greedy tokens before the first difference, summed over the prompts")
+    greedy_total: int
+    first_divergence: int | None = Field(
+        description="0-based index of the first token that differs in any prompt; null: none"
+    )
+    positions: int
+    top1: float = Field(description="share of positions where both put the same token first")
+    kl: float = Field(description="mean KL(source ‖ export), nats per position; full vocabulary")
+    largest_difference: float = Field(description="of a logit: max |source − export|")
+
+
 class MakeResult(Strict):
     """A model that was made; its files are in the record's `model/` folder."""
 
@@ -125,6 +148,7 @@ class MakeResult(Strict):
     weights_digest: str
     footprint: Footprint
     training: Training | None = None
+    agreement: Agreement | None = Field(None, description="of an exported model with its source")
     notes: list[str] = []
 
 
@@ -143,9 +167,17 @@ class Series(Strict):
         [],
         description="round of each value; equal rounds were measured next to each other, and a round may have several",
     )
-    status: Literal["measured", "estimated", "not_measurable"] = "measured"
-    reason: str | None = None
+    status: SeriesStatus = "measured"
+    reason: str | None = Field(None, description="why there is no value, or why some repetitions have none")
+    remedy: str | None = Field(None, description="what to do about it")
     method: str | None = Field(None, description="how it was read")
+    scope: str | None = Field(None, description="what the reading covers; two scopes are never compared")
+    facts: dict[str, float | str] = Field(
+        {}, description="about the instrument, units in the names; numbers: the largest of all launches"
+    )
+    ratio: RatioKind = Field(
+        "paired", description="paired: ratios of values of one round; windows: of mean logarithms, sides independent"
+    )
 
 
 class WarmUpFacts(Strict):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from distbench.schema.record import Footprint, HostFacts, Training
+from distbench.schema.record import Agreement, Footprint, HostFacts, Training
 from distbench.schema.strict import Strict
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "NO_SIGNAL", "INVALID"]
@@ -203,6 +203,14 @@ class Measurement(Strict):
     student_percentiles: list[PercentileFacts] = []
     status: Literal["measured", "estimated", "not_measurable"]
     reason: str | None = None
+    remedy: str | None = Field(None, description="what to do where there is no value")
+    scope: str | None = Field(None, description="what both sides' readings cover, such as GPU board")
+    facts: dict[str, dict[str, float | str]] = Field(
+        {}, description="about the instrument, by side: teacher and student"
+    )
+    estimates: dict[str, tuple[float, float]] = Field(
+        {}, description="status estimated: (least, most) by side; there is no median and no ratio"
+    )
 
 
 class GateCheck(Strict):
@@ -267,6 +275,7 @@ class StudentResult(Strict):
     compression: dict[str, float | None]
     footprint: Footprint
     training: Training | None = None
+    agreement: Agreement | None = Field(None, description="of an exported student with the model it was exported from")
     tasks: list[TaskResult]
     suite: SuiteScore
     task_groups: dict[str, SuiteScore] = Field({}, description="retention of tasks that were named as a group")

@@ -40,7 +40,10 @@ class TeacherSpec(Use):
 
 
 class StudentSpec(Strict):
-    """A student: an existing source, or the steps init, distil and quantise applied to its teacher."""
+    """A student: an existing source, or the steps init, distil, quantise and deploy applied to its teacher.
+
+    A list of deployments gives a row to each beside the student itself: the same weights on several runtimes.
+    """
 
     name: Name
     of: Name | Annotated[list[Name], Field(min_length=1)]
@@ -50,6 +53,12 @@ class StudentSpec(Strict):
     init: Use | None = None
     distil: DistilSpec | None = None
     quantise: Use | None = None
+    deploy: Use | Annotated[list[Use], Field(min_length=1, max_length=16)] | None = Field(
+        None, description="the runtime it is exported to; a list: one row each beside the plain student"
+    )
+    options: dict[str, Any] = Field(
+        {}, description="how its model plug-in opens it; as its teacher is opened where left out"
+    )
     required: bool = Field(True, description="false: shown, but the gate of the run does not depend on it")
 
     @property
@@ -117,6 +126,9 @@ class GateSpec(Strict):
     )
     max_kl: float | None = Field(None, ge=0, le=1000, description="mean KL(teacher ‖ student) at most, nats per token")
     speedup: float | None = Field(None, gt=0, le=10000, description="required speed-up, teacher time / student time")
+    energy: float | None = Field(
+        None, gt=0, le=10000, description="required energy ratio, teacher's gross joules / student's; measured only"
+    )
     compression: float | None = Field(None, gt=0, le=1e6, description="required compression by bytes on disk")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="two-sided error level of every interval")
     sequential: bool = Field(
