@@ -121,6 +121,7 @@ def benches(data: Path, students: int) -> list[Bench]:
         Bench("ARC-like", "arc_easy", "test", answers(problems), "ends of GSM8K questions, four numbers"),
         Bench("PIQA", "piqa", "validation", piqa, "two answers to a question"),
         Bench(f"PIQA {SHOTS}-shot", "piqa", "validation", piqa, f"the same {SHOTS} examples before all", shots=SHOTS),
+        Bench(f"{SHOTS}-shot HellaSwag-like", "hellaswag", "validation", four, "the same before all", shots=SHOTS),
         Bench(
             f"HellaSwag-like, {students + 1} models", "hellaswag", "validation", four,
             f"a teacher and {students} students", models=students + 1,
@@ -243,6 +244,7 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=200, help="documents of each task")
     parser.add_argument("--rounds", type=int, default=2, help="even: every order comes as often as its mirror")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, choices=[8, 32], help="one batch size of stock; both if left out")
     parser.add_argument("--students", type=int, default=3)
     parser.add_argument("--only", nargs="*", help="beginnings of names")
     arguments = parser.parse_args()
@@ -250,6 +252,8 @@ def main() -> int:
 
     datasets.disable_progress_bars()
     logging.disable(logging.WARNING)
+    if arguments.batch:
+        del STOCK[f"stock {40 - arguments.batch}"]
     settings = Settings(seed=0, device="cpu", dtype="float32", threads=arguments.threads)
     model = HFCausal.open(HFCausal.resolve(arguments.model, Path.cwd()).path, settings)
     names = " / ".join(("ours", *STOCK))

@@ -46,9 +46,7 @@ def launch_ratio(ratios: Mapping[Round, float], *, alpha: float = 0.05, seed: in
         method = f"median of paired ratios in each of {len(launches)} launches, t interval over launches"
         return Estimate(value, lo, hi, n, method, se=value * error, df=len(logs) - 1, n_clusters=len(launches))
     value = float(np.median(list(ratios.values())))
-    method = (
-        f"median of paired ratios, bootstrap over the rounds of {len(launches)} launches; their spread is not in it"
-    )
+    method = "median of paired ratios, bootstrap over rounds; the spread between launches is not in it"
     if n < 3:
         reason = f"{n} paired readings; an interval needs at least three"
         return Estimate(value, None, None, n, "median_of_pairs", Status.NO_INTERVAL, reason)
