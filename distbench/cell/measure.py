@@ -14,7 +14,7 @@ from distbench import plugins
 from distbench.cell.book import Book
 from distbench.cell.probes import ProbeProcess
 from distbench.cell.schedule import Schedule, turns
-from distbench.protocols import Progress
+from distbench.protocols import About, Progress
 from distbench.schema.cell import MeasureCell
 from distbench.schema.record import Footprint, MeasureResult, WarmUpFacts
 from distbench.schema.strict import Use
@@ -94,6 +94,8 @@ class Measurement:
         probe.open([meter for meter in repeat if not again or self._controlled(meter)], once=not again)
         for reading in probe.opened["readings"]:
             self.book.once(probe.name, reading, launch)
+        for workload, about in probe.opened["about"].items():
+            self.book.tell(probe.name, workload, About(**about))
         self.warm_ups += [WarmUpFacts(model=probe.name, launch=launch, **facts) for facts in probe.opened["warm_ups"]]
         if not again:
             self.footprints[probe.name] = Footprint.model_validate(probe.opened["footprint"])

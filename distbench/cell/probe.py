@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -16,9 +17,10 @@ from distbench import plugins
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.measure import meters_of
 from distbench.cell.opened import open_model
+from distbench.cell.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.errors import DistbenchError
-from distbench.meters.process_memory import status_bytes
-from distbench.protocols import LoadFacts, Reading, Shape, Work, Workload
+from distbench.meters.process_memory import resident_bytes, watching
+from distbench.protocols import LoadFacts, Missing, Reading, Shape, Work, Workload
 from distbench.schema.cell import CELL, MeasureCell
 from distbench.store.run_dir import RunDir
 from distbench.work.generation import generation
@@ -39,10 +41,12 @@ class Probe:
 
     def open(self, cell: MeasureCell, run: RunDir, request: dict[str, Any]) -> dict[str, Any]:
         """Load the model with a clock on it, read what can be read once, prepare and warm up what is repeated."""
-        before = status_bytes("VmRSS")
-        start = perf_counter_ns()
-        model = open_model(cell.models[request["index"]], run, cell.settings)
-        load = LoadFacts((perf_counter_ns() - start) * 1e-9, before, status_bytes("VmRSS"))
+        before = resident_bytes()
+        with watching() as watch:
+            start = perf_counter_ns()
+            model = open_model(cell.models[request["index"]], run, cell.settings)
+            seconds = (perf_counter_ns() - start) * 1e-9
+            load = LoadFacts(seconds, before, resident_bytes(), watch.peak(), watch.method)
         task = plugins.load("tasks", cell.workload.use)(cell.workload) if cell.workload else None
 
         def work_at(shape: Shape) -> Work:
@@ -67,20 +71,23 @@ class Probe:
         return {
             "footprint": model.footprint().model_dump(),
             "workloads": list(self.work),
+            "about": {name: asdict(work.about) for name, work in self.work.items()},
             "readings": readings,
             "warm_ups": warm_ups,
         }
 
     def step(self, workload: str) -> dict[str, Any]:
-        """Do one unit of work and return its readings."""
+        """Do one unit of work and return its readings, and apart from them the reasons of those that are missing."""
         self.doing = workload
-        return {"readings": self.work[workload].run()}
+        readings = self.work[workload].run()
+        missing = {name: asdict(why) for name, why in readings.items() if isinstance(why, Missing)}
+        return {"readings": {name: read for name, read in readings.items() if name not in missing}, "missing": missing}
 
     def explain(self, error: Exception) -> str:
         """Return one line about a failure: what was being done, and for a lack of memory how much was in use."""
         text = (str(error).strip().splitlines() or ["no message"])[0]
-        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-            return f"{self.doing}: out of memory{_peaks()}; {text[:200]}"
+        if is_out_of_memory(error):
+            return f"{self.doing}: {out_of_memory(error)}"
         if isinstance(error, DistbenchError):
             return f"{self.doing}: {error}".splitlines()[0]
         return f"{self.doing}: {type(error).__name__}: {text}"
@@ -97,17 +104,9 @@ def _told(meter: str, reading: Reading) -> dict[str, Any]:
         "value": reading.value,
         "workload": reading.workload,
         "reason": reading.reason,
+        "remedy": reading.remedy,
+        "about": asdict(reading.about),
     }
-
-
-def _peaks() -> str:
-    """Return the high-water marks of this process and of its device's allocator, in words."""
-    host = status_bytes("VmHWM")
-    words = [] if host is None else [f"{host / 2**30:.2f} GiB of the host"]
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        words.append(f"{torch.cuda.max_memory_allocated() / 2**30:.2f} GiB of the GPU")
-    return f" at a peak of {' and '.join(words)}" if words else ""
 
 
 def main() -> int:

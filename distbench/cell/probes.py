@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from distbench.errors import RunError
-from distbench.protocols import Readings
+from distbench.protocols import Missing, Readings
 from distbench.schema.cell import MeasureCell
 from distbench.store.run_dir import RunDir
 
@@ -40,8 +40,9 @@ class ProbeProcess:
     def step(self, workload: str) -> Readings:
         """Do one unit of work; return its readings."""
         self._send({"do": "step", "workload": workload})
-        readings: Readings = self._receive()["readings"]
-        return readings
+        answer = self._receive()
+        readings: Readings = answer["readings"]
+        return readings | {name: Missing(**why) for name, why in answer["missing"].items()}
 
     def close(self) -> None:
         """End the child."""
