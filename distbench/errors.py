@@ -3,6 +3,7 @@
 * DistbenchError
   - UsageError ......... 2   the suite or the command line is wrong; nothing was written
   - RunError ........... 4   some cells failed; everything that finished is kept
+    - OverloadedError        a server refuses a request for now
   - EnvironmentFault ... 5   disk, lock, device, hub, missing extra
   - RefusedError ....... 6   unsafe input, or a damaged / incompatible artefact
 """
@@ -66,6 +67,14 @@ class RunError(DistbenchError):
     """Some cells failed. Everything that finished is kept."""
 
     exit_code = ExitCode.RUN_FAILED
+
+
+class OverloadedError(RunError):
+    """A server refuses a request because it has too much to do. `wait_seconds`: when it wants to be asked again."""
+
+    def __init__(self, message: str, wait_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
 
 
 class EnvironmentFault(DistbenchError):  # noqa: N818 - EnvironmentError is Python's own

@@ -7,7 +7,10 @@ at plan time, before a model is loaded. The words of the built-ins:
 * ``language``    can be asked about text, whatever runs it: see `Language`
 * ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily
                   with exactly n tokens each
+* ``answer``      `answer(prompt, n) -> Decoded` of one prompt, from any number of threads; nothing is queued here
+* ``served``      computes in another process, maybe on another machine: only meters that are `at_a_distance` read it
 * ``cache``       `cache_bytes(prompts)` -> bytes of the key-value cache after these prompts
+* ``weights``     `weight_bytes()` -> bytes of the weights in memory, in the dtype they have there, tied ones once
 * ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
 * ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
@@ -44,11 +47,12 @@ Progress = Callable[[int, int, str], None]
 class Resolved:
     """A source that was found: where it lies, what it is, and where it came from in words."""
 
-    path: Path
+    path: Path | None  # None: it is served at `address`
     identity: str
     origin: str
     converts: bool = False  # True: it must be rewritten into this plug-in's own format before use (GGUF)
     notes: tuple[str, ...] = ()
+    address: str | None = None  # URL of a model whose content nobody here can hash: no other run reuses its results
 
 
 @runtime_checkable
@@ -60,6 +64,7 @@ class Model(Protocol):
     learns: ClassVar[frozenset[str]]  # kinds of training signal: "tokens", "features"
     # Optional: `requires`, top-level modules beyond distbench's own dependencies, checked before anything runs;
     # `devices`, kinds of device it runs on ({"cpu"}); without it the plug-in refuses by itself.
+    # `variables(options)`, a class method: environment variables that it reads; a child's environment lacks others.
 
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
@@ -195,10 +200,18 @@ Work = Callable[[], Timing]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What `decode` returns: token ids [batch, n], and ns from the start to the moment each column was known, [n]."""
+    """What `decode` returns: token ids [batch, n], and ns from the start to the moment each column was known, [n].
+
+    A server sends pieces of text instead of ids: `tokens` is None, `lengths` says how many tokens each prompt got
+    [batch], and the marks are arrivals of pieces, of which one may hold several tokens. For a batch, mark k is the
+    moment when every prompt had its k-th piece (or its last). `prompt_tokens` is what the server counted, over the
+    batch; None where it does not tell.
+    """
 
     tokens: Any
     marks_ns: tuple[int, ...]
+    lengths: tuple[int, ...] | None = None
+    prompt_tokens: int | None = None
 
 
 class Task(Protocol):
@@ -335,12 +348,13 @@ class Deployment(Protocol):
     Options: ClassVar[type[BaseModel]]
     needs: ClassVar[frozenset[str]]  # of the model that is rewritten
     makes: ClassVar[str]  # the model plug-in that opens the result; it says in `requires` what must be installed
+    quantised: ClassVar[bool]  # whether it can follow a 'quantise' step
     requires: ClassVar[tuple[str, ...]]  # top-level modules that `export` imports beyond distbench's own dependencies
 
     def __init__(self, options: BaseModel) -> None: ...
 
-    def exact(self) -> bool:
-        """Return whether the result computes in the source's precision: then it must say the same."""
+    def exact(self, settings: Settings) -> bool:
+        """Return whether the result, opened with `settings`, computes in float32: then it must say the same."""
         ...
 
     def opens(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 ALLOWED = {
     "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV",
@@ -26,10 +26,16 @@ ALLOWED_PREFIXES = (
 )
 
 
-def child_environment(threads: int, source: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a child's environment: what it needs of ours, threads fixed, telemetry and progress bars off."""
+def child_environment(
+    threads: int, source: Mapping[str, str] | None = None, wanted: Collection[str] = ()
+) -> dict[str, str]:
+    """Return a child's environment: what it needs of ours, threads fixed, telemetry and progress bars off.
+
+    wanted: variables that a model of its cells asks for by name, such as the key of a server.
+    """
     given = os.environ if source is None else source
-    kept = {key: value for key, value in given.items() if key in ALLOWED or key.startswith(ALLOWED_PREFIXES)}
+    allowed = ALLOWED.union(wanted)
+    kept = {key: value for key, value in given.items() if key in allowed or key.startswith(ALLOWED_PREFIXES)}
     fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     fixed |= {
         "PYTHONHASHSEED": "0",

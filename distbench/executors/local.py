@@ -25,6 +25,7 @@ class Job:
 
     ids: list[str]
     threads: int
+    variables: frozenset[str] = frozenset()  # of the environment, that a model asks for by name
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class LocalExecutor:
         with log_path.open("ab") as log:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                env=child_environment(job.threads), start_new_session=True,
+                env=child_environment(job.threads, wanted=job.variables), start_new_session=True,
             )  # fmt: skip
             self._child = child
             try:

@@ -72,7 +72,7 @@ def readings_of(timing: Timing) -> Readings:
     """Return the quantities of one unit of work.
 
     Work without tokens has an end and a rate of samples. With tokens: ttft is the first mark, itl every gap after it,
-    tpot their mean; prefill and decode rates are over the whole batch.
+    tpot their mean by token; prefill and decode rates are over the whole batch.
     """
     total = timing.marks_ns[-1] * MILLISECOND
     readings: Readings = {"e2e_ms": total}
@@ -86,6 +86,7 @@ def readings_of(timing: Timing) -> Readings:
     gaps = [(late - early) * MILLISECOND for early, late in pairwise(timing.marks_ns)]
     if gaps:
         readings["itl_ms"] = gaps
-        readings["tpot_ms"] = (total - first) / len(gaps)
+        # not over the gaps: a piece of a server's text may hold several tokens
+        readings["tpot_ms"] = (total - first) / (timing.output_tokens / timing.samples - 1)
         readings["decode_tokens_per_s"] = timing.samples / readings["tpot_ms"] * 1e3
     return readings
