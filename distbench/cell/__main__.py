@@ -17,6 +17,7 @@ from distbench.cell.events import Events, die_with_parent
 from distbench.cell.make import make
 from distbench.cell.measure import measure
 from distbench.cell.opened import open_model
+from distbench.cell.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.errors import DistbenchError, ExitCode, RunError
 from distbench.meters.process_memory import reset_high_water
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
@@ -43,14 +44,10 @@ class Worker:
             traceback.print_exc()
             self.events.send("failed", cell=cell_id, message=str(error), exit_code=int(error.exit_code))
             return False
-        except MemoryError:
-            self.events.send("failed", cell=cell_id, message="out of memory", exit_code=int(ExitCode.RUN_FAILED))
-            return False
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the other cells go on
             traceback.print_exc()
-            message = (
-                f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
-            )
+            text = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+            message = out_of_memory(error) if is_out_of_memory(error) else f"{type(error).__name__}: {text}"
             self.events.send("failed", cell=cell_id, message=message[:500], exit_code=int(ExitCode.RUN_FAILED))
             return False
         self.events.send("committed", cell=cell_id)

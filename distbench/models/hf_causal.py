@@ -11,6 +11,7 @@ from distbench.errors import EnvironmentFault, RefusedError
 from distbench.models import int8
 from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
+from distbench.models.torch_weights import weight_bytes
 from distbench.protocols import Decoded, LearnReport, Progress, Resolved, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
@@ -28,7 +29,9 @@ class HFCausal:
     """
 
     Options = HFCausalOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"causal-lm", "cache", "decode", "layers", "int8", "learn", "save"})
+    offers: ClassVar[frozenset[str]] = frozenset(
+        {"causal-lm", "cache", "decode", "layers", "int8", "learn", "save", "weights"}
+    )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
 
     def __init__(self, module: Any, tokenizer: Any, settings: Settings, folder: Path | None = None) -> None:
@@ -102,6 +105,10 @@ class HFCausal:
     def cache_bytes(self, prompts: Any) -> int:
         """Return the bytes of the key-value cache after prompts [batch, length]."""
         return cache_bytes(self.module, prompts)
+
+    def weight_bytes(self) -> int:
+        """Return the bytes of the weights in memory."""
+        return weight_bytes(self.module)
 
     # -- making students --------------------------------------------------------------------------------------------
 

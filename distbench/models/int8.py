@@ -36,6 +36,11 @@ def _layer_class() -> type[Any]:
             self.in_features, self.out_features = weight_int8.shape[1], weight_int8.shape[0]
             self._packed = _pack(weight_int8, weight_scale)  # the only copy of the weights: memory is what it buys
 
+        @property
+        def packed_bytes(self) -> int:
+            """What torch lists as no parameter: int8 weights and pins; a scale, zero point and offset a row."""
+            return self.out_features * (self.in_features + 2 + 3 * 4)
+
         def weights(self) -> tuple[torch.Tensor, torch.Tensor]:
             """Return the int8 weights [out, in] and their scales [out]."""
             packed, _ = torch.ops.quantized.linear_unpack(self._packed)

@@ -16,6 +16,7 @@ from distbench.data.feature_signal import FeatureSignal, heldout_kl
 from distbench.errors import RunError, UsageError
 from distbench.models.saved import resolve_saved
 from distbench.models.torch_device import prepare_torch
+from distbench.models.torch_weights import weight_bytes
 from distbench.protocols import LearnReport, Progress, Resolved, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
@@ -36,7 +37,7 @@ class MLPClassifier:
     """Fully connected layers with ReLU; the sizes of input and output come from the data it learns."""
 
     Options = MLPOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"classify", "learn", "save"})
+    offers: ClassVar[frozenset[str]] = frozenset({"classify", "learn", "save", "weights"})
     learns: ClassVar[frozenset[str]] = frozenset({"features"})
 
     def __init__(self, hidden: list[int], settings: Settings, sizes: tuple[int, int] | None = None) -> None:
@@ -97,6 +98,10 @@ class MLPClassifier:
         count = sum(p.numel() for p in self.net.parameters())
         size = (self.folder / WEIGHTS).stat().st_size if self.folder else None
         return Footprint(bytes_on_disk=size, params_unique=count, params_non_embedding=count, dtype="F32")
+
+    def weight_bytes(self) -> int:
+        """Return the bytes of the weights in memory."""
+        return weight_bytes(self.net)
 
     def classify(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return class probabilities [n, classes] for x [n, features]."""

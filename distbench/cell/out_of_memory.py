@@ -1,0 +1,39 @@
+"""Was that a lack of memory, and how much was in use? The libraries do not agree on an exception for it."""
+
+from __future__ import annotations
+
+import sys
+
+from distbench.meters.process_memory import resident_bytes, status_bytes
+
+PHRASES = (  # of RuntimeErrors: torch's CPU allocator, ONNX Runtime, C++, CUDA without torch
+    "can't allocate memory",
+    "failed to allocate memory",
+    "bad allocation",
+    "bad_alloc",
+    "out of memory",
+)
+GIB = 2**30
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an exception means that memory ended, on the host or on a device."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in PHRASES)
+
+
+def out_of_memory(error: BaseException) -> str:
+    """Return "out of memory", the peaks so far of this process and of its device's allocator, and what was said."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"out of memory at a peak of {_peaks()}" + (f"; {text[:200]}" if text else "")
+
+
+def _peaks() -> str:
+    mark = status_bytes("VmHWM")
+    words = [f"{mark / GIB:.2f} GiB of the host" if mark else f"{resident_bytes() / GIB:.2f} GiB of the host or more"]
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        words.append(f"{torch.cuda.max_memory_allocated() / GIB:.2f} GiB of the GPU")
+    return " and ".join(words)
