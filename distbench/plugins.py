@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # neither is needed to list plug-ins, and both take longer to
 
     from distbench.schema.strict import Use
 
-GROUPS = ("models", "tasks", "data", "methods", "inits", "quantisers", "meters", "executors")
+GROUPS = ("models", "tasks", "data", "methods", "inits", "quantisers", "deployments", "meters", "executors")
 NOUNS = {
     "models": "model",
     "tasks": "task",
@@ -25,6 +25,7 @@ NOUNS = {
     "methods": "method",
     "inits": "init",
     "quantisers": "quantiser",
+    "deployments": "deployment",
     "meters": "meter",
     "executors": "executor",
 }
@@ -102,6 +103,18 @@ def validated(model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
     return model.model_validate_json(json.dumps(given))
 
 
+def check_installed(group: str, name: str) -> None:
+    """Raise EnvironmentFault, naming the extra, where a module that a plug-in `requires` is not installed."""
+    for module in getattr(load(group, name), "requires", ()):
+        if not _importable(module):
+            raise _missing_module(group, _entry(group, name), ModuleNotFoundError(name=module))
+
+
+def versions(group: str, name: str) -> dict[str, str]:
+    """Return the versions of the modules that a plug-in `requires`: they can change what it computes."""
+    return {module: _version(module) for module in getattr(load(group, name), "requires", ())}
+
+
 def unknown(group: str, name: str) -> str:
     """Return the message for a plug-in that is not installed."""
     installed = names(group)
@@ -176,6 +189,24 @@ def _extra(entry: EntryPoint, module: str) -> str | None:
         if head and extra and extra[1] != "dev" and _normal(head[0]) == wanted:
             return extra[1]
     return entry.extras[0] if entry.extras else None
+
+
+def _importable(module: str) -> bool:
+    """Return whether a module could be imported; None in sys.modules says that it cannot."""
+    import sys
+    from importlib.util import find_spec
+
+    return sys.modules[module] is not None if module in sys.modules else find_spec(module) is not None
+
+
+def _version(module: str) -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version(module)
+    except metadata.PackageNotFoundError:  # the distribution has another name than its module
+        owners = sorted(set(metadata.packages_distributions().get(module, [])))
+        return " ".join(f"{owner} {metadata.version(owner)}" for owner in owners) or "unknown"
 
 
 def _normal(package: str) -> str:

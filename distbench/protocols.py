@@ -80,7 +80,7 @@ class Model(Protocol):
     def open(cls, path: Path, settings: Settings, options: Any = None) -> Self:
         """Load from a folder that `resolve` or `save` left, in evaluation mode.
 
-        `options` is an instance of `Options`: how the model is opened, such as its attention kernel. None: the defaults.
+        `options` is an instance of `Options`: how the model is opened, such as its attention kernel; None: defaults.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Make a model: start, train, quantise, save."""
+"""Make a model: start, train, quantise, save; or rewrite one for another runtime."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.cell.export import export, files_digest
 from distbench.cell.opened import TeacherHandle, open_model
-from distbench.data.checkpoint import weights_digest
 from distbench.errors import RunError, UsageError
-from distbench.hashing import digest, file_digest
 from distbench.protocols import Progress
 from distbench.schema.cell import MakeCell
 from distbench.schema.record import MakeResult, Training
@@ -20,6 +19,8 @@ from distbench.store.run_dir import RunDir
 
 def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeResult:
     """Write the made model to `folder`/model and return what was done."""
+    if cell.deploy is not None:
+        return export(cell, run, folder, progress)
     # The signal comes first: it may load the teachers, and they are gone again before the student is opened.
     signal, signal_seconds = _signal(cell, run, progress) if cell.train else (None, 0.0)
     model = _initial(cell, run)
@@ -32,16 +33,10 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
     model.save(target)
     return MakeResult(
         use=cell.use,
-        weights_digest=_digest(target),
+        weights_digest=files_digest(target),
         footprint=model.footprint(),
         training=training,
     )
-
-
-def _digest(folder: Path) -> str:
-    if any(folder.glob("*.safetensors")):
-        return weights_digest(folder)
-    return digest({path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()})
 
 
 def _initial(cell: MakeCell, run: RunDir) -> Any:

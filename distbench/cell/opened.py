@@ -9,6 +9,7 @@ from typing import Any
 from distbench import plugins
 from distbench.errors import RunError
 from distbench.schema.cell import ModelRef, Settings
+from distbench.schema.strict import Use
 from distbench.store.run_dir import RunDir
 
 
@@ -26,8 +27,9 @@ def model_path(ref: ModelRef, run: RunDir) -> Path:
 
 
 def open_model(ref: ModelRef, run: RunDir, settings: Settings) -> Any:
-    """Load a model with the plug-in that its reference names."""
-    return plugins.load("models", ref.use).open(model_path(ref, run), settings)
+    """Load a model with the plug-in that its reference names, in the way that it says."""
+    options = plugins.options("models", Use(use=ref.use, **ref.options))
+    return plugins.load("models", ref.use).open(ref.address or model_path(ref, run), settings, options)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from distbench.compare.sides import Side, side
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import (
+    Agreement,
     CellRecord,
     EvaluateResult,
     Footprint,
@@ -105,6 +106,11 @@ class Evidence:
         """Return a model's training, where it was trained here."""
         made = self.made(model)
         return made.training if made else None
+
+    def agreement(self, model: PlannedModel) -> Agreement | None:
+        """Return how an exported model agrees with the one it was exported from."""
+        made = self.made(model)
+        return made.agreement if made else None
 
     def footprint(self, model: PlannedModel) -> Footprint:
         """Return a model's size from whichever record holds it; every field None where none does."""

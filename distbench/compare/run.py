@@ -114,6 +114,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         compression=compression,
         footprint=footprint,
         training=evidence.training(model),
+        agreement=evidence.agreement(model),
         tasks=[gated(c, checks) for c in compared],
         suite=suite,
         task_groups=groups,

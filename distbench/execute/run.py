@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 
 from distbench.execute.reporter import Event, Reporter, Watch
 from distbench.executors.local import Ended, Job, LocalExecutor
-from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.plan.capabilities import variables_of
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, models_of
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
 
 Cell = MakeCell | EvaluateCell | MeasureCell
 CACHED_KINDS = {"make", "evaluate"}  # measurements belong to their moment and are never reused
+
+
+def _keeps(cell: Cell) -> bool:
+    """Say whether another run may reuse a cell. Behind the URL of a served model there may be another one tomorrow."""
+    return cell.kind in CACHED_KINDS and not any(ref.address for ref in models_of(cell))
 
 
 @dataclass
@@ -31,7 +37,7 @@ def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[s
     for cell in cells:
         if run is not None and run.is_done(cell.id):
             done.add(cell.id)
-        elif cell.kind in CACHED_KINDS and cache.find("cells", cell.id):
+        elif _keeps(cell) and cache.find("cells", cell.id):
             cached.add(cell.id)
     return done, cached
 
@@ -103,7 +109,8 @@ class Runner:
         while ready := self._ready([i for i in ids if i not in self.state.done and i not in self.state.failed]):
             threads = self.cells[ready[0]].settings.threads
             assert threads is not None, "only imported cells lack it, and they are never run"
-            self._once(Job(ready, threads))
+            variables = [variables_of(ref.use, ref.options) for cell_id in ready for ref in models_of(self.cells[cell_id])]
+            self._once(Job(ready, threads, frozenset().union(*variables)))
 
     def _once(self, job: Job) -> None:
         watch, present = Watch(), job.ids[0]
@@ -129,7 +136,7 @@ class Runner:
 
     def _committed(self, cell_id: str, seconds: float) -> None:
         cell = self.cells[cell_id]
-        if cell.kind in CACHED_KINDS:
+        if _keeps(cell):
             self.cache.put("cells", cell_id, self.run.cells / cell_id)
         self.state.done.add(cell_id)
         self.run.log("done", cell=cell_id, title=cell.title, seconds=round(seconds, 3))
@@ -146,8 +153,8 @@ def _share(last: Cell, cell: Cell) -> bool:
     """Say whether a cell may run in the process of the one before it."""
     if not isinstance(cell, EvaluateCell) or last.kind == "measure":
         return False
-    # A made model's identity is the id of the cell that makes it: it is evaluated in the process that made it.
-    return isinstance(last, EvaluateCell) or cell.model.identity == last.id
+    # A made model is evaluated in the process that made it.
+    return isinstance(last, EvaluateCell) or cell.model.cell == last.id
 
 
 def how_it_died(ended: Ended) -> str:

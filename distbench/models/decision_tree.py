@@ -50,7 +50,7 @@ class DecisionTree:
         import skops.io  # noqa: F401
 
     @classmethod
-    def open(cls, path: Path, settings: Settings) -> Self:
+    def open(cls, path: Path, settings: Settings, options: Any = None) -> Self:
         """Load a folder written by `save`; a file that names any other type is refused."""
         from skops.io import get_untrusted_types, load
 

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 
 from distbench.data.checkpoint import check_checkpoint, check_safetensors
 from distbench.data.sources import resolve_checkpoint
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.models import int8
+from distbench.models.language import ScoresByLogits
+from distbench.models.torch_compiled import CompiledDecoder
 from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
 from distbench.models.torch_weights import weight_bytes
-from distbench.protocols import Decoded, LearnReport, Progress, Resolved, TrainingRecipe
+from distbench.protocols import Decoded, LearnReport, Progress, Resolved, Stop, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
 
+UNSTATED_LENGTH = 2048
+
 
 class HFCausalOptions(Strict):
-    """Options of `use: hf-causal`: none yet."""
+    """Options of `use: hf-causal`: how it is opened."""
+
+    attention: Literal["sdpa", "eager"] | None = Field(
+        None, description="kernel of the attention; transformers' own choice where left out"
+    )
+    compile: bool = Field(
+        False, description="torch.compile the decoding that meters repeat, with a static key-value cache"
+    )
 
 
-class HFCausal:
+class HFCausal(ScoresByLogits):
     """A `transformers` causal language model with its tokenizer.
 
-    Attributes: module (torch.nn.Module, eval mode), tokenizer, settings.
+    Attributes: module (torch.nn.Module, eval mode), tokenizer, settings, options.
     """
 
     Options = HFCausalOptions
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"causal-lm", "cache", "decode", "layers", "int8", "learn", "save", "weights"}
+        {"causal-lm", "language", "cache", "decode", "layers", "int8", "learn", "save", "weights"}
     )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
 
-    def __init__(self, module: Any, tokenizer: Any, settings: Settings, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        module: Any,
+        tokenizer: Any,
+        settings: Settings,
+        folder: Path | None = None,
+        options: HFCausalOptions | None = None,
+    ) -> None:
+        self.options = options or HFCausalOptions()
         self.module = module
+        self._compiled: CompiledDecoder | None = None
         self.tokenizer = tokenizer
         self.settings = settings
         self.folder = folder
@@ -52,8 +77,9 @@ class HFCausal:
         from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
 
     @classmethod
-    def open(cls, path: Path, settings: Settings) -> Self:
+    def open(cls, path: Path, settings: Settings, options: HFCausalOptions | None = None) -> Self:
         """Load weights and tokenizer; a missing tensor or a NaN is an error, never a random initialisation."""
+        options = options or HFCausalOptions()
         device = prepare_torch(settings)
         if path.suffix == ".gguf":
             module, tokenizer = _open_gguf(path)
@@ -61,7 +87,9 @@ class HFCausal:
             check_checkpoint(path)
             module, tokenizer = _open_folder(path, settings), _tokenizer(path)
         _refuse_nan(module, path)
-        return cls(module.to(device).eval(), tokenizer, settings, path if path.is_dir() else None)
+        if options.attention is not None:
+            module.set_attn_implementation(options.attention)
+        return cls(module.to(device).eval(), tokenizer, settings, path if path.is_dir() else None, options)
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -92,6 +120,32 @@ class HFCausal:
         self.tokenizer.save_pretrained(folder)
         self.folder = folder
 
+    # -- language ---------------------------------------------------------------------------------------------------
+
+    @property
+    def context_length(self) -> int:
+        """How many positions the model has; 2048, as in lm-eval, where its configuration does not say."""
+        config = self.module.config
+        config = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
+        return int(getattr(config, "max_position_embeddings", None) or UNSTATED_LENGTH)
+
+    def logits(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Return float32 logits [len(ids), vocabulary]: row i is about the token after ids[i]."""
+        import torch
+
+        with torch.inference_mode():
+            found = self.module(torch.tensor([list(ids)], device=self.module.device), use_cache=False).logits[0]
+        return np.asarray(found.float().cpu().numpy(), dtype=np.float32)
+
+    def continue_greedily(self, ids: Sequence[int], most: int, stop: Stop | None = None) -> list[int]:
+        """Return at most `most` greedy tokens after `ids`, as `decode` writes them."""
+        import torch
+
+        prompt = torch.tensor([list(ids)], device=self.module.device)
+        tokens: list[int] = self.decode(prompt, most).tokens[0].tolist()
+        ends = (n for n in range(1, len(tokens) + 1) if stop is not None and stop(tokens[:n]))
+        return tokens[: next(ends, len(tokens))]
+
     # -- inference work ---------------------------------------------------------------------------------------------
 
     def prompts(self, batch: int, length: int, seed: int) -> Any:
@@ -100,6 +154,9 @@ class HFCausal:
 
     def decode(self, prompts: Any, output_tokens: int) -> Decoded:
         """Prefill once and decode greedily with the key-value cache; an end-of-text token does not end it."""
+        if self.options.compile:
+            self._compiled = self._compiled or CompiledDecoder(self.module)
+            return self._compiled.decode(prompts, output_tokens)
         return decode_greedily(self.module, prompts, output_tokens)
 
     def cache_bytes(self, prompts: Any) -> int:

@@ -69,7 +69,7 @@ class MLPClassifier:
         import torch  # noqa: F401
 
     @classmethod
-    def open(cls, path: Path, settings: Settings) -> Self:
+    def open(cls, path: Path, settings: Settings, options: Any = None) -> Self:
         """Load a folder written by `save`."""
         from safetensors.torch import load_file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
@@ -28,19 +29,33 @@ def decode_greedily(module: Any, prompts: torch.Tensor, output_tokens: int) -> D
     prompts: [batch, length], no padding. On a GPU the marks are CUDA events, so that the host need not wait for each
     token (which would slow down what is measured); on a CPU they are perf_counter_ns.
     """
+
+    def first() -> Any:
+        return module(prompts, use_cache=True, logits_to_keep=1)
+
+    def step(token: torch.Tensor, out: Any) -> Any:
+        return module(token, past_key_values=out.past_key_values, use_cache=True, logits_to_keep=1)
+
+    return greedy_loop(prompts.device, first, step, output_tokens)
+
+
+def greedy_loop(
+    device: torch.device, first: Callable[[], Any], step: Callable[[torch.Tensor, Any], Any], output_tokens: int
+) -> Decoded:
+    """Time `first`, the prefill, and `output_tokens` − 1 times `step`, which gets the last token and output."""
     import torch
 
-    stamp = _Events(prompts.device) if prompts.device.type == "cuda" else _Clock()
+    stamp = _Events(device) if device.type == "cuda" else _Clock()
     written = []
     with torch.inference_mode():
         stamp.start()
-        out = module(prompts, use_cache=True, logits_to_keep=1)
+        out = first()
         for left in range(output_tokens - 1, -1, -1):
             token = out.logits[:, -1].argmax(dim=-1, keepdim=True)
             stamp.mark()
             written.append(token)
             if left:
-                out = module(token, past_key_values=out.past_key_values, use_cache=True, logits_to_keep=1)
+                out = step(token, out)
     return Decoded(torch.cat(written, dim=1).cpu().numpy(), stamp.marks())
 
 

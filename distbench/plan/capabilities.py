@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from distbench import plugins
-from distbench.errors import UsageError
+from distbench.errors import EnvironmentFault, UsageError
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
 from distbench.work import generation
@@ -21,6 +22,27 @@ def check_offers(what: str, needs: frozenset[str], use: str) -> None:
     if missing := needs - family(use).offers:
         have = ", ".join(sorted(family(use).offers))
         raise UsageError(f"{what} needs {', '.join(sorted(missing))}, which {use!r} does not offer (it offers {have})")
+
+
+def check_runs(group: str, use: str, what: str, device: str) -> None:
+    """Check that what a plug-in needs is installed, and that it runs on the device; nothing is moved silently."""
+    plugins.check_installed(group, use)
+    devices = getattr(plugins.load(group, use), "devices", None)
+    if devices is not None and device.partition(":")[0] not in devices:
+        raise EnvironmentFault(f"{what}: {use!r} runs on {', '.join(sorted(devices))} only, not on {device}")
+
+
+def variables_of(use: str, options: dict[str, Any]) -> frozenset[str]:
+    """Return the environment variables that a model reads: a key belongs there, and in no file or record."""
+    ask = getattr(family(use), "variables", None)
+    return frozenset(ask(plugins.options("models", Use(use=use, **options)))) if ask else frozenset()
+
+
+def check_variables(use: str, options: dict[str, Any], name: str) -> None:
+    """Check that the variables are set. Their values are looked at by nobody here."""
+    for variable in sorted(variables_of(use, options)):
+        if not os.environ.get(variable):
+            raise EnvironmentFault(f"model {name!r}: the environment variable {variable} is not set")
 
 
 def check_task(task: TaskSpec, use: str, name: str) -> None:

@@ -32,6 +32,12 @@ def _code(group: str, name: str) -> list[str]:
     return [name] if package == "distbench" else [name, package, version]
 
 
+def opened_identity(identity: str, use: str, options: dict[str, Any]) -> str:
+    """Return what a model is once it is opened: its content, how it is opened, and the runtime that does so."""
+    runtime = plugins.versions("models", use)
+    return short_digest([identity, options, runtime]) if options or runtime else identity
+
+
 def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> str:
     """Return the id of "this model on this task", or "this model beside its teacher on this task"."""
     kind = plugins.load("tasks", task.use)
@@ -69,6 +75,9 @@ def measure_id(
     return short_digest(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings)])
 
 
-def step(use: Use | None) -> Any:
-    """Return a step of a recipe in canonical form."""
-    return None if use is None else use.model_dump(mode="json")
+def step(use: Use | None, group: str) -> Any:
+    """Return a step of a recipe in canonical form, with the versions of what it needs installed."""
+    if use is None:
+        return None
+    needed = plugins.versions(group, use.use)
+    return use.model_dump(mode="json") | ({" versions": needed} if needed else {})  # no option can have that name

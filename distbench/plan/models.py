@@ -8,8 +8,16 @@ from typing import Any
 
 from distbench import plugins
 from distbench.errors import UsageError
-from distbench.plan.capabilities import check_start, check_training, family
-from distbench.plan.identity import make_id, step
+from distbench.plan.capabilities import (
+    check_offers,
+    check_runs,
+    check_start,
+    check_training,
+    check_variables,
+    family,
+)
+from distbench.plan.deployments import rows_of
+from distbench.plan.identity import make_id, opened_identity, step
 from distbench.schema.cell import MakeCell, ModelRef, Role, Settings
 from distbench.schema.plan import PlannedModel
 from distbench.schema.strict import Use
@@ -20,19 +28,23 @@ SUFFIX = "-no-teacher"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The steps that make a model: start, initialise, train, quantise."""
+    """The steps that make a model: start, initialise, train, quantise; or start and deploy."""
 
     teachers: list[ModelRef] = field(default_factory=list)
     start: ModelRef | None = None
     init: Use | None = None
     train: DistilSpec | FitSpec | None = None
     quantise: Use | None = None
+    deploy: Use | None = None
     temperature: float = 1.0
 
     @property
-    def converts(self) -> bool:
-        """Whether the only step is to rewrite a source in the plug-in's own format."""
-        return self.start is not None and self.init is None and self.train is None and self.quantise is None
+    def verb(self) -> str:
+        """What the recipe does, in a word; to "convert" is only to rewrite a source in the plug-in's own format."""
+        if self.deploy is not None:
+            return "export"
+        steps = (self.init, self.train, self.quantise)
+        return "convert" if self.start is not None and not any(steps) else "make"
 
     def parts(self, use: str) -> dict[str, Any]:
         """Return what decides the result, for the cell's id; training is hashed with its data beside it."""
@@ -40,10 +52,10 @@ class Recipe:
             "use": use,
             "teachers": [teacher.identity for teacher in self.teachers],
             "start": self.start.identity if self.start else None,
-            "init": step(self.init),
-            "quantise": step(self.quantise),
+            "init": step(self.init, "inits"),
+            "quantise": step(self.quantise, "quantisers"),
             "temperature": self.temperature,
-        }
+        } | ({"deploy": step(self.deploy, "deployments")} if self.deploy else {})
 
 
 @dataclass(frozen=True)
@@ -69,11 +81,9 @@ class ModelPlanner:
 
     def teacher(self, name: str, spec: TeacherSpec) -> None:
         """Plan a teacher: found, converted, or fitted."""
-        options = plugins.options("models", Use(use=spec.use, **spec.options)).model_dump(
-            mode="json", exclude_defaults=True
-        )
+        options = _changed("models", spec.use, spec.options)
         if spec.source is not None:
-            ref, found = self._source(name, "teacher", spec.use, spec.source)
+            ref, found = self._source(name, "teacher", spec.use, spec.source, options)
             made_by = "loaded from its source"
         else:
             assert spec.fit is not None
@@ -94,34 +104,43 @@ class ModelPlanner:
     # -- students ---------------------------------------------------------------------------------------------------
 
     def student(self, spec: StudentSpec) -> None:
-        """Plan a student, and beside a distilled one its no-teacher control."""
+        """Plan a student, a row for each runtime it is exported to, and beside a distilled one its control."""
+        for row in rows_of(spec):
+            self._row(row.spec, row.controlled)
+
+    def _row(self, spec: StudentSpec, controlled: bool) -> None:
         teachers = [self.models[name] for name in spec.teachers]
+        assert not isinstance(spec.deploy, list), "a row has one deployment"
         start: ModelRef | None = None
         found = MADE_HERE
         parent = spec.use or teachers[0].ref.use
-        if spec.source is not None:
-            start, found = self._source(spec.name, "student", parent, spec.source)
         use = check_start(spec.init, spec.quantise, spec.name, parent)
+        options = self._options(spec, use, teachers[0].ref)
+        if spec.source is not None:
+            start, found = self._source(spec.name, "student", parent, spec.source, options)
         if spec.distil is None and spec.init is not None and not plugins.load("inits", spec.init.use).needs:
             raise UsageError(
                 f"student {spec.name!r}: init {spec.init.use!r} makes an untrained model; give it a 'distil' step"
             )
         if spec.distil is None and spec.init is None and spec.quantise is None:
-            assert start is not None, "the suite loader refuses a student with nothing to compare"
-            self._keep(spec, start, "loaded from its source", found)
+            if start is None:  # the teacher's own weights, opened another way or on another runtime
+                start = self._reopened(teachers[0].ref, spec.name, "student", options)
+            ref = self._deployed(spec.name, "student", start, spec.deploy)
+            self._keep(spec, ref, recipe_words(spec, None) or "loaded from its source", found)
             return
         softness = float((spec.distil.options if spec.distil else {}).get("temperature", 1.0))
         refs = [teacher.ref for teacher in teachers]
         recipe = Recipe(refs, start, spec.init, spec.distil, spec.quantise, softness)
-        control = self._plan_control(spec, use, recipe)
+        control = self._plan_control(spec, use, recipe, options) if controlled else None
         if spec.distil is not None:
             check_training(spec.distil, spec.name, use, [t.ref.use for t in teachers])
-        ref = self._make(spec.name, "student", use, recipe)
+        made = self._make(spec.name, "student", use, recipe, options)
+        ref = self._deployed(spec.name, "student", made, spec.deploy, quantised=spec.quantise is not None)
         self._keep(spec, ref, recipe_words(spec, spec.distil), found, control)
         if control is not None:
             self.models[control] = self.models.pop(control)  # after its student
 
-    def _plan_control(self, spec: StudentSpec, use: str, recipe: Recipe) -> str | None:
+    def _plan_control(self, spec: StudentSpec, use: str, recipe: Recipe, options: dict[str, Any]) -> str | None:
         """Plan the same student, data and budget with the method that needs no teacher."""
         distil = spec.distil
         if distil is None or distil.control == "none":
@@ -130,10 +149,13 @@ class ModelPlanner:
         if not method.uses_teacher or not method.control:
             return None
         allowed = plugins.load("methods", method.control).Options.model_fields
-        options = {key: value for key, value in distil.options.items() if key in allowed}
-        train = DistilSpec(use=method.control, data=distil.data, control="none", **options)
+        budget = {key: value for key, value in distil.options.items() if key in allowed}
+        train = DistilSpec(use=method.control, data=distil.data, control="none", **budget)
         name = spec.name + SUFFIX
-        ref = self._make(name, "control", use, replace(recipe, train=train))
+        made = self._make(name, "control", use, replace(recipe, train=train), options)
+        assert not isinstance(spec.deploy, list)
+        quantised = spec.quantise is not None
+        ref = self._deployed(name, "control", made, spec.deploy, quantised=quantised)  # on its student's runtime
         self.models[name] = PlannedModel(
             name=name,
             label=f"control of {spec.label or spec.name}",
@@ -163,21 +185,59 @@ class ModelPlanner:
 
     # -- sources and recipes ----------------------------------------------------------------------------------------
 
-    def _source(self, name: str, role: Role, use: str, source: str) -> tuple[ModelRef, Origin]:
+    def _source(self, name: str, role: Role, use: str, source: str, options: dict[str, Any]) -> tuple[ModelRef, Origin]:
+        check_runs("models", use, f"model {name!r}", self.settings.device)
         found = family(use).resolve(source, self.directory)
-        ref = ModelRef(name=name, role=role, use=use, identity=found.identity, path=str(found.path))
+        ref = ModelRef(name=name, role=role, use=use, identity=found.identity, address=found.address)
+        if found.path is not None:
+            ref = ref.model_copy(update={"path": str(found.path)})
         if found.converts:
             ref = self._make(name, role, use, Recipe(start=ref))
-        return ref, Origin(found.origin, list(found.notes))
+        return self._reopened(ref, name, role, options), Origin(found.origin, list(found.notes))
 
-    def _make(self, name: str, role: Role, use: str, recipe: Recipe) -> ModelRef:
-        """Plan the cell of a recipe, once, and return the model that it will make."""
+    def _options(self, spec: StudentSpec, use: str, teacher: ModelRef) -> dict[str, Any]:
+        """Return how a student is opened: as it says, or as its teacher is where both are of one family."""
+        if "options" in spec.model_fields_set:
+            return _changed("models", use, spec.options)
+        return teacher.options if use == teacher.use else {}
+
+    @staticmethod
+    def _reopened(ref: ModelRef, name: str, role: Role, options: dict[str, Any]) -> ModelRef:
+        """Return the same files, opened another way."""
+        check_variables(ref.use, options, name)
+        content = ref.content or ref.identity
+        identity = opened_identity(content, ref.use, options)
+        changed = {"name": name, "role": role, "identity": identity, "content": content, "options": options}
+        return ref.model_copy(update=changed)
+
+    def _deployed(
+        self, name: str, role: Role, ref: ModelRef, deploy: Use | None, *, quantised: bool = False
+    ) -> ModelRef:
+        """Return a model as it is exported to another runtime; itself where it is not."""
+        if deploy is None:
+            return ref
+        kind = plugins.load("deployments", deploy.use)
+        check_runs("deployments", deploy.use, f"student {name!r}: deploy", self.settings.device)
+        check_runs("models", kind.makes, f"student {name!r}: deploy", self.settings.device)
+        check_offers(f"student {name!r}: deploy {deploy.use!r}", kind.needs, ref.use)
+        if quantised and not kind.quantised:
+            raise UsageError(
+                f"student {name!r}: deploy {deploy.use!r} cannot export a quantised model; leave out 'quantise', and "
+                "give the deployment itself a lower precision"
+            )
+        opens = kind(plugins.options("deployments", deploy)).opens()
+        return self._make(
+            name, role, kind.makes, Recipe(start=ref, deploy=deploy), _changed("models", kind.makes, opens)
+        )
+
+    def _make(self, name: str, role: Role, use: str, recipe: Recipe, options: dict[str, Any] | None = None) -> ModelRef:
+        """Plan the cell of a recipe, once, and return the model that it will make, opened with `options`."""
         cell_id = make_id(recipe.parts(use), recipe.train, self.settings)
         parents = [*recipe.teachers, *([recipe.start] if recipe.start else [])]
         if cell_id not in self.cells:
             self.cells[cell_id] = MakeCell(
                 id=cell_id,
-                title=f"{'convert' if recipe.converts else 'make'} {name}",
+                title=f"{recipe.verb} {name}",
                 needs=list(dict.fromkeys(ref.cell for ref in parents if ref.cell)),
                 role=role,
                 use=use,
@@ -186,10 +246,17 @@ class ModelPlanner:
                 init=recipe.init,
                 train=recipe.train,
                 quantise=recipe.quantise,
+                deploy=recipe.deploy,
                 signal_temperature=recipe.temperature,
                 settings=self.settings,
             )
-        return ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id)
+        made = ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id)
+        return self._reopened(made, name, role, options or {})
+
+
+def _changed(group: str, use: str, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options that differ from a plug-in's defaults, validated."""
+    return plugins.options(group, Use(use=use, **options)).model_dump(mode="json", exclude_defaults=True)
 
 
 def words(use: Use) -> str:
@@ -204,4 +271,8 @@ def recipe_words(spec: StudentSpec, train: DistilSpec | None) -> str:
     if train is not None:
         steps.append(f"{words(train)} on {words(train.data)}")
     steps.append(spec.quantise and words(spec.quantise))
+    if spec.options:
+        steps.append("opened with " + ", ".join(f"{key} {value}" for key, value in spec.options.items()))
+    if isinstance(spec.deploy, Use):
+        steps.append(f"exported to {words(spec.deploy)}")
     return ", then ".join(step for step in steps if step)

@@ -15,8 +15,9 @@ Role = Literal["teacher", "student", "control"]
 class ModelRef(Strict):
     """A model as a cell sees it.
 
-    `identity` says what it is (a content hash, or the hash of the recipe that makes it) and enters cell ids;
-    `path` and `cell` say only where it lies and never do.
+    `identity` says what it is (a content hash, or the hash of the recipe that makes it, and how it is opened) and
+    enters cell ids; `path` and `cell` say only where it lies and never do. `content` is the identity of the files
+    alone. `address` is the URL of a model that is served elsewhere, whose content nobody can hash.
     """
 
     name: str
@@ -24,8 +25,10 @@ class ModelRef(Strict):
     use: str
     options: dict[str, Any] = {}
     identity: str
+    content: str | None = None
     path: str | None = None
     cell: str | None = None
+    address: str | None = None
 
 
 class Settings(Strict):
@@ -38,7 +41,10 @@ class Settings(Strict):
 
 
 class MakeCell(Strict):
-    """Make a model: start (fresh or from a parent), then train, then quantise. The steps are the recipe."""
+    """Make a model: start (fresh or from a parent), then train, then quantise. The steps are the recipe.
+
+    Or rewrite `start` for another runtime: then `deploy` is the only step.
+    """
 
     kind: Literal["make"] = "make"
     id: str
@@ -51,6 +57,7 @@ class MakeCell(Strict):
     init: Use | None = None
     train: DistilSpec | FitSpec | None = None
     quantise: Use | None = None
+    deploy: Use | None = None
     signal_temperature: float = Field(
         1.0, description="a control shares the signal that its student's teacher recorded"
     )

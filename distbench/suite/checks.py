@@ -12,7 +12,7 @@ from distbench.suite.uses import mapping, sequence
 from distbench.suite.yaml_source import Source
 
 MAX_ENTRIES = 1000
-STEPS = ("source", "init", "distil", "quantise")
+STEPS = ("source", "init", "distil", "quantise", "deploy", "options")
 
 
 def refuse_excess(source: Source) -> None:
@@ -79,7 +79,8 @@ def _steps(path: KeyPath, student: dict[str, Any]) -> Iterator[Fault]:
     has = [step for step in STEPS if student.get(step) is not None]
     if not has:
         name = shorten(str(student.get("name")))
-        text = f"nothing to compare: student {name!r} is the teacher itself; give it source, init, distil or quantise"
+        steps = "source, init, distil, quantise or deploy"
+        text = f"nothing to compare: student {name!r} is the teacher itself; give it {steps}"
         yield Fault(path, _say(text), owner=path, wants=STEPS)
     elif "source" in has and "init" in has:
         text = "source opens a model and init makes one; a student has only one of them"

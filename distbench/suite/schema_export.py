@@ -27,7 +27,7 @@ def suite_schema() -> Schema:
     """Return the schema of a suite file: where a plug-in is chosen, one alternative for each that is installed."""
     schema: Schema = {"$schema": _DRAFT, **Suite.model_json_schema()}
     defs: Schema = schema["$defs"]
-    for group in ("data", "inits", "quantisers"):
+    for group in ("data", "inits", "quantisers", "deployments"):
         defs[f"use.{group}"] = _alternatives(group, Use, defs["Use"], defs)
     defs["DistilSpec"] = _training(DistilSpec, defs)
     defs["FitSpec"] = _training(FitSpec, defs)
@@ -50,6 +50,9 @@ def _student(student: Schema) -> None:
     properties = student["properties"]
     for key, group in (("init", "inits"), ("quantise", "quantisers")):
         properties[key] = {"anyOf": [{"$ref": f"{_REF}use.{group}"}, {"type": "null"}], "default": None}
+    one = {"$ref": f"{_REF}use.deployments"}
+    several = {"type": "array", "items": one, "minItems": 1, "maxItems": 16}
+    properties["deploy"] = {**properties["deploy"], "anyOf": [one, several, {"type": "null"}]}
     properties["use"] = {**properties["use"], "anyOf": [{"enum": plugins.names("models")}, {"type": "null"}]}
 
 

@@ -46,7 +46,7 @@ def choices(tree: Mapping[str, Any]) -> Iterator[Choice]:
         yield from _chosen("models", ("teachers", name), teacher, TeacherSpec)
         yield from _training(("teachers", name, "fit"), mapping(teacher).get("fit"), FitSpec)
     for index, student in enumerate(sequence(tree.get("students"))):
-        yield from _of_student(("students", index), mapping(student))
+        yield from _of_student(("students", index), mapping(student), mapping(tree.get("teachers")))
     for index, task in enumerate(sequence(tree.get("tasks"))):
         yield from _chosen("tasks", ("tasks", index), task, TaskSpec)
         yield from _chosen("data", ("tasks", index, "data"), mapping(task).get("data"), Use)
@@ -55,13 +55,28 @@ def choices(tree: Mapping[str, Any]) -> Iterator[Choice]:
         yield Choice("meters", name, path, path, mapping(meter), None)
 
 
-def _of_student(path: KeyPath, student: dict[str, Any]) -> Iterator[Choice]:
-    use = student.get("use")
-    if isinstance(use, str):  # a student has no options of its own: it is opened as its teacher is
+def _of_student(path: KeyPath, student: dict[str, Any], teachers: dict[str, Any]) -> Iterator[Choice]:
+    use, options = student.get("use"), student.get("options")
+    if isinstance(use, str):
         yield Choice("models", use, (*path, "use"), (*path, "use"), None, None)
+    family = _family(student, teachers)
+    if isinstance(options, dict) and isinstance(family, str) and plugins.known("models", family):
+        yield Choice("models", family, (*path, "options"), (*path, "options"), options, None)
     yield from _chosen("inits", (*path, "init"), student.get("init"), Use)
     yield from _training((*path, "distil"), student.get("distil"), DistilSpec)
     yield from _chosen("quantisers", (*path, "quantise"), student.get("quantise"), Use)
+    deploy = student.get("deploy")
+    yield from _chosen("deployments", (*path, "deploy"), deploy, Use)
+    for index, each in enumerate(sequence(deploy)):
+        yield from _chosen("deployments", (*path, "deploy", index), each, Use)
+
+
+def _family(student: dict[str, Any], teachers: dict[str, Any]) -> Any:
+    """Return the name of the model plug-in that opens a student; an init that makes another family is left to plan."""
+    of = student.get("of")
+    named = [each for each in [of, *sequence(of)] if isinstance(each, str)]
+    teacher = mapping(teachers.get(named[0])) if named else {}
+    return None if mapping(student.get("init")) else student.get("use") or teacher.get("use")
 
 
 def _training(path: KeyPath, value: Any, spec: type[BaseModel]) -> Iterator[Choice]:

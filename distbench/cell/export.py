@@ -1,0 +1,60 @@
+"""Rewrite a model for another runtime, and see whether it still says the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from distbench import plugins
+from distbench.cell.agreement import agreement_of, listen, prompts_for, refuse_disagreement
+from distbench.cell.opened import open_model
+from distbench.data.checkpoint import weights_digest
+from distbench.errors import RunError
+from distbench.hashing import digest, file_digest
+from distbench.protocols import Progress
+from distbench.schema.cell import MakeCell
+from distbench.schema.record import MakeResult
+from distbench.schema.strict import Use
+from distbench.store.run_dir import RunDir
+
+STAGES = 3
+
+
+def export(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeResult:
+    """Write the exported model to `folder`/model and return how it agrees with its source.
+
+    Raises RunError where an exact export says something else than its source.
+    """
+    assert cell.deploy is not None
+    if cell.start is None:
+        raise RunError(f"{cell.title}: nothing to export")
+    deployment = plugins.load("deployments", cell.deploy.use)(plugins.options("deployments", cell.deploy))
+    source = open_model(cell.start, run, cell.settings.model_copy(update={"dtype": "float32"}))
+    target = folder / "model"
+    target.mkdir()
+    progress(0, STAGES, "exporting")
+    deployment.export(source, target)
+    progress(1, STAGES, "asking the source")
+    prompts = prompts_for(source, cell.settings.seed)
+    expected = listen(source, prompts.ids)
+    del source  # one model at a time: an export is made on the machine that has room for it
+    progress(2, STAGES, "asking the export")
+    model = _opened(cell, target, deployment)
+    agreement = agreement_of(prompts, expected, model, exact=deployment.exact(cell.settings))
+    refuse_disagreement(agreement, cell.title)
+    progress(STAGES, STAGES, "asking the export")
+    return MakeResult(
+        use=cell.use, weights_digest=files_digest(target), footprint=model.footprint(), agreement=agreement
+    )
+
+
+def _opened(cell: MakeCell, folder: Path, deployment: Any) -> Any:
+    options = plugins.options("models", Use(use=cell.use, **deployment.opens()))
+    return plugins.load("models", cell.use).open(folder, cell.settings, options)
+
+
+def files_digest(folder: Path) -> str:
+    """Return the content hash of a made model: of its safetensors files where it has any, else of every file."""
+    if any(folder.glob("*.safetensors")):
+        return weights_digest(folder)
+    return digest({path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()})
