@@ -122,7 +122,8 @@ def _measures(suite: Suite, models: list[PlannedModel], tasks: list[TaskSpec], c
         check_work(workload, model.ref.use, model.name)
     cells = []
     for teacher in (model for model in models if model.role == "teacher"):
-        students = [model for model in models if model.of[:1] == [teacher.name]]
+        # a control is its student's architecture with other weights: its speed is known
+        students = [model for model in models if model.of[:1] == [teacher.name] and model.role != "control"]
         for first in range(0, len(students), GROUP):
             group = [teacher, *students[first : first + GROUP]]
             refs = [model.ref.model_copy(update={"name": model.name}) for model in group]
