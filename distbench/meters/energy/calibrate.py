@@ -39,7 +39,7 @@ def update_period(
     if len(changes) < FEWEST:
         raise EnergyFault(
             f"frozen: {len(changes)} changes in {at_rest:g} s at rest and {at_work:g} s at work",
-            "reload the driver or reboot; a counter that stands still measures nothing",
+            "restart what feeds it (driver, exporter): an instrument that stands still measures nothing",
         )
     return median(late - early for early, late in pairwise(changes))
 

@@ -125,7 +125,6 @@ def _text(where: str) -> str:
     except PermissionError as error:
         raise EnergyFault(f"permission denied: {where}", f"sudo chmod a+r {where}") from error
     except (OSError, http.client.HTTPException) as error:  # URLError and timeouts are OSErrors
-        raise EnergyFault(
-            f"the exporter does not answer ({error})", "is it running? try the address with curl"
-        ) from error
+        remedy = "is it running? try the address with curl"
+        raise EnergyFault(f"the exporter does not answer ({error})", remedy, final=False) from error
     return body.decode("utf-8", errors="replace")

@@ -1,8 +1,8 @@
 """Energy of CPU packages and their memory: RAPL counters, as Linux shows them under /sys/class/powercap.
 
-Names and units: https://docs.kernel.org/power/powercap/powercap.html. `core` and `uncore` are parts of a package, `psys`
-is a whole platform of which the packages are a part, and `intel-rapl-mmio` is a second view of the same package: adding
-any of them would count joules twice.
+Names and units: https://docs.kernel.org/power/powercap/powercap.html. `core` and `uncore` are parts of a package,
+`psys` is a whole platform of which the packages are a part, and `intel-rapl-mmio` is a second view of the same package:
+adding any of them would count joules twice.
 """
 
 from __future__ import annotations

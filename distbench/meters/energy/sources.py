@@ -1,5 +1,4 @@
-"""Which instrument reads the energy of a model: chosen by where the model computes, and by what this machine lets one
-read."""
+"""Which instrument reads the energy of a model: chosen by where it computes, and by what this machine shows."""
 
 from __future__ import annotations
 
@@ -68,8 +67,8 @@ def choose(options: EnergyOptions, device: str) -> Chosen:
 def gpu_uuid(device: str) -> str:
     """Return the UUID of the GPU that "cuda" or "cuda:N" means to this process.
 
-    torch is asked where it computes: CUDA orders GPUs by speed, the driver by slot. Without it the driver's order counts
-    as far as CUDA_VISIBLE_DEVICES leaves it.
+    torch is asked where it computes: CUDA orders GPUs by speed, the driver by slot. Without it the driver's order
+    counts, as far as CUDA_VISIBLE_DEVICES leaves it.
     """
     index = int(device.partition(":")[2] or 0)
     torch = sys.modules.get("torch")
@@ -77,7 +76,9 @@ def gpu_uuid(device: str) -> str:
         return f"GPU-{torch.cuda.get_device_properties(index).uuid}"
     gpus, seen = visible_gpus()
     if index >= len(gpus):
-        raise EnergyFault(f"{device}: {seen}", "nvidia-smi -L  lists the GPUs; look at CUDA_VISIBLE_DEVICES")
+        raise EnergyFault(
+            f"{device}: {seen}", "nvidia-smi -L  lists the GPUs that the driver sees; look at CUDA_VISIBLE_DEVICES"
+        )
     return gpus[index].uuid
 
 
@@ -85,7 +86,7 @@ def findings(device: str) -> list[Finding]:
     """Return a line for every source that could serve a model on this device ("cpu", "cuda:0"; "auto": on any)."""
     found = []
     if not device.startswith(CUDA):
-        found.append(_finding("energy of CPU packages (rapl)", lambda: Rapl()))
+        found.append(_finding("energy of CPU packages (rapl)", Rapl))
     if device != "cpu":
         name = CUDA if device == "auto" else device
         found.append(_finding(f"energy of {name} (nvml-counter)", lambda: NvmlCounter(gpu_uuid(name))))
