@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import platform
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -16,6 +18,11 @@ from distbench.hashing import short_digest
 from distbench.schema.record import HostFacts
 
 PACKAGES = ("distbench", "torch", "transformers", "tokenizers", "lm-eval", "datasets", "numpy", "scipy", "scikit-learn")
+
+TURBO = {  # where the CPU's driver says whether it may go faster than its base frequency, and its word for yes
+    Path("/sys/devices/system/cpu/intel_pstate/no_turbo"): "0",
+    Path("/sys/devices/system/cpu/cpufreq/boost"): "1",
+}
 
 
 def cache_dir() -> Path:
@@ -59,9 +66,43 @@ def _governor() -> str | None:
         return None
 
 
+def turbo() -> bool | None:
+    """Say whether the CPU may raise its frequency while it is cool; None: this machine does not tell."""
+    for path, on in TURBO.items():
+        try:
+            return path.read_text(encoding="ascii").strip() == on
+        except OSError:
+            continue
+    return None
+
+
+def affinity() -> list[int] | None:
+    """Return the CPUs that this process may run on; None: the system does not tell."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def torch_cuda() -> str | None:
+    """Return the CUDA version that the installed torch was built for; None: a CPU-only build, or no torch.
+
+    It is read from torch's files: importing torch takes a second.
+    """
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return None
+    try:
+        text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^cuda\b[^=]*=\s*['\"]([^'\"]+)", text, re.MULTILINE)
+    return found[1] if found else None
+
+
 @functools.cache
 def host_facts(accelerators: tuple[str, ...] = ()) -> HostFacts:
-    """Describe this machine. Its host name is not recorded: a fingerprint is enough to tell machines apart."""
+    """Describe this machine and the accelerators that were used.
+
+    Its host name is not recorded: a fingerprint is enough to tell machines, and accelerators, apart.
+    """
     cpu, cores, memory = _cpu_name(), default_threads(), psutil.virtual_memory().total
     system = f"{platform.system()} {platform.release()}"
     return HostFacts(
@@ -73,4 +114,6 @@ def host_facts(accelerators: tuple[str, ...] = ()) -> HostFacts:
         python=".".join(map(str, sys.version_info[:3])),
         accelerators=list(accelerators),
         governor=_governor(),
+        turbo=turbo(),
+        affinity=affinity(),
     )

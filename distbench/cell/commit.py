@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distbench.host import host_facts, package_versions
+from distbench.meters.accelerators import accelerators_of
 from distbench.meters.process_memory import status_bytes
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.record import CellRecord, EvaluateResult, MakeResult, MeasureResult
@@ -31,7 +32,7 @@ def run_and_commit(
         peak_memory_bytes=status_bytes("VmHWM"),
         threads=cell.settings.threads,
         device=cell.settings.device,
-        host=host_facts(),
+        host=host_facts(accelerators_of(cell.settings.device)),
         packages=package_versions(),
         result=result,
     )

@@ -36,7 +36,7 @@ Teacher = Annotated[
 Students = Annotated[list[str] | None, typer.Option("--student", help="student without a suite; repeatable")]
 Tasks = Annotated[list[str] | None, typer.Option("--task", help="lm-eval task without a suite; repeatable")]
 Samples = Annotated[int | None, typer.Option(min=1, help="samples per task without a suite (a seeded draw)")]
-Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N or auto; overrides the suite")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:N, cuda:GPU-UUID or auto; overrides the suite")]
 Trust = Annotated[
     list[Path] | None,
     typer.Option("--trust-task-code", metavar="DIR", help="let the task files of this folder run code; repeatable"),
@@ -217,11 +217,17 @@ def data_list(suite: Annotated[str, typer.Argument(metavar="SUITE")], json: Json
 
 
 @app.command()
-def doctor(json: Json = False, debug: Debug = False) -> None:
+def doctor(
+    check: Annotated[
+        bool, typer.Option("--check", help="also time two equal loops for two seconds: how noisy is this machine?")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
     """Say what this machine can do: devices, meters, versions, threads, disk; and what to do about what it cannot."""
     from distbench.cli.doctor import show_doctor
 
-    show_doctor(as_json=json)
+    show_doctor(as_json=json, check=check)
 
 
 @suites.command("list")

@@ -6,7 +6,7 @@ from distbench.compare.evidence import Evidence
 from distbench.compare.measurements import headline_speedup, measured_again
 from distbench.compare.pairs import Pair, has_worst
 from distbench.schema.plan import PlannedModel
-from distbench.schema.record import MeasureResult
+from distbench.schema.record import HostFacts, MeasureResult
 from distbench.schema.result import StudentResult
 
 FEW = 100  # samples
@@ -17,11 +17,7 @@ def run_warnings(evidence: Evidence, alpha: float) -> list[str]:
     found = list(evidence.manifest.warnings)
     for model in evidence.models("teacher"):
         found += [f"Teacher {model.label}: {note}." for note in model.notes]
-    hosts = {record.host.fingerprint for record in evidence.records.values() if record.host is not None}
-    if len(hosts) > 1:
-        found.append(
-            f"The cells ran on {len(hosts)} different machines; times of different machines are never compared."
-        )
+    found += _machines([record.host for record in evidence.records.values() if record.host is not None])
     for record in evidence.records.values():
         if isinstance(record.result, MeasureResult):
             found += _measured(record.result, alpha)
@@ -37,6 +33,17 @@ def run_warnings(evidence: Evidence, alpha: float) -> list[str]:
             f"{len(missing)} cells did not finish: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}."
         )
     return found
+
+
+def _machines(hosts: list[HostFacts]) -> list[str]:
+    """Say that not all cells ran on one machine with one accelerator."""
+    different = {host.fingerprint for host in hosts}
+    if len(different) < 2:
+        return []
+    boards = sorted({board for host in hosts for board in host.accelerators})
+    what = f"machines or accelerators ({', '.join(boards)})" if len(boards) > 1 else "machines"
+    text = f"The cells ran on {len(different)} different {what}; a ratio of times, memory or energy is only ever formed"
+    return [f"{text} inside one measurement, on one of them."]
 
 
 def _measured(result: MeasureResult, alpha: float) -> list[str]:

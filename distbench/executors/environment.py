@@ -40,6 +40,7 @@ def child_environment(
     fixed |= {
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # else CUDA counts by speed and the driver by slot
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",

@@ -26,6 +26,7 @@ def prepare_torch(settings: Settings) -> torch.device:
                 f"device {settings.device!r}: torch {torch.__version__} sees {seen} CUDA devices; "
                 "use --device cpu, or install a torch build for this GPU"
             )
+        torch.cuda.set_device(device)  # what a library puts on "the" GPU lands on this one
     return device
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import metadata
 
-from distbench.errors import EnvironmentFault
-from distbench.host import default_threads
-from distbench.meters.nvml import visible_gpus
+from distbench.errors import EnvironmentFault, UsageError
+from distbench.host import default_threads, package_versions, torch_cuda
+from distbench.meters.nvml import GPU, visible_gpus
 from distbench.schema.cell import Settings
 from distbench.schema.suite import Suite
+from distbench.schema.wording import DEVICE_WORDS
+
+_NAMED = re.compile(r"cuda(?::(?:(?P<index>\d{1,3})|(?P<uuid>GPU-[0-9A-Fa-f-]+)))?")
 
 
 @dataclass(frozen=True)
@@ -20,40 +24,61 @@ class Chosen:
     reason: str
 
 
-def _torch_has_cuda() -> bool:
-    try:
-        return not metadata.version("torch").endswith("+cpu")
-    except metadata.PackageNotFoundError:
-        return False
-
-
 def choose(suite: Suite, device: str | None = None) -> Chosen:
-    """Return the settings of a run.
+    """Return the settings of a run. `device`, from the command line, goes before the suite's.
 
-    Raises EnvironmentFault where a named CUDA device does not exist or this torch build cannot use it.
+    Raises EnvironmentFault where a named CUDA device does not exist or this torch build cannot use it, UsageError
+    where the name is none.
     """
-    wanted = device or suite.device
-    name, reason = wanted, f"device {wanted} was asked for"
-    if wanted != "cpu":
-        gpus, found = visible_gpus()
-        if wanted == "auto":
-            usable = bool(gpus) and _torch_has_cuda()
-            name = "cuda:0" if usable else "cpu"
-            reason = f"auto: {found}" if usable or not gpus else f"auto: {found}, but this torch is a CPU-only build"
-        else:
-            name = _named(wanted, len(gpus), found)
+    name, reason = _resolved(device or suite.device)
     dtype = suite.dtype if suite.dtype != "auto" else "bfloat16" if name.startswith("cuda") else "float32"
     threads = suite.threads or default_threads()
     return Chosen(Settings(seed=suite.seed, device=name, dtype=dtype, threads=threads), reason)
 
 
-def _named(wanted: str, count: int, found: str) -> str:
-    index = int(wanted.partition(":")[2] or 0)
-    if index >= count:
-        seen = "cpu" + "".join(f", cuda:{i}" for i in range(count))
-        raise EnvironmentFault(f"device {wanted!r} does not exist here: {found}; devices seen: {seen}")
+def _resolved(wanted: str) -> tuple[str, str]:
+    """Return (cpu or cuda:INDEX, why). An index counts the visible GPUs in the order of the PCI bus."""
+    asked = f"device {wanted} was asked for"
+    if wanted == "cpu":
+        return "cpu", asked
+    if wanted != "auto" and not _NAMED.fullmatch(wanted):
+        raise UsageError(f"--device {wanted[:60]!r}: expected {DEVICE_WORDS}")
+    gpus, found = visible_gpus()
+    if wanted == "auto":
+        return _automatic(gpus, found)
+    gpu = _named(wanted, gpus, found)
     if not _torch_has_cuda():
-        raise EnvironmentFault(
-            f"device {wanted!r}: torch {metadata.version('torch')} is a CPU-only build; install a CUDA build"
-        )
-    return f"cuda:{index}"
+        build = f"torch {package_versions().get('torch', 'is not installed or')} is a CPU-only build"
+        raise EnvironmentFault(f"device {wanted!r}: {_described(gpu)} is there, but {build}; install a CUDA build")
+    return f"cuda:{gpu.index}", f"{asked}: {_described(gpu)}"
+
+
+def _automatic(gpus: Sequence[GPU], found: str) -> tuple[str, str]:
+    if not gpus:
+        return "cpu", f"auto: {found}"
+    if not _torch_has_cuda():
+        return "cpu", f"auto: {found}, but this torch is a CPU-only build"
+    return f"cuda:{gpus[0].index}", f"auto: {found}; the first is {_described(gpus[0])}"
+
+
+def _named(wanted: str, gpus: Sequence[GPU], found: str) -> GPU:
+    """Return the one GPU that a name means."""
+    name = _NAMED.fullmatch(wanted)
+    assert name is not None, "checked before"
+    if prefix := name["uuid"]:
+        fitting = [gpu for gpu in gpus if gpu.uuid.lower().startswith(prefix.lower())]
+    else:
+        fitting = [gpu for gpu in gpus if gpu.index == int(name["index"] or 0)]
+    if len(fitting) == 1:
+        return fitting[0]
+    wrong = "does not exist here" if not fitting else f"means {len(fitting)} GPUs; give more of the UUID"
+    seen = ", ".join(["cpu", *map(_described, gpus)])
+    raise EnvironmentFault(f"device {wanted!r} {wrong}: {found}; devices seen: {seen}")
+
+
+def _described(gpu: GPU) -> str:
+    return f"cuda:{gpu.index} ({gpu.name}, {gpu.uuid})"
+
+
+def _torch_has_cuda() -> bool:
+    return torch_cuda() is not None

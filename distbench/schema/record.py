@@ -24,8 +24,10 @@ class HostFacts(Strict):
     memory_bytes: int
     os: str
     python: str
-    accelerators: list[str] = []
+    accelerators: list[str] = Field([], description="those that the cell computed on: name and UUID")
     governor: str | None = None
+    turbo: bool | None = Field(None, description="whether the CPU may raise its frequency; None: not exposed")
+    affinity: list[int] | None = Field(None, description="CPUs that the cell was allowed to run on")
 
 
 class Footprint(Strict):

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from distbench.schema.strict import Label, Name, Strict, Use
 
-DEVICE_PATTERN = r"^(auto|cpu|cuda|cuda:\d{1,3})$"
+DEVICE_PATTERN = r"^(auto|cpu|cuda|cuda:\d{1,3}|cuda:GPU-[0-9A-Fa-f-]{1,36})$"
 TASK_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$"
 DeviceName = Annotated[str, StringConstraints(pattern=DEVICE_PATTERN)]
 DType = Literal["auto", "float32", "bfloat16", "float16"]

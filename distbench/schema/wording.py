@@ -40,10 +40,11 @@ _SIZES = {
     "too_short": ("min_length", "at least", "entry"),
     "too_long": ("max_length", "at most", "entry"),
 }
+DEVICE_WORDS = "'auto', 'cpu', 'cuda', 'cuda:N' or 'cuda:GPU-…' (the beginning of a UUID)"
 _PATTERNS = {
     NAME_PATTERN: "letters, digits and . _ + - (a letter or digit first, at most 64 characters)",
     TASK_NAME_PATTERN: "letters, digits and . _ + , : / - (a letter or digit first, at most 128 characters)",
-    DEVICE_PATTERN: "'auto', 'cpu', 'cuda' or 'cuda:N'",
+    DEVICE_PATTERN: DEVICE_WORDS,
 }
 _CHOICES = {"literal_error", "enum"}
 _KNOWN_TO_MAN = 100  # a hostile suite may hold thousands of unknown keys; nobody mistypes that many

@@ -128,7 +128,11 @@ FAULTS = [
     ("name: smollm2-q", "name: «-x", "a letter or digit first"),
     ("  smollm2: {", "  «a/b: {", "expected letters, digits and . _ + -"),
     ("name: blimp_adjunct_island", "name: «a b", "expected letters, digits and . _ + , : / -"),
-    ("device: auto", "device: «gpu", "expected 'auto', 'cpu', 'cuda' or 'cuda:N', got string 'gpu'"),
+    (
+        "device: auto",
+        "device: «gpu",
+        "expected 'auto', 'cpu', 'cuda', 'cuda:N' or 'cuda:GPU-…' (the beginning of a UUID), got string 'gpu'",
+    ),
 ]
 
 
