@@ -410,12 +410,13 @@ class Workload:
     """One thing to repeat: a name such as "batch 8", and a call that does it once and returns its readings.
 
     The meter has not run it yet: whoever repeats it warms it up first, with `warm` where `run` takes much longer than
-    the work itself.
+    the work itself. One that does no `work` (it says why there are no readings) needs no warm-up.
     """
 
     name: str
     run: Callable[[], Readings]
     warm: Callable[[], object] | None = None
+    works: bool = True
     about: About = About()
 
 
@@ -457,10 +458,17 @@ class Usable(NamedTuple):
     remedy: str = ""
 
 
+SEARCH = "search"
+"""The workload of readings that a search ended with: they are told to the meter in the launches that follow."""
+
+
 class Meter(Protocol):
     """Reads numbers off a model at work, in a process of its own.
 
-    A meter that `repeats` also has options `rounds`, `launches` and `max_seconds`; see `meters.repetition`.
+    A meter that `repeats` also has options `rounds`, `launches` and `max_seconds`; see `meters.repetition`. One that
+    first searches for what to repeat (a batch size) does so in `once` and has `begin(launch, found)`: the number of
+    the launch, and by quantity what an earlier launch's readings of the workload `SEARCH` said; where there are some,
+    `once` is not called. `at_a_distance`: it can read a model that is served by another process.
     """
 
     Options: ClassVar[type[BaseModel]]

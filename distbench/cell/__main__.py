@@ -17,8 +17,8 @@ from distbench.cell.events import Events, die_with_parent
 from distbench.cell.make import make
 from distbench.cell.measure import measure
 from distbench.cell.opened import open_model
-from distbench.cell.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.errors import DistbenchError, ExitCode, RunError
+from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.meters.process_memory import reset_high_water
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.store.run_dir import RunDir

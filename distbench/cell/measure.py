@@ -12,9 +12,9 @@ from typing import Any
 
 from distbench import plugins
 from distbench.cell.book import Book
-from distbench.cell.probes import ProbeProcess
+from distbench.cell.probes import Found, ProbeProcess
 from distbench.cell.schedule import Schedule, turns
-from distbench.protocols import About, Progress
+from distbench.protocols import SEARCH, About, Progress
 from distbench.schema.cell import MeasureCell
 from distbench.schema.record import Footprint, MeasureResult, WarmUpFacts
 from distbench.schema.strict import Use
@@ -91,7 +91,8 @@ class Measurement:
 
     def _open(self, probe: ProbeProcess, repeat: list[str], launch: int) -> None:
         again = probe.name.endswith(AGAIN)
-        probe.open([meter for meter in repeat if not again or self._controlled(meter)], once=not again)
+        wanted = [meter for meter in repeat if not again or self._controlled(meter)]
+        probe.open(wanted, not again, launch, self._found(probe.name))
         for reading in probe.opened["readings"]:
             self.book.once(probe.name, reading, launch)
         for workload, about in probe.opened["about"].items():
@@ -100,6 +101,14 @@ class Measurement:
         if not again:
             self.footprints[probe.name] = Footprint.model_validate(probe.opened["footprint"])
         self._tell(f"loading {probe.name}")
+
+    def _found(self, model: str) -> Found:
+        """Return what searches of the first launch ended with: a search is not repeated."""
+        found: Found = {}
+        for key, values in self.book.values.items():
+            if key.model == model and key.workload == SEARCH:
+                found.setdefault(key.meter, {})[key.metric] = values[0].value
+        return found
 
     def _controlled(self, meter: str) -> bool:
         return any(schedule.control for schedule in self.schedules if schedule.meter == meter)

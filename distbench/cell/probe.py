@@ -17,8 +17,8 @@ from distbench import plugins
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.measure import meters_of
 from distbench.cell.opened import open_model
-from distbench.cell.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.errors import DistbenchError
+from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.meters.process_memory import resident_bytes, watching
 from distbench.protocols import LoadFacts, Missing, Reading, Shape, Work, Workload
 from distbench.schema.cell import CELL, MeasureCell
@@ -54,16 +54,22 @@ class Probe:
             return generation(model, shape, seed) if task is None else task.work(model, shape, seed)  # type: ignore[no-any-return]
 
         meters = meters_of(cell)
+        near = {name for name, meter in meters.items() if "served" not in model.offers or _at_a_distance(meter)}
         readings = []
         for name, meter in meters.items():
             self.doing = name
-            if request["once"]:
-                readings += [_told(name, reading) for reading in meter.once(model, work_at, load)]
+            if name not in near:
+                found = _out_of_sight(meter) if request["once"] else []
+            else:
+                found = meter.once(model, work_at, load) if _due(name, meter, request) else []
+            readings += [_told(name, reading) for reading in found]
         warm_ups = []
-        for name in request["repeat"]:
+        for name in (name for name in request["repeat"] if name in near):
             for work in meters[name].workloads(model, work_at):
                 self.doing = f"{name}/{work.name}"
                 self.work[self.doing] = work
+                if not work.works:
+                    continue
                 warm = warm_up(work.warm or work.run)
                 warm_ups.append(
                     {"workload": self.doing, "runs": warm.runs, "seconds": warm.seconds, "settled": warm.settled}
@@ -91,6 +97,28 @@ class Probe:
         if isinstance(error, DistbenchError):
             return f"{self.doing}: {error}".splitlines()[0]
         return f"{self.doing}: {type(error).__name__}: {text}"
+
+
+def _at_a_distance(meter: Any) -> bool:
+    """Say whether a meter can read a model that computes in another process, as its clients see it."""
+    return bool(getattr(meter, "at_a_distance", False))
+
+
+def _out_of_sight(meter: Any) -> list[Reading]:
+    """Return the reasons why nothing is read: the numbers of this process would be those of a client."""
+    reason = "the model is served by another process, whose memory, energy and start nobody here can see"
+    return [Reading(quantity, None, reason=reason) for quantity in meter.quantities()]
+
+
+def _due(name: str, meter: Any, request: dict[str, Any]) -> bool:
+    """Say whether `once` is due: in every launch; for a meter that searches, until it has found something."""
+    if not hasattr(meter, "begin"):
+        return bool(request["once"])
+    if name not in request["repeat"]:
+        return False
+    found = request["found"].get(name, {})
+    meter.begin(request["launch"], found)
+    return not found
 
 
 def _told(meter: str, reading: Reading) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from distbench.protocols import Missing, Readings
 from distbench.schema.cell import MeasureCell
 from distbench.store.run_dir import RunDir
 
+Found = dict[str, dict[str, float]]
+
 
 class ProbeProcess:
     """A child that holds one loaded model and works on request. Waiting for it blocks: a spinning parent slows it."""
@@ -32,9 +34,13 @@ class ProbeProcess:
         """Wait until the child has imported its libraries; several children do so at the same time."""
         self._receive()
 
-    def open(self, repeat: list[str], once: bool) -> None:
-        """Let the child load its model, alone, and warm up the meters named in `repeat`."""
-        self._send({"do": "open", "repeat": repeat, "once": once, **self._request})
+    def open(self, repeat: list[str], once: bool, launch: int = 0, found: Found | None = None) -> None:
+        """Let the child load its model, alone, and warm up the meters named in `repeat`.
+
+        found: by meter and quantity, what searches of an earlier launch ended with.
+        """
+        told = {"repeat": repeat, "once": once, "launch": launch, "found": found or {}}
+        self._send({"do": "open", **told, **self._request})
         self.opened = self._receive()
 
     def step(self, workload: str) -> Readings:
