@@ -83,6 +83,11 @@ class Book:
             together.setdefault((one.launch, one.round), []).append(one.value)
         return {when: median(values) for when, values in together.items()}
 
+    def only_reasons(self, meter: str) -> bool:
+        """Say whether a meter has given reasons so far, and not one value."""
+        given = any(key.meter == meter for key in self.reasons)
+        return given and not any(rows for key, rows in self.values.items() if key.meter == meter)
+
     def series(self, quantities: dict[tuple[str, str], Quantity]) -> list[Series]:
         """Return everything measured and everything that could not be."""
         return [self._series(key, quantities[key.meter, key.metric]) for key in self.values] + self.missing

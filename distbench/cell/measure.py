@@ -44,8 +44,10 @@ class Measurement:
     def _schedule(self, name: str) -> Schedule:
         meter = self.meters[name]
         headline = getattr(meter, "headline", None)
-        better = bool(headline) and self.quantities[name, headline].higher_is_better
-        return Schedule(name, meter.options, headline, better)
+        if headline is None:
+            return Schedule(name, meter.options, None)
+        quantity = self.quantities[name, headline]
+        return Schedule(name, meter.options, headline, quantity.higher_is_better, quantity.ratio)
 
     def result(self) -> MeasureResult:
         """Measure."""

@@ -9,7 +9,9 @@ from typing import TypeVar
 
 from distbench.cell.book import Book, Key
 from distbench.meters.repetition import Repetition
-from distbench.stats.speed import FEWEST_LAUNCHES, half_width, launch_ratio, paired_ratios
+from distbench.schema.record import RatioKind
+from distbench.stats.measured import ratio_of
+from distbench.stats.speed import FEWEST_LAUNCHES, half_width
 
 T = TypeVar("T")
 FEWEST_ROUNDS = 2  # of the first launch: less is no measurement
@@ -23,6 +25,7 @@ class Schedule:
     options: Repetition
     headline: str | None  # the metric whose ratios have to become precise; None: launches alone decide
     higher_is_better: bool = False
+    ratio: RatioKind = "paired"
     seconds: float = 0.0
     launches: int = 0
     stopped: str | None = None
@@ -47,6 +50,9 @@ class Schedule:
         if self.stopped is not None:
             return
         self.launches += 1
+        if book.only_reasons(self.meter):
+            self.stopped = "nothing could be read"
+            return
         if self.launches < self.options.launches:
             return
         widest = self._widest(book, teacher, students)
@@ -71,7 +77,7 @@ class Schedule:
             base = book.by_round(Key(teacher, self.meter, self.headline, workload))
             for student in students:
                 other = book.by_round(Key(student, self.meter, self.headline, workload))
-                ratio = launch_ratio(paired_ratios(base, other, higher_is_better=self.higher_is_better))
+                ratio = ratio_of(self.ratio, base, other, higher_is_better=self.higher_is_better)
                 over_launches = (ratio.n_clusters or 0) >= FEWEST_LAUNCHES
                 found.append(half_width(ratio) if over_launches else None)
         known = [width for width in found if width is not None]

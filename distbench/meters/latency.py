@@ -88,6 +88,7 @@ def readings_of(timing: Timing) -> Readings:
     if gaps:
         readings["itl_ms"] = gaps
         # not over the gaps: a piece of a server's text may hold several tokens
-        readings["tpot_ms"] = (total - first) / (timing.output_tokens / timing.samples - 1)
-        readings["decode_tokens_per_s"] = timing.samples / readings["tpot_ms"] * 1e3
+        tpot = (total - first) / (timing.output_tokens / timing.samples - 1)
+        readings["tpot_ms"] = tpot
+        readings["decode_tokens_per_s"] = timing.samples / tpot * 1e3
     return readings

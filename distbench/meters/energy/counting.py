@@ -29,7 +29,7 @@ def counted(joules: Callable[[], float], clock: Clock = perf_counter) -> Iterato
 @contextmanager
 def repeated(call: Callable[[], object], every: float) -> Iterator[None]:
     """Do `call` every so many seconds in a thread while the block runs; its EnergyFault is raised at the end."""
-    over, faults = threading.Event(), []
+    over, faults = threading.Event(), list[EnergyFault]()
 
     def loop() -> None:
         while not over.wait(every):
@@ -37,6 +37,9 @@ def repeated(call: Callable[[], object], every: float) -> Iterator[None]:
                 call()
             except EnergyFault as fault:
                 faults.append(fault)
+                return
+            except Exception as error:  # noqa: BLE001 - in a thread it would be lost
+                faults.append(EnergyFault(f"{type(error).__name__}: {error}"))
                 return
 
     thread = threading.Thread(target=loop, daemon=True, name="energy")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from time import perf_counter
-from typing import ClassVar
 
 from distbench.meters.energy.board import Board
 from distbench.meters.energy.calibrate import update_period
@@ -19,7 +18,7 @@ from distbench.meters.energy.source import Window
 class _OnBoard:
     """What both ways of reading a board share."""
 
-    scope: ClassVar[str] = "GPU board"
+    scope = "GPU board"
 
     def __init__(self, uuid: str) -> None:
         self.board = Board(uuid)

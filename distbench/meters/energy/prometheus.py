@@ -14,7 +14,6 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import ClassVar
 
 from distbench.meters.energy.calibrate import update_period
 from distbench.meters.energy.counting import counted
@@ -59,8 +58,8 @@ def value_of(text: str, series: str) -> float:
 class _Exporter:
     """Fetches the text anew for every reading."""
 
-    name: ClassVar[str] = "external"
-    least_window: ClassVar[float] = 60.0
+    name = "external"
+    least_window = 60.0
 
     def __init__(self, where: str, series: str, scope: str) -> None:
         self.scope = scope

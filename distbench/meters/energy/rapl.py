@@ -100,11 +100,14 @@ class Rapl:
         """Nothing to refuse: a package has no list of its processes. What else runs here is in its joules."""
 
     def limit_watts(self) -> float | None:
-        """Return the sum over packages of their highest power limit; None where a package does not tell."""
+        """Return the sum over packages of their highest power limit; a generous bound where one does not tell.
+
+        A counter that ran backwards looks as if it had wrapped, and by that as a power beyond any limit.
+        """
         limits = [_limit(zone.folder) for zone in self.zones if zone.name.startswith("package-")]
         known = [limit for limit in limits if limit is not None]
         if len(known) < len(limits):
-            return None
+            return MOST_WATTS * len(self.zones)
         return sum(known) * (2 if "DRAM" in self.scope else 1)  # memory has no limit; it takes less than its package
 
     def facts(self) -> dict[str, float | str]:
