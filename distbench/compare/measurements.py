@@ -7,11 +7,13 @@ from statistics import median
 from distbench.compare.estimates import missing, published
 from distbench.schema.record import MeasureResult, Series
 from distbench.schema.result import Measurement, PercentileFacts
+from distbench.stats.measured import ratio_of
 from distbench.stats.percentiles import percentile
-from distbench.stats.speed import Round, launch_ratio, paired_ratios
+from distbench.stats.speed import Round
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 TIMES = "ms"  # the unit whose percentiles are of interest
+GATED_ENERGY = ("gross_joules_per_token", "gross_joules_per_1000_samples")
 Key = tuple[str, str, str]
 
 
@@ -37,10 +39,13 @@ def measured_again(result: MeasureResult, alpha: float) -> list[Measurement]:
 def _compare(key: Key, teacher: Series | None, student: Series | None, alpha: float) -> Measurement:
     known = teacher or student
     assert known is not None
-    reason = _obstacle(teacher, student)
+    sides = {name: side for name, side in (("teacher", teacher), ("student", student)) if side is not None}
+    reason, remedy = _obstacle(teacher, student)
+    guessed = any(side.status == "estimated" for side in sides.values())
     if reason is None and teacher is not None and student is not None:
-        ratios = paired_ratios(_by_round(teacher), _by_round(student), higher_is_better=known.higher_is_better)
-        ratio = published(launch_ratio(ratios, alpha=alpha))
+        rounds = _by_round(teacher), _by_round(student)
+        better = known.higher_is_better
+        ratio = published(ratio_of(known.ratio, *rounds, higher_is_better=better, alpha=alpha))
     else:
         ratio = missing(reason or "not measured")
     return Measurement(
@@ -49,15 +54,26 @@ def _compare(key: Key, teacher: Series | None, student: Series | None, alpha: fl
         unit=known.unit,
         workload=key[2],
         higher_is_better=known.higher_is_better,
-        teacher=median(teacher.values) if teacher and teacher.values else None,
-        student=median(student.values) if student and student.values else None,
+        teacher=_median(teacher),
+        student=_median(student),
         ratio=ratio,
         n=ratio.n,
         teacher_percentiles=_percentiles(teacher),
         student_percentiles=_percentiles(student),
-        status="measured" if reason is None else "not_measurable",
+        status="measured" if reason is None else "estimated" if guessed else "not_measurable",
         reason=reason,
+        remedy=remedy,
+        scope=known.scope,
+        facts={name: side.facts for name, side in sides.items() if side.facts},
+        estimates={
+            name: (min(side.values), max(side.values)) for name, side in sides.items() if side.status == "estimated"
+        },
     )
+
+
+def _median(series: Series | None) -> float | None:
+    """Return the median of what was measured; an estimate is a range, and has none."""
+    return median(series.values) if series and series.values and series.status == "measured" else None
 
 
 def _by_round(series: Series) -> dict[Round, float]:
@@ -76,20 +92,32 @@ def _percentiles(series: Series | None) -> list[PercentileFacts]:
     return [PercentileFacts(percent=p.percent, value=p.value, upper=p.upper, n=p.n, needs=p.needs) for p in found]
 
 
-def _obstacle(teacher: Series | None, student: Series | None) -> str | None:
-    """Say why there is no ratio."""
+def _obstacle(teacher: Series | None, student: Series | None) -> tuple[str | None, str | None]:
+    """Return why there is no ratio, and what would help."""
     for side, series in (("teacher", teacher), ("student", student)):
         if series is None:
-            return f"not measured for the {side}"
+            return f"not measured for the {side}", None
         if series.status == "not_measurable" or not series.values:
-            return f"{side}: {series.reason or 'no value'}"
-    return None
+            return f"{side}: {series.reason or 'no value'}", series.remedy
+    assert teacher is not None
+    assert student is not None
+    if "estimated" in {teacher.status, student.status}:
+        return "estimated from assumed power, not measured: there is no ratio", None
+    if teacher.scope != student.scope:
+        return f"{teacher.scope} against {student.scope}: two scopes are never compared", None
+    return None, None
 
 
 def headline_speedup(measurements: list[Measurement]) -> Measurement | None:
     """Return the speed-up that is gated: end-to-end latency at the smallest batch size."""
     times = [m for m in measurements if m.meter == "latency" and m.metric == "e2e_ms"]
     return min(times, key=lambda m: _batch(m.workload), default=None)
+
+
+def headline_energy(measurements: list[Measurement]) -> Measurement | None:
+    """Return the energy ratio that is gated: gross, per generated token or else per sample, at the smallest batch."""
+    found = [m for m in measurements if m.meter == "energy" and m.metric in GATED_ENERGY]
+    return min(found, key=lambda m: _batch(m.workload), default=None)
 
 
 def _batch(workload: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from distbench import stats
 from distbench.compare.estimates import missing, published
-from distbench.compare.measurements import headline_speedup
+from distbench.compare.measurements import headline_energy, headline_speedup
 from distbench.compare.policies import asked_of
 from distbench.compare.severity import worst
 from distbench.compare.tasks import Compared
@@ -58,6 +58,9 @@ def gate_checks(
         headline = headline_speedup(measurements)
         observed = headline.ratio if headline else missing("latency was not measured")
         checks.append(_threshold("speedup", gate.speedup, observed))
+    if gate.energy is not None:
+        used = headline_energy(measurements)
+        checks.append(_threshold("energy", gate.energy, used.ratio if used else missing("energy was not measured")))
     if gate.compression is not None:
         observed = missing("the size on disk is not known")
         if compression is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distbench.compare.energy import implausible_energy
 from distbench.compare.evidence import Evidence
 from distbench.compare.measurements import headline_speedup, measured_again
 from distbench.compare.pairs import Pair, has_worst
@@ -54,6 +55,7 @@ def _measured(result: MeasureResult, alpha: float) -> list[str]:
     restless = sorted({f"{w.model} ({w.workload})" for w in result.warm_ups if not w.settled})
     if restless:
         found.append(f"Still getting faster when the warm-up ended: {', '.join(restless[:5])}.")
+    found += implausible_energy(result)
     same = headline_speedup(measured_again(result, alpha))
     if same is not None and same.ratio.lo is not None and same.ratio.hi is not None:
         low, high = same.ratio.lo, same.ratio.hi

@@ -57,12 +57,13 @@ _RULES = {
     "max_bias_transfer": "bias further from neutral than the teacher's",
     "max_kl": "KL from the teacher, nats per token",
     "speedup": "speed-up",
+    "energy": "less energy (gross joules)",
     "compression": "compression by size on disk",
     "alpha": "error level of the intervals",
 }
 
 
-RATIO_RULES = {"speedup", "compression"}
+RATIO_RULES = {"speedup", "energy", "compression"}
 PLAIN_RULES = {"max_delta_bpb", "max_kl"}  # in the unit of their metric; every other rule is about a share
 
 _DIVERGENCES = {
