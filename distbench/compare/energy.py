@@ -15,7 +15,7 @@ JOULES = (0.05, 0.6)  # a generated token
 
 
 def implausible_energy(result: MeasureResult) -> list[str]:
-    """Return a warning for every model of about 8 billion parameters whose joules a token are far from others' readings.
+    """Return a warning for each model of about 8 billion parameters whose joules a token nobody else has read.
 
     ML.ENERGY v3 has 0.455 to 0.070 J a generated token for Llama-3.1-8B on one H100 at batch 8 to 512, and 0.444 to
     0.072 for Qwen3-8B (https://ml.energy/leaderboard).
