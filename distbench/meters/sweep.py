@@ -66,7 +66,7 @@ def sweep(
             return Sweep(tuple(points), why)
         point, why = _point(work_at, replace(shape, batch=batch), clock)
         if point is None:
-            return Sweep(tuple(points), why) if points else _nothing(why)
+            return Sweep(tuple(points), why)
         best = max((p.samples_per_s for p in points), default=0.0)
         flat = flat + 1 if points and point.samples_per_s < (1 + GAIN) * best else 0
         points.append(point)
@@ -78,20 +78,15 @@ def sweep(
     return Sweep(tuple(points), f"max_batch {max_batch} reached{gained}")
 
 
-def _nothing(why: str) -> Sweep:
-    raise MemoryError(why)
-
-
 def _point(work_at: WorkAt, shape: Shape, clock: Callable[[], int]) -> tuple[Point | None, str]:
     """Return the rate of one batch, or why there is none. What a failed batch held is free again afterwards."""
     try:
         return _rate(work_at(shape), clock), ""
-    except OverloadedError as error:
-        why = f"batch {shape.batch}: {error.message}"
     except Exception as error:
-        if not is_out_of_memory(error):
+        if shape.batch == 1 or not (isinstance(error, OverloadedError) or is_out_of_memory(error)):
             raise
-        why = f"batch {shape.batch}: {out_of_memory(error)}"
+        said = error.message if isinstance(error, OverloadedError) else out_of_memory(error)
+        why = f"batch {shape.batch}: {said}"
     _free()
     return None, why
 

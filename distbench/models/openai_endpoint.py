@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
@@ -27,6 +27,7 @@ from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
 
+T = TypeVar("T")
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 GREETING_TOKENS = 2
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds before a request that was refused for now is sent again
@@ -196,7 +197,7 @@ class OpenAIEndpoint:
             "server that heeds max_tokens and ignore_eos or min_tokens"
         )
 
-    def _patiently(self, ask: Callable[[], Any]) -> Any:
+    def _patiently(self, ask: Callable[[], T]) -> T:
         """Ask again while the server is too busy: exponential back-off with full jitter, and Retry-After as a floor.
 
         After Brooker 2015, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
@@ -207,9 +208,9 @@ class OpenAIEndpoint:
             except OverloadedError as error:
                 floor = error.wait_seconds or 0.0
                 if attempt == self.options.retries:
-                    raise RunError(f"{error.message}, also after {attempt} retries") from None
+                    raise OverloadedError(f"{error.message}, also after {attempt} retries") from None
                 if floor > LONGEST_WAIT:
-                    raise RunError(f"{error.message}; it wants to be asked again in {floor:.0f} s") from None
+                    raise OverloadedError(f"{error.message}; it wants to be asked again in {floor:.0f} s") from None
                 spread = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)
                 self._sleep(floor + random.uniform(0, spread))  # noqa: S311 - it only spreads the load
         raise AssertionError("the last attempt returns or raises")
