@@ -102,6 +102,8 @@ class Language(Protocol):
 
     tokenizer: Any  # as transformers has it
     context_length: int  # positions
+    ends: frozenset[int]  # tokens after which nothing is written
+    engine: str  # what computes, with its version
 
     def logits(self, ids: Sequence[int]) -> Any:
         """Return float32 logits [len(ids), vocabulary] on the host: row i is about the token after ids[i]."""

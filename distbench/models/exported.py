@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.hashing import digest, file_digest
-from distbench.models.language import ScoresByLogits
+from distbench.models.language import ScoresByLogits, scored
 from distbench.protocols import Decoded, Resolved, Stop
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
@@ -36,6 +36,7 @@ class ExportFacts(Strict):
     precision: str
     vocabulary: int
     context_length: int
+    ends: list[int]  # tokens after which nothing is written
     params_unique: int | None
     params_non_embedding: int | None
     details: dict[str, int | str] = Field(default_factory=dict)  # what the runtime needs, such as layers and heads
@@ -58,6 +59,7 @@ class ExportedLM(ScoresByLogits, ABC):
     learns: ClassVar[frozenset[str]] = frozenset()
     devices: ClassVar[frozenset[str]] = frozenset({"cpu"})
     requires: ClassVar[tuple[str, ...]] = ()
+    keeps_past: ClassVar[bool] = False  # whether a cache that `forward` returned stays valid after the next call
     use: ClassVar[str]
     weights: ClassVar[tuple[str, ...]]
 
@@ -65,7 +67,9 @@ class ExportedLM(ScoresByLogits, ABC):
         self.folder, self.settings, self.options = folder, settings, options
         self.facts = read_facts(folder, self.use)
         self.context_length = self.facts.context_length
+        self.ends = frozenset(self.facts.ends)
         self.tokenizer = _tokenizer(folder)
+        self._last: tuple[tuple[int, ...], Logits, Any] | None = None
         self._load()
 
     # -- what a runtime gives ---------------------------------------------------------------------------------------
@@ -121,10 +125,32 @@ class ExportedLM(ScoresByLogits, ABC):
 
     # -- language ---------------------------------------------------------------------------------------------------
 
+    @property
+    def engine(self) -> str:
+        """The runtime and its version."""
+        from distbench.plugins import versions
+
+        return " ".join([self.use, *versions("models", self.use).values()])
+
+    def score(self, context: Sequence[int], continuation: Sequence[int]) -> tuple[float, bool]:
+        """Return the log-probability of `continuation` after `context` in nats, and whether it is the greedy one."""
+        if not self.keeps_past:
+            return super().score(context, continuation)
+        key = tuple(context)
+        if self._last is None or self._last[0] != key:  # the choices of one question come one after the other
+            logits, past = self.forward(np.asarray([key], dtype=np.int64), None, every=False)
+            self._last = (key, logits[0], past)
+        _, rows, past = self._last
+        if len(continuation) > 1:
+            more, _ = self.forward(np.asarray([continuation[:-1]], dtype=np.int64), past, every=True)
+            rows = np.concatenate([rows, more[0]])
+        return scored(rows, continuation)
+
     def logits(self, ids: Sequence[int]) -> Logits:
         """Return float32 logits [len(ids), vocabulary]: row i is about the token after ids[i]."""
         found, _ = self.forward(np.asarray([ids], dtype=np.int64), None, every=True)
-        return found[0]
+        rows: Logits = found[0]
+        return rows
 
     def continue_greedily(self, ids: Sequence[int], most: int, stop: Stop | None = None) -> list[int]:
         """Return at most `most` greedy tokens after `ids`."""
@@ -165,6 +191,7 @@ def write_facts(folder: Path, model: Any, use: str, precision: str, **details: i
         precision=precision,
         vocabulary=int(model.module.get_output_embeddings().weight.shape[0]),
         context_length=model.context_length,
+        ends=sorted(model.ends),
         params_unique=size.params_unique,
         params_non_embedding=size.params_non_embedding,
         details=details,

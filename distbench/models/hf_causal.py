@@ -129,6 +129,20 @@ class HFCausal(ScoresByLogits):
         config = config.get_text_config(decoder=True) if hasattr(config, "get_text_config") else config
         return int(getattr(config, "max_position_embeddings", None) or UNSTATED_LENGTH)
 
+    @property
+    def ends(self) -> frozenset[int]:
+        """Tokens that end a text: those of the generation configuration, else the tokenizer's."""
+        stated = getattr(getattr(self.module, "generation_config", None), "eos_token_id", None)
+        stated = self.tokenizer.eos_token_id if stated is None else stated
+        return frozenset(stated if isinstance(stated, list) else [] if stated is None else [stated])
+
+    @property
+    def engine(self) -> str:
+        """The library and its version."""
+        import transformers
+
+        return f"transformers {transformers.__version__}"
+
     def logits(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Return float32 logits [len(ids), vocabulary]: row i is about the token after ids[i]."""
         import torch

@@ -23,6 +23,7 @@ class OnnxRuntimeLM(ExportedLM):
 
     offers: ClassVar[frozenset[str]] = ExportedLM.offers | {"cache"}
     requires: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    keeps_past: ClassVar[bool] = True
     use: ClassVar[str] = "onnxruntime"
     weights: ClassVar[tuple[str, ...]] = (FILE, "*.onnx.data")
 

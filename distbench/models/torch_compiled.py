@@ -25,7 +25,7 @@ class CompiledDecoder:
         self._module = module
         # on a GPU with CUDA graphs, as transformers' own generation compiles; inductor's C++ kernels on a CPU
         mode = "reduce-overhead" if module.device.type == "cuda" else "default"
-        self._step = torch.compile(module.forward, mode=mode, fullgraph=False)
+        self._step: Any = torch.compile(module.forward, mode=mode)
         self._caches: dict[tuple[int, int], Any] = {}
 
     def decode(self, prompts: torch.Tensor, output_tokens: int) -> Decoded:

@@ -130,7 +130,7 @@ class ModelPlanner:
             return
         softness = float((spec.distil.options if spec.distil else {}).get("temperature", 1.0))
         refs = [teacher.ref for teacher in teachers]
-        recipe = Recipe(refs, start, spec.init, spec.distil, spec.quantise, softness)
+        recipe = Recipe(refs, start, spec.init, spec.distil, spec.quantise, temperature=softness)
         control = self._plan_control(spec, use, recipe, options) if controlled else None
         if spec.distil is not None:
             check_training(spec.distil, spec.name, use, [t.ref.use for t in teachers])

@@ -62,7 +62,7 @@ class ScorerFacts(Strict):
     or machine may answer them differently.
     """
 
-    name: Literal["shared-prefix", "hf"]
+    name: Literal["shared-prefix", "hf", "runtime"] = Field(description="runtime: a model that runs outside torch")
     reason: str | None = Field(None, description="why not shared prefixes")
     compared: int = 0
     median_difference: float | None = None

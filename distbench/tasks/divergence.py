@@ -17,7 +17,7 @@ from distbench.schema.cell import Settings
 from distbench.schema.strict import Strict
 from distbench.schema.suite import TaskSpec
 from distbench.tasks.drawing import draw
-from distbench.tasks.lm_eval_model import tokenizer_digest
+from distbench.tasks.lm_eval_encoded import tokenizer_digest
 
 ROWS = 256  # token positions whose distributions are compared at once: 2 × 256 × vocabulary float32 values
 CODE_VERSION = 1
@@ -40,7 +40,7 @@ class DivergenceTask:
     """
 
     Options = DivergenceOptions
-    needs: ClassVar[frozenset[str]] = frozenset({"causal-lm"})
+    needs: ClassVar[frozenset[str]] = frozenset({"language"})
     compares: ClassVar[bool] = True  # asked of a student beside its teacher; the teacher alone has nothing to say
 
     def __init__(self, spec: TaskSpec) -> None:
@@ -77,7 +77,7 @@ class DivergenceTask:
         for done, index in enumerate(chosen):
             ids = model.tokenizer(texts[index])["input_ids"][: self.options.max_tokens]
             if len(ids) >= 2:  # one token predicts nothing
-                samples += self._samples(index, texts[index], divergences(model.module, reference.module, ids))
+                samples += self._samples(index, texts[index], divergences(_asked(model), _asked(reference), ids))
             progress(done + 1, len(chosen), self.spec.title)
         if not samples:
             raise RunError(f"task {self.spec.title!r}: no text of two tokens or more")
@@ -123,6 +123,20 @@ class DivergenceTask:
             )
 
 
+def _asked(model: Any) -> Any:
+    return model.module if "causal-lm" in model.offers else model
+
+
+def _logits(asked: Any, ids: list[int]) -> Any:
+    """Return logits [n, vocabulary] of a torch module, or of a model with the verb `logits`."""
+    import torch
+
+    if not isinstance(asked, torch.nn.Module):
+        return torch.from_numpy(asked.logits(ids))
+    tokens = torch.as_tensor([ids], device=next(asked.parameters()).device)
+    return asked(input_ids=tokens, use_cache=False).logits[0]
+
+
 def divergences(student: Any, teacher: Any, ids: list[int]) -> dict[str, np.ndarray]:
     """Return per predicted position [n − 1]: "kl" KL(teacher ‖ student) and "js" in nats (float64), "same" top-1 (0/1).
 
@@ -130,11 +144,10 @@ def divergences(student: Any, teacher: Any, ids: list[int]) -> dict[str, np.ndar
     """
     import torch
 
-    device = next(student.parameters()).device
-    tokens = torch.as_tensor([ids[:-1]], device=device)
     found: dict[str, list[np.ndarray]] = {"kl": [], "js": [], "same": []}
     with torch.inference_mode():
-        logits = [module(input_ids=tokens, use_cache=False).logits[0] for module in (teacher, student)]
+        logits = [_logits(each, ids[:-1]) for each in (teacher, student)]
+        logits = [part.to(logits[0].device) for part in logits]
         for low in range(0, len(ids) - 1, ROWS):
             p, q = (part[low : low + ROWS].float().log_softmax(-1) for part in logits)
             middle = (torch.logaddexp(p, q) - float(np.log(2.0))).where(p != q, p)  # equal is equal, not 1e-10

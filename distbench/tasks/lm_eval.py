@@ -16,10 +16,11 @@ from distbench.scoring.scorer import USUAL
 from distbench.tasks.chat import chat_template
 from distbench.tasks.drawing import Drawn, draw
 from distbench.tasks.lm_eval_answers import Prepared, answer, prepare
+from distbench.tasks.lm_eval_encoded import tokenizer_digest
 from distbench.tasks.lm_eval_index import bundled_tasks, find_task, lm_eval_version, members, stock_fields
 from distbench.tasks.lm_eval_kept import Kept
 from distbench.tasks.lm_eval_load import load_task, refuse_unsafe
-from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for, tokenizer_digest
+from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for
 from distbench.tasks.lm_eval_options import LMEvalOptions
 from distbench.tasks.lm_eval_samples import Fields, close_calls, rows_of
 from distbench.tasks.local_data import check_data_file
@@ -37,7 +38,7 @@ class LMEvalTask:
     """
 
     Options = LMEvalOptions
-    needs: ClassVar[frozenset[str]] = frozenset({"causal-lm"})
+    needs: ClassVar[frozenset[str]] = frozenset({"language"})
     work_needs: ClassVar[frozenset[str]] = frozenset({NEEDS})
     grows: ClassVar[bool] = True  # can be asked part by part
 
@@ -124,7 +125,7 @@ class LMEvalTask:
             samples=samples,
             metrics=metrics,
             version=str((prepared.task.config.metadata or {}).get("version", version)),
-            engine=f"lm-eval {lm_eval_version()} {'shared prefixes' if scorer.name == 'shared-prefix' else 'HFLM'}",
+            engine=f"lm-eval {lm_eval_version()} {_engine(model, scorer)}",
             data_digest=text_digest(row["doc_hash"] for row in logged),
             prompt_digest=text_digest(row[shown] for row in logged),
             chat_template=text_digest([template])[:16] if template is not None else None,
@@ -180,7 +181,7 @@ class LMEvalTask:
     def _facts(self, model: Any, scorer: ScorerState, logged: list[dict[str, Any]], kind: str) -> ScorerFacts | None:
         if kind == "generate_until":
             return None
-        usual = USUAL.get(str(next(model.module.parameters()).dtype).removeprefix("torch."), USUAL["float32"])
+        usual = USUAL.get(_dtype(model), USUAL["float32"])
         tolerance = max(usual, scorer.check.largest) if scorer.check else usual
         close = close_calls(logged, tolerance)
         return ScorerFacts(
@@ -195,6 +196,19 @@ class LMEvalTask:
             tokens_asked=scorer.tokens_asked or None,
             tokens_run=scorer.tokens_run or None,
         )
+
+
+def _engine(model: Any, scorer: ScorerState) -> str:
+    if scorer.runtime:
+        return f"through {model.engine}"
+    return "shared prefixes" if scorer.name == "shared-prefix" else "HFLM"
+
+
+def _dtype(model: Any) -> str:
+    """Return what a model computes in; a runtime outside torch gives float32 logits, whatever it multiplies in."""
+    if "causal-lm" not in model.offers:
+        return "float32"
+    return str(next(model.module.parameters()).dtype).removeprefix("torch.")
 
 
 def _build(task: LMEvalTask, seed: int, chat: dict[str, Any]) -> tuple[Prepared, Drawn]:

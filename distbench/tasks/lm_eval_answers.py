@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distbench.errors import RunError
+from distbench.tasks.lm_eval_encoded import Encoded
 from distbench.tasks.lm_eval_load import sandboxed
-from distbench.tasks.lm_eval_model import Encoded
 
 
 @dataclass

@@ -1,28 +1,22 @@
-"""lm-eval's own Hugging Face model around a model that distbench has loaded, with the shared-prefix scorer inside."""
+"""The lm-eval model around a model that distbench has loaded.
+
+For a torch module it is lm-eval's own Hugging Face model, with the shared-prefix scorer inside.
+"""
 
 from __future__ import annotations
 
 import functools
-import itertools
-import math
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from distbench.errors import RunError
-from distbench.hashing import text_digest
-from distbench.scoring.requests import NotHonouredError, Tokens, request_of
+from distbench.scoring.requests import NotHonouredError, request_of
 from distbench.scoring.scorer import Check, SharedPrefixScorer
+from distbench.tasks.lm_eval_encoded import Asked, Encoded, Progressed
+from distbench.tasks.lm_eval_tokens import token_model
 
-Progressed = Callable[[int, int], None]
 ScorerName = Literal["auto", "shared-prefix", "hf"]
-# ((context, continuation) or None for a window of a long text, their tokens); 4 bytes a token, not a Python object
-Encoded = list[tuple[tuple[str, str] | None, Tokens, Tokens]]
-UNSCORED = (math.nan, False)  # of a continuation without tokens, or with more than the model has positions
-_unlike_any_other = itertools.count()
 
 
 @dataclass
@@ -35,10 +29,13 @@ class ScorerState:
     check: Check | None = None
     tokens_asked: int = 0
     tokens_run: int = 0
+    runtime: bool = False  # another runtime than torch computes and scores
 
     @property
-    def name(self) -> Literal["shared-prefix", "hf"]:
+    def name(self) -> Literal["shared-prefix", "hf", "runtime"]:
         """Return what answered the last log-likelihood requests."""
+        if self.runtime:
+            return "runtime"
         return "shared-prefix" if self.fast is not None and self.check is not None else "hf"
 
     def score(self, requests: Encoded, limit: int, progress: Progressed) -> list[tuple[float, bool]] | None:
@@ -61,6 +58,10 @@ class ScorerState:
 
 def scorer_for(model: Any, wanted: ScorerName = "auto") -> ScorerState:
     """Return what will answer one task's log-likelihood requests."""
+    if "causal-lm" not in model.offers:
+        if wanted != "auto":
+            raise RunError(f"scorer: {wanted} is asked for, and {type(model).__name__} has no torch module")
+        return ScorerState(wanted, runtime=True)
     if wanted == "hf":
         return ScorerState(wanted, "asked for")
     return ScorerState(wanted, None, SharedPrefixScorer(model.module))
@@ -73,12 +74,16 @@ def language_model(
     state: ScorerState | None = None,
     tokenised: dict[str, Encoded] | None = None,
 ) -> Any:
-    """Return an HFLM that asks `model`, reports requests done, and shares prefixes where the model allows it.
+    """Return an lm-eval model that asks `model` and reports requests done.
 
-    `tokenised` keeps encoded requests by tokenizer, so that a second model with the same tokenizer skips that work.
-    `max_length` is always given: a tokenizer's model_max_length can be 10^30. The softmax is float32 whatever the
-    model's dtype: in bfloat16 a log-probability has three digits, and choices tie.
+    A torch module stands behind an HFLM, and shares prefixes where it allows that; any other runtime is asked through
+    the verbs of `protocols.Language`. `tokenised` keeps encoded requests by tokenizer, so that a second model with the
+    same tokenizer skips that work. `max_length` is always given: a tokenizer's model_max_length can be 10^30. The
+    softmax is float32 whatever the model's dtype: in bfloat16 a log-probability has three digits, and choices tie.
     """
+    state = state or scorer_for(model)
+    if state.runtime:
+        return token_model(model, progress, tokenised)
     lm = _watched()(
         pretrained=model.module,
         tokenizer=model.tokenizer,
@@ -86,8 +91,7 @@ def language_model(
         max_length=context_length(model.module.config),
         softmax_dtype="float32",
     )
-    lm.state, lm.progress, lm.tokenised = state or scorer_for(model), progress, tokenised
-    lm._recent = {}  # noqa: SLF001 - HFLM's constructor is left alone
+    lm.state, lm.progress, lm.tokenised = state, progress, tokenised
     return lm
 
 
@@ -97,48 +101,12 @@ def context_length(config: Any) -> int:
     return int(getattr(config, "max_position_embeddings", None) or 2048)
 
 
-_HFLM: Any = object  # lm-eval's class stands behind it once that is imported
-
-
-class _Asked(_HFLM):  # type: ignore[misc]
+class _OnModule(Asked):
     """HFLM with our scorer in front of its own, progress, and tokens that are kept for the next model."""
 
     state: ScorerState
-    progress: Progressed
-    tokenised: dict[str, Encoded] | None
     batch_size_per_gpu: int
     _own_batch = sys.maxsize
-    _recent: dict[Any, list[int]]
-    done = total = 0
-
-    def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
-        # an empty text has no token to score, and stock code would stop at it
-        texts = [request for request in requests if request.args[1]]
-        kept = {} if self.tokenised is None else self.tokenised
-        key = f"{tokenizer_digest(self.tokenizer)} {self.add_bos_token} {self.prefix_token_id}"
-        if key not in kept:
-            self._encoded: Encoded = []
-            super().loglikelihood(texts, disable_tqdm=True)
-            kept[key] = self._encoded
-        answers = iter(self._answered(kept[key]))
-        return [next(answers) if request.args[1] else UNSCORED for request in requests]
-
-    def tok_encode(self, string: str, *args: Any, **kwargs: Any) -> Any:
-        # a document's choices come one after the other, and stock code encodes their context again for each
-        key = (string, args, tuple(kwargs.items()))
-        found = self._recent.pop(key, None)
-        self._recent[key] = super().tok_encode(string, *args, **kwargs) if found is None else found
-        if len(self._recent) > 2:
-            del self._recent[next(iter(self._recent))]
-        return self._recent[key]
-
-    def _loglikelihood_tokens(self, requests: Any, *args: Any, **kwargs: Any) -> Any:
-        """Take what stock code has encoded. Windows of a long text are answered, pairs are kept for `_answered`."""
-        encoded = [(pair, _compact(context), _compact(target)) for pair, context, target in requests]
-        if encoded and encoded[0][0] is None:
-            return self._answered(encoded)
-        self._encoded = encoded
-        return [UNSCORED] * len(encoded)
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = True) -> Any:
         # HFLM hands windows over batch by batch; all at once is one call, and one check, of our scorer
@@ -148,23 +116,16 @@ class _Asked(_HFLM):  # type: ignore[misc]
         finally:
             self.batch_size_per_gpu = self._own_batch
 
-    def _answered(self, requests: Encoded) -> list[tuple[float, bool]]:
-        good = [request for request in requests if self._fits(request)]
-        self.done, self.total = 0, len(good)
-        answers = self.state.score(good, self.max_length, self.progress)
+    def _scored(self, requests: Encoded) -> list[tuple[float, bool]]:
+        answers = self.state.score(requests, self.max_length, self.progress)
         if answers is None:
-            answers = self._stock([(pair, context.tolist(), target.tolist()) for pair, context, target in good])
-        taken = iter(answers)
-        return [next(taken) if self._fits(request) else UNSCORED for request in requests]
-
-    def _fits(self, request: tuple[Any, Tokens, Tokens]) -> bool:
-        _, context, target = request
-        return len(context) > 0 and 0 < len(target) <= self.max_length
+            return self._stock([(pair, context.tolist(), target.tolist()) for pair, context, target in requests])
+        return answers
 
     def _stock(self, requests: Any) -> list[tuple[float, bool]]:
         size, self.batch_size_per_gpu = self.batch_size_per_gpu, min(self.batch_size_per_gpu, self._own_batch)
         try:
-            answers = list(super()._loglikelihood_tokens(requests, disable_tqdm=True)) if requests else []
+            answers = list(super(Asked, self)._loglikelihood_tokens(requests, disable_tqdm=True)) if requests else []
         finally:
             self.batch_size_per_gpu = size
         self.progress(self.total, self.total)  # stock code asks equal requests once
@@ -172,21 +133,17 @@ class _Asked(_HFLM):  # type: ignore[misc]
 
     def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
         out = super()._model_call(inps, *args, **kwargs)
-        self._count(inps)
+        self._count(inps.shape[0])
         return out
 
     def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
         out = super()._model_generate(context, *args, **kwargs)
-        self._count(context)
+        self._count(context.shape[0])
         return out
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
         self.done, self.total = 0, len(requests)
         return super().generate_until(requests, disable_tqdm=True)
-
-    def _count(self, batch: Any) -> None:
-        self.done = min(self.total, self.done + batch.shape[0])
-        self.progress(self.done, self.total)
 
 
 @functools.cache
@@ -194,23 +151,4 @@ def _watched() -> type[Any]:
     """Return the class; lm-eval is imported when it is first needed."""
     from lm_eval.models.huggingface import HFLM
 
-    return type("Watched", (_Asked, HFLM), {})
-
-
-def _compact(tokens: Sequence[int]) -> Tokens:
-    return np.asarray(tokens, dtype=np.int32)
-
-
-def tokenizer_digest(tokenizer: Any) -> str:
-    """Return what decides a tokenizer's output: its whole definition, computed once per object.
-
-    A tokenizer that does not show its definition equals no other.
-    """
-    kept = tokenizer.__dict__.get("_distbench_digest")
-    if kept is None:
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        definition = backend.to_str() if backend is not None else f"object {next(_unlike_any_other)}"
-        kept = tokenizer.__dict__["_distbench_digest"] = text_digest(
-            [definition, repr(tokenizer.special_tokens_map), type(tokenizer).__name__]
-        )
-    return str(kept)
+    return type("Watched", (_OnModule, HFLM), {})

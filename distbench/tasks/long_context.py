@@ -75,7 +75,7 @@ class LongContextTask:
     """
 
     Options = LongContextOptions
-    needs: ClassVar[frozenset[str]] = frozenset({"causal-lm"})
+    needs: ClassVar[frozenset[str]] = frozenset({"language"})
 
     def __init__(self, spec: TaskSpec) -> None:
         self.name = spec.title
@@ -155,6 +155,8 @@ class LongContextTask:
 
 def longest_input(model: Any) -> int:
     """Return how many tokens the model takes."""
+    if "causal-lm" not in model.offers:
+        return int(model.context_length)
     return int(getattr(model.module.config, "max_position_embeddings", None) or UNSTATED_LIMIT)
 
 

@@ -20,9 +20,10 @@ from distbench.tasks import lm_eval as lm_eval_task
 from distbench.tasks.ask import loglikelihoods
 from distbench.tasks.drawing import draw
 from distbench.tasks.lm_eval import LMEvalTask
+from distbench.tasks.lm_eval_encoded import tokenizer_digest
 from distbench.tasks.lm_eval_index import index_of
 from distbench.tasks.lm_eval_kept import Kept
-from distbench.tasks.lm_eval_model import context_length, scorer_for, tokenizer_digest
+from distbench.tasks.lm_eval_model import context_length, scorer_for
 from tests.conftest import CPU, save_tiny_lm
 from tests.tasks.harness import lines, quiet, scores, task, task_file
 
