@@ -12,7 +12,7 @@ from distbench.meters.nvml import GPU, visible_gpus
 GROUP = "devices"
 
 
-def devices() -> list[Finding]:
+def read_devices() -> list[Finding]:
     """Return the CPU, every visible GPU, and why there is none."""
     cpu = Finding(GROUP, "cpu", True, _torch())
     gpus, seen = visible_gpus()

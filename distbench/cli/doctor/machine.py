@@ -17,7 +17,7 @@ STEADY = "performance"
 BUSY = 0.5  # of a core: more is another program's work
 
 
-def machine() -> list[Finding]:
+def read_machine() -> list[Finding]:
     """Return what a measurement depends on besides the models."""
     facts = host_facts()
     return [

@@ -23,7 +23,9 @@ def spin(rounds: int) -> int:
     return total
 
 
-def noise(seconds: float = SECONDS, clock: Clock = perf_counter_ns, work: Callable[[int], object] = spin) -> Finding:
+def measure_noise(
+    seconds: float = SECONDS, clock: Clock = perf_counter_ns, work: Callable[[int], object] = spin
+) -> Finding:
     """Time a loop against itself and say how far the ratios spread. One core at work, the default order of a run."""
     first, second = turns(seconds, clock, work)
     ratios = paired_ratios(first, second, higher_is_better=False)
