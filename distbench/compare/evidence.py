@@ -112,6 +112,12 @@ class Evidence:
         made = self.made(model)
         return made.agreement if made else None
 
+    def content(self, model: PlannedModel) -> str:
+        """Return what a model's weights are, however it is opened and whatever runtime it was exported to."""
+        cell = self.cells.get(model.ref.cell or "")
+        ref = cell.start if isinstance(cell, MakeCell) and cell.deploy and cell.start else model.ref
+        return ref.content or ref.identity
+
     def footprint(self, model: PlannedModel) -> Footprint:
         """Return a model's size from whichever record holds it; every field None where none does."""
         if made := self.made(model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distbench.compare.agreement import agreement_words
 from distbench.compare.energy import implausible_energy
 from distbench.compare.evidence import Evidence
 from distbench.compare.measurements import headline_speedup, measured_again
@@ -80,12 +81,16 @@ def student_warnings(
         made is not None and parent is not None and made.weights_digest == parent.weights_digest
     )
     same_answers = bool(pairs) and all(p.same_outputs for p in pairs)
-    if same_weights:
+    elsewhere = evidence.content(model) == evidence.content(teacher) and model.ref.identity != teacher.ref.identity
+    if elsewhere:
+        found.append("The student is the teacher itself, run another way: what it loses is what that run loses.")
+    elif same_weights:
         found.append("The student's weights are the teacher's: it retains exactly 100 % by construction.")
     elif same_answers:
         found.append(
             "Every answer equals the teacher's although the weights differ: check that the right model was loaded."
         )
+    found += agreement_words(result.agreement)
     for p in pairs:
         if p.errors:
             counted = "count as wrong" if has_worst(p.facts) else "are left out: this metric has no worst score"

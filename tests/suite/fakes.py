@@ -139,6 +139,11 @@ class Int8Dynamic:
     Options = NoOptions
 
 
+class Elsewhere:
+    class Options(Strict):
+        precision: Literal["float32", "int8"] = "float32"
+
+
 class Latency:
     class Options(Strict):
         prompt_tokens: int = Field(64, ge=1)
@@ -178,6 +183,7 @@ INSTALLED = {
     "methods": {"soft-labels": "SoftLabels", "hard-labels": "HardLabels"},
     "inits": {"layer-drop": "LayerDrop", "mlp": "FreshMLP"},
     "quantisers": {"int8-dynamic": "Int8Dynamic"},
+    "deployments": {"elsewhere": "Elsewhere"},
     "meters": {"latency": "Latency", "memory": "Memory"},
     "executors": {},
 }

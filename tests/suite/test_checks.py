@@ -29,6 +29,9 @@ def suite(*students: str, tail: str = TAIL) -> str:
         (suite("name: a, of: t").replace("{name", "«{name"), "nothing to compare: student 'a' is the teacher itself"),
         (suite("name: a, of: t, init: null").replace("{name", "«{name"), "nothing to compare: student 'a'"),
         (suite("name: a, of: t, source: x, «init: {use: mlp}"), "source opens a model and init makes one"),
+        (suite("name: a, of: t, deploy: {use: «qqq}"), "unknown deployment 'qqq' (installed: elsewhere)"),
+        (suite("name: a, of: t, deploy: [{use: elsewhere, precision: «int3}]"), "expected 'float32' or 'int8'"),
+        (suite("name: a, of: t, options: {«kernel: fast}"), "unknown key 'kernel'"),
         ("«" + suite("name: a, of: t, source: x", tail=""), "nothing to compare on: give tasks, measure or both"),
         ("«" + suite("name: a, of: t, source: x", tail="tasks: []\nmeasure: {}\n"), "nothing to compare on"),
         (
