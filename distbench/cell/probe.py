@@ -105,9 +105,9 @@ def _at_a_distance(meter: Any) -> bool:
 
 
 def _out_of_sight(meter: Any) -> list[Reading]:
-    """Return the reasons why nothing is read: the numbers of this process would be those of a client."""
-    reason = "the model is served by another process, whose memory, energy and start nobody here can see"
-    return [Reading(quantity, None, reason=reason) for quantity in meter.quantities()]
+    """Return why a meter reads nothing, once: the numbers of this process would be those of a client."""
+    reason = "the model is served by another process, into which this meter cannot look"
+    return [Reading(quantity, None, reason=reason) for quantity in meter.quantities()[:1]]
 
 
 def _due(name: str, meter: Any, request: dict[str, Any]) -> bool:

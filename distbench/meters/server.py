@@ -96,8 +96,8 @@ class ServerMeter:
         o = self.options
         if o.rates is not None:
             return []
-        most = o.max_concurrency if "answer" in model.offers else o.max_batch
-        swept = sweep(work_at, self._shape(1), most)
+        limit = "max_concurrency" if "answer" in model.offers else "max_batch"
+        swept = sweep(work_at, self._shape(1), getattr(o, limit), limit=limit)
         self._capacity = swept.best.samples_per_s
         facts: dict[str, float | str] = {"batch": float(swept.best.batch), "ended": swept.ended}
         return [Reading(CAPACITY, self._capacity, SEARCH, about=About(facts=facts))]

@@ -50,10 +50,11 @@ def sweep(
     shape: Shape,
     max_batch: int,
     *,
+    limit: str = "max_batch",
     clock: Callable[[], int] = perf_counter_ns,
     headroom: Headroom | None = None,
 ) -> Sweep:
-    """Return the rates at batches 1, 2, 4, … up to `max_batch`.
+    """Return the rates at batches 1, 2, 4, … up to `max_batch`, which the user knows as the option `limit`.
 
     Memory that ends during a batch ends the sweep, and so does a host that could not hold the next one: an operating
     system kills the process then, and nobody could tell why. What ends it is told; at batch 1 it is raised.
@@ -74,8 +75,8 @@ def sweep(
         if flat == FLAT:
             return Sweep(tuple(points), f"saturated: batches {batch // 2} and {batch} gained less than {GAIN:.0%} each")
         batch *= 2
-    gained = "" if flat else "; the rate still grew, a larger max_batch may reach more"
-    return Sweep(tuple(points), f"max_batch {max_batch} reached{gained}")
+    gained = "" if flat else f"; the rate still grew, a larger {limit} may reach more"
+    return Sweep(tuple(points), f"{limit} {max_batch} reached{gained}")
 
 
 def _point(work_at: WorkAt, shape: Shape, clock: Callable[[], int]) -> tuple[Point | None, str]:

@@ -149,41 +149,48 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.send_header("Connection", "close")
         self.end_headers()
-        if mode == "garbage":
-            self._send(f"data: {b.garbage}\n\n".encode())
-            return
-        if mode == "other json":
-            self._send(b'data: ["no", "completion"]\n\n')
-            return
-        if mode == "endless line":
-            self._flood()
-            return
-        if mode == "comments for ever":
-            self._comments()
+        odd = {
+            "garbage": lambda: self._send(f"data: {b.garbage}\n\n".encode()),
+            "other json": lambda: self._send(b'data: ["no", "completion"]\n\n'),
+            "endless line": self._flood,
+            "comments for ever": self._comments,
+        }
+        if mode in odd:
+            odd[mode]()
             return
         self._send(b": a comment is no text\n\n")
         if b.empty_first:
             self._event(self._choice(body, ""))
         wanted = body.get("max_tokens") or body["max_completion_tokens"]
         tokens = 0 if mode == "nothing" else wanted if b.stops_after is None else min(wanted, b.stops_after)
+        if self._pieces(body, mode, start, tokens):
+            self._finish(body, tokens)
+
+    def _pieces(self, body: dict[str, Any], mode: str, start: float, tokens: int) -> bool:
+        """Send the text, each piece no earlier than it is due; return whether the stream goes on."""
+        b = self.server.behaviour
         due = start + b.ttft
         for number, first in enumerate(range(0, tokens, b.tokens_per_piece)):
-            due += b.itl if number else 0.0
-            if number == b.stall_at:
-                due += b.stall
+            due += (b.itl if number else 0.0) + (b.stall if number == b.stall_at else 0.0)
             time.sleep(max(0.0, due - time.perf_counter()))
-            if mode == "dies" and number == 2:
-                self.connection.shutdown(socket.SHUT_RDWR)
-                self.close_connection = True
-                return
-            if mode == "ends early" and number == 2:
-                self._end()
-                return
-            if mode == "error event" and number == 1:
-                self._event({"error": {"message": "the engine died", "code": 500}})
-                return
+            if number == 2 and mode in {"dies", "ends early", "error event"}:
+                self._break_off(mode)
+                return False
             words = "".join(f" w{k}" for k in range(first, min(first + b.tokens_per_piece, tokens)))
             self._event(self._choice(body, words))
+        return True
+
+    def _break_off(self, mode: str) -> None:
+        if mode == "dies":
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+        elif mode == "ends early":
+            self._end()
+        else:
+            self._event({"error": {"message": "the engine died", "code": 500}})
+
+    def _finish(self, body: dict[str, Any], tokens: int) -> None:
+        b = self.server.behaviour
         self._event(self._choice(body, "", b.finish))
         if b.usage and body.get("stream_options", {}).get("include_usage"):
             text = body.get("prompt") or body["messages"][0]["content"]

@@ -35,7 +35,7 @@ def quick(server: Loopback, **options: Any) -> tuple[OpenAIEndpoint, list[float]
     return OpenAIEndpoint(Server(server.url, MODEL, timeout_seconds=5), chosen, sleep=waited.append), waited
 
 
-# -- known delays -------------------------------------------------------------------------------------------------------
+# -- known delays ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("api", ["completions", "chat"])
@@ -113,7 +113,7 @@ def test_without_counts_of_the_server_pieces_are_tokens_and_prompt_rates_unknown
             model.decode(["one two"], 6)
 
 
-# -- what is sent -------------------------------------------------------------------------------------------------------
+# -- what is sent ------------------------------------------------------------------------------------------------------
 
 
 def test_a_request_fixes_its_length_and_is_greedy() -> None:
@@ -166,7 +166,7 @@ def test_prompts_are_seeded_and_their_beginnings_are_never_sent_twice() -> None:
     assert len(freshened("one").split()) == 1
 
 
-# -- sources and keys ---------------------------------------------------------------------------------------------------
+# -- sources and keys --------------------------------------------------------------------------------------------------
 
 
 def test_a_source_is_a_url_and_its_content_is_not_claimed_to_be_known() -> None:
@@ -230,7 +230,7 @@ def test_a_server_that_wants_a_key_when_none_is_named() -> None:
         opened(server)
 
 
-# -- refusals -----------------------------------------------------------------------------------------------------------
+# -- refusals ----------------------------------------------------------------------------------------------------------
 
 
 def test_busy_is_waited_for_and_what_was_refused_is_never_a_latency() -> None:
@@ -288,7 +288,7 @@ def test_one_request_of_a_stream_of_arrivals_is_not_repeated() -> None:
     assert (caught.value.wait_seconds, waited, len(server.asked)) == (7.0, [], 1)
 
 
-# -- failures: one clear line each --------------------------------------------------------------------------------------
+# -- failures: one clear line each -------------------------------------------------------------------------------------
 
 FAILURES = [
     ({"statuses": [403]}, EnvironmentFault, "refuses access (403: told so)"),
@@ -332,9 +332,10 @@ def test_every_failure_is_one_line_that_names_the_endpoint(
 
 @pytest.mark.parametrize("mode", ["dies", "garbage", "nothing"])
 def test_one_bad_stream_of_a_batch_fails_the_batch(mode: str) -> None:
-    with serving(mode=mode, mode_from=3) as server, pytest.raises(RunError, match=r"the endpoint http"):
+    with serving(mode=mode, mode_from=3) as server:
         model, _ = quick(server)
-        model.decode(["one"] * 4, 5)
+        with pytest.raises(RunError, match="the endpoint http"):
+            model.decode(["one"] * 4, 5)
 
 
 def test_a_model_that_the_server_does_not_have() -> None:
@@ -362,7 +363,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(behaviour: dict
             model.decode(["one"], 2)
 
 
-# -- the stream ---------------------------------------------------------------------------------------------------------
+# -- the stream --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

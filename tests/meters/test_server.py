@@ -1,7 +1,8 @@
-"""Load against queueing theory: a server of known service time, arrivals of known times, a clock that only they move."""
+"""Load against queueing theory: known service times, known arrivals, and a clock that only they move."""
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,13 +60,13 @@ def e2e(requests: Sequence[Request]) -> list[float]:
     return [times_of(request)["e2e_ms"] for request in requests]  # type: ignore[misc]
 
 
-# -- arrivals -----------------------------------------------------------------------------------------------------------
+# -- arrivals ----------------------------------------------------------------------------------------------------------
 
 
 def test_arrivals_are_a_poisson_process_of_the_rate() -> None:
     times = poisson(20_000, 50.0, "a")
     assert list(times) == sorted(times)
-    gaps = [(late - early) * 1e-9 for early, late in zip(times, times[1:], strict=False)]
+    gaps = [(late - early) * 1e-9 for early, late in itertools.pairwise(times)]
     assert statistics.mean(gaps) == pytest.approx(0.02, rel=0.03)
     assert statistics.stdev(gaps) == pytest.approx(0.02, rel=0.05)  # exponential: as large as the mean
     assert sum(gap > 0.02 for gap in gaps) / len(gaps) == pytest.approx(0.3679, abs=0.015)
@@ -76,7 +77,7 @@ def test_arrivals_are_seeded_and_another_rate_only_stretches_them() -> None:
     assert poisson(10, 10.0, "a") == pytest.approx([time / 2 for time in poisson(10, 5.0, "a")], abs=1)
 
 
-# -- one worker: D/D/1 --------------------------------------------------------------------------------------------------
+# -- one worker: D/D/1 -------------------------------------------------------------------------------------------------
 
 
 def test_below_capacity_nobody_waits() -> None:
@@ -137,7 +138,7 @@ def test_tokens_have_times_of_their_own() -> None:
     assert window_readings([first, second], None)["tokens_per_s"] == pytest.approx(8 / 0.070)
 
 
-# -- a server: nothing is queued on our side -------------------------------------------------------------------------------
+# -- a server: nothing is queued on our side ---------------------------------------------------------------------------
 
 
 def test_requests_are_sent_at_their_times_whatever_became_of_the_others() -> None:
@@ -182,7 +183,7 @@ def test_any_other_failure_ends_the_window() -> None:
     assert len(asked) < 200
 
 
-# -- limits -------------------------------------------------------------------------------------------------------------
+# -- limits ------------------------------------------------------------------------------------------------------------
 
 STALLED = Request(0, 0, tuple(mark * MS for mark in (100, 110, 120, 620, 630, 640)), 6)
 
@@ -211,7 +212,7 @@ def test_limits_on_tokens_mean_nothing_for_a_model_that_answers_at_once() -> Non
     assert meets(Request(0, 0, (5 * MS,), 1), SLO(ttft_ms=5.0, itl_ms=1.0))  # one token has no gap
 
 
-# -- the meter ----------------------------------------------------------------------------------------------------------
+# -- the meter ---------------------------------------------------------------------------------------------------------
 
 
 def meter(**given: object) -> ServerMeter:

@@ -178,7 +178,7 @@ def test_the_real_process_can_tell_its_room() -> None:
         assert "not tried" in str(grown.too_small_for(4))
 
 
-# -- the meter ----------------------------------------------------------------------------------------------------------
+# -- the meter ---------------------------------------------------------------------------------------------------------
 
 
 def meter(**options: object) -> ThroughputMeter:
