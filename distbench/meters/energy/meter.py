@@ -86,7 +86,7 @@ class EnergyMeter:
         try:
             self._instrument = Instrument(o, model, work)
         except EnergyFault as fault:
-            self._fault = Missing(fault.reason, fault.remedy, final=True)
+            self._fault = fault.missing
 
     def _workload(self, name: str, work: Work, prefill: bool) -> Workload:
         if self._instrument is not None:

@@ -25,6 +25,7 @@ SECONDS = 5.0  # for an answer
 MOST_BYTES = 16 << 20
 AT_REST = 120.0  # exporters scrape their instruments every few seconds, some every half minute
 LINE = re.compile(r"^\s*([A-Za-z_:][\w:]*)\s*(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
+SERIES = re.compile(r"^\s*([A-Za-z_:][\w:]*)\s*(?:\{(.*)\})?\s*$")
 LABEL = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"')
 
 
@@ -33,7 +34,7 @@ def value_of(text: str, series: str) -> float:
 
     Raises EnergyFault where no line or several match, or the value is no finite number.
     """
-    asked = LINE.match(series + " 0")
+    asked = SERIES.match(series)
     if asked is None:
         raise EnergyFault(f'{series!r} is not a series: expected name or name{{label="value"}}')
     name, labels = asked[1], set(LABEL.findall(asked[2] or ""))

@@ -42,7 +42,12 @@ class StubDriver:
         """Run code that binds `found`; return it."""
         script = f"import json\nfrom tests.meters.energy.bench import *\n{code}\nprint(json.dumps(found))"
         done = subprocess.run(
-            [sys.executable, "-c", script], capture_output=True, text=True, env=self.environment | environment, timeout=120
+            [sys.executable, "-c", script],
+            capture_output=True,
+            check=False,
+            text=True,
+            env=self.environment | environment,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
@@ -56,7 +61,8 @@ def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("no C compiler for Linux here: the stand-in of the NVIDIA driver cannot be built")
     folder = tmp_path_factory.mktemp("nvml")
     subprocess.run(
-        [compiler, "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)], check=True
+        [compiler, "-Wall", "-Werror", "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(SOURCE)],
+        check=True,
     )
     return folder
 
