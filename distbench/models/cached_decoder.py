@@ -27,14 +27,12 @@ class CachedDecoder(nn.Module):
 
     def forward(self, tokens: torch.Tensor, rows: torch.Tensor, *past: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Run the decoder over `tokens`, which follow `past`."""
-        from transformers import DynamicCache
-
         seen, new = past[0].shape[2], tokens.shape[1]
         positions = torch.arange(new, device=tokens.device) + seen
         visible = torch.arange(seen + new, device=tokens.device)[None, :] <= positions[:, None]
         # additive and in float32: every attention kernel takes it as it is
         mask = torch.where(visible, 0.0, torch.finfo(torch.float32).min)[None, None].expand(tokens.shape[0], 1, -1, -1)
-        cache = DynamicCache(list(zip(past[::2], past[1::2], strict=True)))
+        cache = _Appended(past)
         out = self.module(
             input_ids=tokens,
             attention_mask=mask,
@@ -43,7 +41,31 @@ class CachedDecoder(nn.Module):
             use_cache=True,
             logits_to_keep=rows,
         )
-        return (out.logits, *(part for layer in cache.layers for part in (layer.keys, layer.values)))
+        return (out.logits, *cache.parts)
+
+
+class _Appended:
+    """What a decoder asks of its cache, with nothing but one concatenation a tensor.
+
+    transformers' own starts every layer with an empty vector of one dimension, which a tracer takes literally.
+    """
+
+    is_compileable = False
+
+    def __init__(self, past: tuple[torch.Tensor, ...]) -> None:
+        self.parts = list(past)
+
+    def get_seq_length(self, layer: int = 0) -> int:
+        """Return the number of positions before this call; a symbol where the caller traces."""
+        return self.parts[2 * layer].shape[2]
+
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append keys and values [batch, heads, new, size] of a layer; return all of them."""
+        joined = (torch.cat([self.parts[2 * layer], key], dim=2), torch.cat([self.parts[2 * layer + 1], value], dim=2))
+        self.parts[2 * layer : 2 * layer + 2] = joined
+        return joined
 
 
 def cache_shape(module: Any) -> tuple[int, int, int]:
