@@ -7,7 +7,6 @@ not travel to another host. Nothing here prints the key, and texts of the server
 from __future__ import annotations
 
 import json
-import select
 import socket
 import ssl
 import threading
@@ -109,9 +108,7 @@ class Server:
         connection.connect()
         return connection
 
-    def _send(
-        self, connection: HTTPConnection, path: str, body: dict[str, object]
-    ) -> tuple[HTTPResponse, socket.socket]:
+    def _send(self, connection: HTTPConnection, path: str, body: Body) -> tuple[HTTPResponse, socket.socket]:
         headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
         if self._key is not None:
             headers["Authorization"] = f"Bearer {self._key}"
@@ -210,10 +207,19 @@ def _close(connection: HTTPConnection | None) -> None:
 
 
 def _dropped(connection: HTTPConnection) -> bool:
-    """Say whether the other side has closed an idle connection, or sent what nobody asked for."""
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(0))
+    """Say whether the other side has closed an idle connection, or sent what nobody asked for.
+
+    It is read and not only polled: TLS sends session tickets after its handshake, which are no reason to drop it.
+    """
+    sock: socket.socket = connection.sock
+    sock.setblocking(False)
+    try:
+        sock.recv(1)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _drained(sock: socket.socket, response: HTTPResponse) -> bool:

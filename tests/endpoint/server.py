@@ -69,8 +69,14 @@ class Loopback(ThreadingHTTPServer):
 
 @contextmanager
 def serving(behaviour: Behaviour | None = None, **changes: Any) -> Iterator[Loopback]:
+    """Serve a behaviour until the block ends."""
+    with serve(Loopback(behaviour or Behaviour(**changes))) as server:
+        yield server
+
+
+@contextmanager
+def serve(server: Loopback) -> Iterator[Loopback]:
     """Serve until the block ends."""
-    server = Loopback(behaviour or Behaviour(**changes))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
