@@ -12,6 +12,7 @@ from distbench.stats.samples import FloatArray, check_alpha
 
 RESAMPLES = 2000
 FEWEST_LAUNCHES = 3  # for an interval over launches
+FEWEST_RANKED = 7  # for one by ranks: below, they give the whole range or nothing
 Round = tuple[int, int]  # (process launch, round within it)
 
 
@@ -27,31 +28,62 @@ def paired_ratios(
 def launch_ratio(ratios: Mapping[Round, float], *, alpha: float = 0.05, seed: int = 0) -> Estimate:
     """Return how many times better the student is, with a two-sided 1 − `alpha` interval.
 
-    A launch (all models in fresh processes) gives one number, the median of its paired ratios, whose logarithms are
-    independent draws: the value is their geometric mean, the interval Student's t over launches. More rounds in a
-    launch cannot narrow what differs between processes (Kalibera & Jones 2013, "Rigorous benchmarking in reasonable
-    time", and pyperf's many short workers). With fewer than three launches the interval is a percentile bootstrap over
-    rounds, which covers the noise within launches only, and the method says so; fewer than three rounds give none.
+    A launch (all models in fresh processes) gives one number, the logarithm of the median of its paired ratios, and
+    launches are independent draws. More rounds in a launch cannot narrow what differs between processes (Kalibera & Jones 2013,
+    "Rigorous benchmarking in reasonable time", and pyperf's many short workers). The value is the Hodges-Lehmann
+    estimate: the median over all pairs of launches of their mean, so a launch that went wrong does not pull it. The
+    interval is Student's t for 3 to 6 launches, and from 7 on the exact one of Wilcoxon's signed ranks (Hollander,
+    Wolfe & Chicken 2014, section 3.3), which such a launch does not widen either. With fewer than three launches it is a
+    percentile bootstrap over rounds, which covers the noise within launches only, and the method says so; fewer than
+    three rounds give none.
     """
     check_alpha(alpha)
     if not ratios:
         return Estimate(None, None, None, 0, "median_of_pairs", Status.UNDEFINED, "no round was measured on both sides")
     launches = _by_launch(ratios)
-    n = len(ratios)
-    if len(launches) >= FEWEST_LAUNCHES:
-        logs = np.log([np.median(rounds) for rounds in launches])
-        centre, error = float(logs.mean()), float(logs.std(ddof=1) / np.sqrt(len(logs)))
-        reach = float(stats.t.ppf(1 - alpha / 2, len(logs) - 1)) * error
-        value, lo, hi = (float(np.exp(x)) for x in (centre, centre - reach, centre + reach))
-        method = f"median of paired ratios in each of {len(launches)} launches, t interval over launches"
-        return Estimate(value, lo, hi, n, method, se=value * error, df=len(logs) - 1, n_clusters=len(launches))
-    value = float(np.median(list(ratios.values())))
-    method = "median of paired ratios, bootstrap over rounds; the spread between launches is not in it"
+    if len(launches) < FEWEST_LAUNCHES:
+        return _within_launches(launches, len(ratios), alpha, seed)
+    logs = np.log([np.median(rounds) for rounds in launches])
+    means = _walsh_averages(logs)
+    rank = _wilcoxon_rank(len(logs), alpha) if len(logs) >= FEWEST_RANKED else 0
+    if rank:
+        lo, hi, kind = float(means[rank - 1]), float(means[-rank]), "Wilcoxon interval"
+    else:
+        reach = float(stats.t.ppf(1 - alpha / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)))
+        lo, hi, kind = float(logs.mean()) - reach, float(logs.mean()) + reach, "t interval"
+    value, lo, hi = (float(np.exp(x)) for x in (np.median(means), lo, hi))
+    method = f"median of paired ratios in each of {len(launches)} launches, {kind} over launches"
+    return Estimate(value, lo, hi, len(ratios), method, n_clusters=len(launches))
+
+
+def _within_launches(launches: list[FloatArray], n: int, alpha: float, seed: int) -> Estimate:
+    """Return the median of all rounds, and what rounds alone say about it."""
+    value = float(np.median(np.concatenate(launches)))
     if n < 3:
         reason = f"{n} paired readings; an interval needs at least three"
         return Estimate(value, None, None, n, "median_of_pairs", Status.NO_INTERVAL, reason)
     lo, hi = (float(x) for x in np.quantile(_resampled(launches, seed), [alpha / 2, 1 - alpha / 2]))
+    method = "median of paired ratios, bootstrap over rounds; the spread between launches is not in it"
     return Estimate(value, lo, hi, n, method, n_clusters=len(launches))
+
+
+def _walsh_averages(values: FloatArray) -> FloatArray:
+    """Return the means of all pairs, each value with itself too, ascending: n (n + 1) / 2 of them."""
+    first, second = np.triu_indices(len(values))
+    return np.sort((values[first] + values[second]) / 2)
+
+
+def _wilcoxon_rank(n: int, alpha: float) -> int:
+    """Return k: the interval from the k-th smallest to the k-th largest Walsh average holds with 1 − `alpha` or more.
+
+    Exact distribution of the signed-rank sum under symmetry; 0 where n is too small for any.
+    """
+    counts = np.zeros(n * (n + 1) // 2 + 1)
+    counts[0] = 1
+    for rank in range(1, n + 1):
+        counts[rank:] += counts[: len(counts) - rank].copy()
+    below = np.cumsum(counts) / 2.0**n
+    return int(np.searchsorted(below, alpha / 2, side="right"))
 
 
 def half_width(estimate: Estimate) -> float | None:

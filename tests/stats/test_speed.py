@@ -25,15 +25,43 @@ def test_few_rounds_have_no_interval_and_none_no_value() -> None:
     assert half_width(two) is None
 
 
-def test_three_launches_give_students_t_on_logarithms() -> None:
+def test_few_launches_give_students_t_on_logarithms() -> None:
     ratios = {(0, 0): 1.0, (0, 1): 2.0, (0, 2): 900.0, (1, 0): 2.0, (2, 0): 4.0}  # medians 2, 2, 4
     found = launch_ratio(ratios)
     error = math.log(2) / 3  # sd of (log 2, log 2, log 4) is log 2 / √3, over √3
     reach = 4.302652729911275 * error  # t(.975, 2)
-    assert found.value == pytest.approx(2 ** (4 / 3))
+    assert found.value == pytest.approx(2**1.25)  # Walsh averages 1, 1, 1, 1.5, 1.5, 2 (in log 2)
     assert (found.lo, found.hi) == pytest.approx((2 ** (4 / 3) * math.exp(-reach), 2 ** (4 / 3) * math.exp(reach)))
-    assert (found.n, found.n_clusters, found.df) == (5, 3, 2)
-    assert half_width(found) == pytest.approx(math.sinh(reach))
+    assert (found.n, found.n_clusters) == (5, 3)
+    assert "t interval" in found.method
+
+
+def test_seven_launches_give_the_interval_of_signed_ranks() -> None:
+    """The third smallest of 28 Walsh averages: P(W ≤ 2) = 3/128 ≤ .025 < P(W ≤ 3) = 5/128."""
+    ratios = {(i, 0): 2.0**i for i in range(7)}  # logarithms 0 … 6, in log 2
+    found = launch_ratio(ratios)
+    assert found.value == pytest.approx(2**3)
+    assert (found.lo, found.hi) == pytest.approx((2**1, 2**5))  # smallest averages: 0, 0.5, 1, 1, …
+    assert "Wilcoxon" in found.method
+
+
+def test_the_interval_of_signed_ranks_agrees_with_the_test() -> None:
+    random = np.random.default_rng(5)
+    logs = random.normal(0.3, 0.4, size=12)
+    found = launch_ratio({(i, 0): float(np.exp(x)) for i, x in enumerate(logs)})
+    assert found.lo is not None
+    assert found.hi is not None
+    for inside, end in ((1e-9, found.lo), (-1e-9, found.hi)):
+        assert stats.wilcoxon(logs - math.log(end) - inside, method="exact").pvalue > 0.05
+        assert stats.wilcoxon(logs - math.log(end) + inside, method="exact").pvalue <= 0.05
+
+
+def test_a_launch_that_went_wrong_neither_pulls_nor_widens() -> None:
+    random = np.random.default_rng(6)
+    good = {(i, 0): float(2 * np.exp(random.normal(0, 0.01))) for i in range(12)}
+    with_bad, without = launch_ratio(good | {(3, 0): 9.0}), launch_ratio(good)
+    assert with_bad.value == pytest.approx(without.value, rel=0.01)
+    assert half_width(with_bad) == pytest.approx(half_width(without), rel=0.6)
 
 
 def test_more_rounds_do_not_hide_the_spread_between_launches() -> None:
@@ -45,12 +73,15 @@ def test_more_rounds_do_not_hide_the_spread_between_launches() -> None:
     assert half_width(many) == pytest.approx(half_width(few), rel=0.1)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+@pytest.mark.parametrize("launches", [5, 9])
+def test_the_interval_covers_the_truth_as_often_as_it_says(launches: int) -> None:
     random = np.random.default_rng(1)
     held, trials = 0, 400
     for _ in range(trials):
-        shift = random.normal(0, 0.02, size=5)
-        ratios = {(i, j): float(2 * np.exp(shift[i] + random.normal(0, 0.01))) for i in range(5) for j in range(6)}
+        shift = random.normal(0, 0.02, size=launches)
+        ratios = {
+            (i, j): float(2 * np.exp(shift[i] + random.normal(0, 0.01))) for i in range(launches) for j in range(6)
+        }
         found = launch_ratio(ratios)
         held += found.lo is not None and found.hi is not None and found.lo <= 2 <= found.hi
     assert held >= stats.binom.ppf(0.001, trials, 0.95)
