@@ -51,7 +51,7 @@ class Probe:
 
         def work_at(shape: Shape) -> Work:
             seed = cell.settings.seed
-            return generation(model, shape, seed) if task is None else task.work(model, shape, seed)  # type: ignore[no-any-return]
+            return generation(model, shape, seed) if task is None else task.work(model, shape, seed)
 
         meters = meters_of(cell)
         near = {name for name, meter in meters.items() if "served" not in model.offers or _at_a_distance(meter)}

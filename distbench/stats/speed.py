@@ -29,13 +29,13 @@ def launch_ratio(ratios: Mapping[Round, float], *, alpha: float = 0.05, seed: in
     """Return how many times better the student is, with a two-sided 1 − `alpha` interval.
 
     A launch (all models in fresh processes) gives one number, the logarithm of the median of its paired ratios, and
-    launches are independent draws. More rounds in a launch cannot narrow what differs between processes (Kalibera & Jones 2013,
-    "Rigorous benchmarking in reasonable time", and pyperf's many short workers). The value is the Hodges-Lehmann
-    estimate: the median over all pairs of launches of their mean, so a launch that went wrong does not pull it. The
-    interval is Student's t for 3 to 6 launches, and from 7 on the exact one of Wilcoxon's signed ranks (Hollander,
-    Wolfe & Chicken 2014, section 3.3), which such a launch does not widen either. With fewer than three launches it is a
-    percentile bootstrap over rounds, which covers the noise within launches only, and the method says so; fewer than
-    three rounds give none.
+    launches are independent draws. More rounds in a launch cannot narrow what differs between processes (Kalibera &
+    Jones 2013, "Rigorous benchmarking in reasonable time", and pyperf's many short workers). The value is the
+    Hodges-Lehmann estimate: the median over all pairs of launches of their mean, so a launch that went wrong does not
+    pull it. The interval is Student's t for 3 to 6 launches, and from 7 on the exact one of Wilcoxon's signed ranks
+    (Hollander, Wolfe & Chicken 2014, section 3.3), which such a launch does not widen either. With fewer than three
+    launches it is a percentile bootstrap over rounds, which covers the noise within launches only, and the method says
+    so; fewer than three rounds give none.
     """
     check_alpha(alpha)
     if not ratios:

@@ -153,6 +153,7 @@ def main() -> int:
         prompt_tokens=arguments.prompt, output_tokens=arguments.output, batch_sizes=[1], control=False
     )
     path = HFCausal.resolve(arguments.model, Path.cwd()).path
+    assert path is not None
     burners = [multiprocessing.Process(target=burn, args=(i,), daemon=True) for i in range(os.cpu_count() or 1)]
     for burner in burners if arguments.disturb else []:
         burner.start()

@@ -156,6 +156,7 @@ def main() -> int:
         good = line("sleeps 60 and 40 ms", 1.5, harness("sleeper", place / "slow", place / "fast", options, 1))
         settings = Settings(seed=0, device="cpu", dtype="float32", threads=o.threads)
         path = HFCausal.resolve(o.model, Path.cwd()).path
+        assert path is not None
         teacher, student = (HFCausal.open(path, settings) for _ in range(2))
         student.keep_layers([i * teacher.layer_count() // o.layers for i in range(o.layers)])
         student.save(place / "student")
