@@ -44,7 +44,7 @@ def hasten() -> None:
     for source in (NvmlCounter, NvmlPower, Rapl):
         source.least_window = WINDOW  # type: ignore[attr-defined]
     calibrate.EDGE = 0.05
-    calibrate.AT_REST = calibrate.AT_WORK = 0.5
+    calibrate.update_period.__kwdefaults__.update(at_rest=0.5, at_work=0.5)
     instrument.SETTLE = 0.0
     integrating.MOST_GAP = 0.5  # a loop of Python holds the sampling thread up for some 20 ms, of 0.4 s and not of 10
 

@@ -34,23 +34,29 @@ class StubDriver:
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
-            "LD_LIBRARY_PATH": str(self.library), "NVML_STUB": str(self.state), "PYTHONPATH": str(ROOT),
-        }  # fmt: skip
+        return {"LD_LIBRARY_PATH": str(self.library), "NVML_STUB": str(self.state)}
 
     def run(self, code: str, **environment: str) -> Any:
-        """Run code that binds `found`; return it."""
-        script = f"import json\nfrom tests.meters.energy.bench import *\n{code}\nprint(json.dumps(found))"
-        done = subprocess.run(
-            [sys.executable, "-c", script],
-            capture_output=True,
-            check=False,
-            text=True,
-            env=self.environment | environment,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        """Run code that binds `found` in a child that finds this driver; return it."""
+        return in_child(code, **self.environment, **environment)
+
+
+def in_child(code: str, **environment: str) -> Any:
+    """Run code that binds `found`, with everything of the bench imported; return it."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import json\nfrom tests.meters.energy.bench import *\n{code}\nprint(json.dumps(found))",
+        ],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | environment,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")

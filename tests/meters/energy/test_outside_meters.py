@@ -111,7 +111,7 @@ def test_a_missing_short_or_stopped_file_is_refused(tmp_path: Path, monkeypatch:
         few.period(lambda: None)
     rows = [(i * 0.01, 1.0) for i in range(9)]
     old = MeterFile(write(tmp_path / "old", rows), "wall", clock=lambda: 1000.0)
-    with pytest.raises(EnergyFault, match="is 999.9 s old"):
+    with pytest.raises(EnergyFault, match=r"is 999\.9 s old"):
         old.period(lambda: None)
     ahead = MeterFile(write(tmp_path / "ahead", [(500 + when, 1.0) for when, _ in rows]), "wall", clock=lambda: 0.0)
     with pytest.raises(EnergyFault, match="in the future"):
@@ -199,7 +199,7 @@ def test_an_exporter_is_read(
     exporter: tuple[str, list[float]], series: str, kind: type[PrometheusCounter] | type[PrometheusPower]
 ) -> None:
     source = kind(exporter[0], series, "rack")
-    assert source.period(lambda: None) == pytest.approx(0.02, rel=0.8)
+    assert 0.015 < source.period(lambda: None) < 0.5
     with source.watch() as window:
         time.sleep(0.6)
     assert window.joules / window.seconds == pytest.approx(100, rel=0.15)

@@ -16,7 +16,8 @@ from distbench.meters.energy.options import EnergyOptions
 from distbench.meters.energy.rapl import Rapl
 from distbench.meters.energy.sources import choose
 from distbench.protocols import Shape, Timing
-from tests.meters.energy.bench import measure, work_at
+from tests.meters.energy.bench import work_at
+from tests.meters.energy.conftest import in_child
 
 RANGE = 262_143_328_850  # microjoules, as desktop packages have it
 ROOT = Path(__file__).parents[3]
@@ -157,7 +158,8 @@ def test_work_is_divided_by_what_was_done(tree: Tree) -> None:
 
 
 def test_a_frozen_counter_is_refused_although_it_answers(tree: Tree) -> None:
-    read = measure("cpu", powercap=str(tree.root))["rounds"][0]["batch 2"]["gross_joules_per_token"]
+    found = in_child(f"found = measure('cpu', powercap={str(tree.root)!r})")
+    read = found["rounds"][0]["batch 2"]["gross_joules_per_token"]
     assert "frozen" in read["reason"]
     assert read["final"]
 
@@ -186,9 +188,13 @@ def test_auto_on_a_cpu_is_rapl_and_says_so(tree: Tree) -> None:
 def _as_nobody(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run code in a child without root's right to read everything."""
     drop = "import os; os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-    imports = "import encodings.ascii, sys  # before the drop: Python itself may lie where nobody may look\nfrom pathlib import Path\nfrom distbench.meters.energy.rapl import Rapl\n"
-    imports += "from distbench.meters.energy.meter_file import MeterFile\n"
-    imports += "from distbench.meters.energy.fault import EnergyFault\n"
+    imports = (
+        "import encodings.ascii, sys\n"  # before the drop: Python itself may lie where nobody may look
+        "from pathlib import Path\n"
+        "from distbench.meters.energy.rapl import Rapl\n"
+        "from distbench.meters.energy.meter_file import MeterFile\n"
+        "from distbench.meters.energy.fault import EnergyFault\n"
+    )
     body = f"try:\n    {code}\nexcept EnergyFault as fault:\n    print(fault.reason, '|', fault.remedy)"
     return subprocess.run(
         [sys.executable, "-c", imports + drop + body, *arguments],
