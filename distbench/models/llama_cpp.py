@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import Field
 
 from distbench.data.sources import resolve_checkpoint
@@ -39,6 +40,7 @@ class LlamaCppLM(ExportedLM):
     Options = LlamaCppOptions
     offers: ClassVar[frozenset[str]] = ExportedLM.offers | {"cache"}
     requires: ClassVar[tuple[str, ...]] = ("llama_cpp", "gguf")
+    keeps_past: ClassVar[bool] = True
     use: ClassVar[str] = "llama-cpp"
     weights: ClassVar[tuple[str, ...]] = (FILE,)
 
@@ -68,14 +70,16 @@ class LlamaCppLM(ExportedLM):
         self.file, self.folder, self.settings, self.options = folder, folder.parent, settings, options
         self.facts = _facts_of(folder, self.use)
         self.context_length = self.facts.context_length
+        self.ends = frozenset(self.facts.ends)
         self.tokenizer = _tokenizer_in(folder)
+        self._last = None
         self._load()
 
     def _load(self) -> None:
         assert self.settings.threads is not None, "only imported cells lack it, and they are never run"
         self._session = Session(self.file, self.settings.threads, self.options.cache)
-        self._more = 0  # positions that will follow what is given next
-        self._seen = 0
+        self._more = 0  # tokens that will follow what is given next
+        self._text: Tokens = np.zeros((1, 0), dtype=np.int64)  # what the session holds
 
     def footprint(self) -> Footprint:
         """Bytes of the GGUF file, its tokenizer included."""
@@ -88,14 +92,20 @@ class LlamaCppLM(ExportedLM):
         )
 
     def forward(self, tokens: Tokens, past: Any, *, every: bool) -> tuple[Logits, Any]:
-        """Feed the session; the cache stays there, and `past` only says that there is one."""
-        batch, length = tokens.shape
+        """Feed the session, which keeps the cache; `past` is how many of its positions `tokens` follow."""
+        wanted = tokens.shape[1] if every else 1
+        text = tokens if past is None else np.concatenate([self._text[:, :past], tokens], axis=1)
+        if past is None or text.shape[1] > self._session.positions:
+            self._session.start(len(text), -(-(text.shape[1] + self._more) // STEP) * STEP)
+            logits = self._session.feed(text, 0, wanted)
+        else:
+            if past < self._text.shape[1]:
+                self._session.forget(past)
+            logits = self._session.feed(tokens, past, wanted)
         if past is None:
-            self._seen = 0
-            self._session.start(batch, -(-(length + self._more) // STEP) * STEP)
-        logits = self._session.feed(tokens, self._seen, length if every else 1)
-        self._seen += length
-        return logits, True
+            self._last = None  # the session no longer holds the context that `score` may have kept
+        self._text = text
+        return logits, text.shape[1]
 
     def decode(self, prompts: Tokens, output_tokens: int) -> Decoded:
         """Prefill once and decode greedily with the key-value cache; an end-of-text token does not end it."""
@@ -114,7 +124,7 @@ class LlamaCppLM(ExportedLM):
 
 
 class _Room:
-    """A context of llama.cpp cannot grow while it holds a text: it must know beforehand how long the text gets."""
+    """Says beforehand how long a text gets: a context of llama.cpp that must grow computes all of it again."""
 
     def __init__(self, model: LlamaCppLM, tokens: int) -> None:
         self._model, self._tokens = model, tokens
@@ -143,9 +153,16 @@ def _facts_of(file: Path, use: str) -> ExportFacts:
         precision="+".join(sorted({tensor.tensor_type.name for tensor in reader.tensors})),
         vocabulary=rows,
         context_length=length,
+        ends=_ends(reader),
         params_unique=sum(sizes.values()),
         params_non_embedding=sum(size for name, size in sizes.items() if name not in _EMBEDDINGS),
     )
+
+
+def _ends(reader: Any) -> list[int]:
+    """Return the tokens that end a text or a turn, as the file names them."""
+    named = (reader.fields.get(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot"))
+    return sorted({int(field.contents()) for field in named if field is not None})
 
 
 def _tokenizer_in(file: Path) -> Any:

@@ -25,7 +25,7 @@ _PHYSICAL = 512  # tokens that llama.cpp computes at once: its default
 class Session:
     """A GGUF file and one context, which grows to what is asked of it.
 
-    Attributes: vocabulary (tokens), trained_context (positions), cache (type of keys and values).
+    Attributes: vocabulary (tokens), positions (room of each sequence), cache (type of keys and values).
     """
 
     def __init__(self, file: Path, threads: int, cache: CacheType) -> None:
@@ -34,20 +34,19 @@ class Session:
         self._c = llama_cpp
         self.threads, self.cache = threads, cache
         self._context: Any = None
-        self._room = (0, 0)  # (sequences, positions each)
+        self._sequences = self.positions = 0
         _silence()
         llama_cpp.llama_backend_init()
         self._model = llama_cpp.llama_model_load_from_file(str(file).encode(), llama_cpp.llama_model_default_params())
         if not self._model:
             raise RefusedError(f"{file}: llama.cpp cannot load it (damaged, or a kind of model that it does not know)")
         self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model)))
-        self.trained_context = int(llama_cpp.llama_model_n_ctx_train(self._model))
 
     # -- work -------------------------------------------------------------------------------------------------------
 
     def start(self, sequences: int, positions: int) -> None:
         """Forget everything, and have room for so many sequences of so many positions each."""
-        if self._room[0] != sequences or self._room[1] < positions:
+        if self._sequences != sequences or self.positions < positions:
             self._make_context(sequences, positions)
         self._c.llama_memory_clear(self._c.llama_get_memory(self._context), False)
 
@@ -67,6 +66,10 @@ class Session:
             return np.stack([self._row(index) for index in picked]).reshape(rows, wanted, self.vocabulary)
         finally:
             self._c.llama_batch_free(batch)
+
+    def forget(self, start: int) -> None:
+        """Drop what every sequence holds from position `start` on."""
+        self._c.llama_memory_seq_rm(self._c.llama_get_memory(self._context), -1, start, -1)
 
     def state_bytes(self, sequences: int) -> int:
         """Return the bytes of the keys and values that these sequences hold now, with a few bytes a cell about them."""
@@ -104,7 +107,7 @@ class Session:
         self._context = self._c.llama_init_from_model(self._model, wanted)
         if not self._context:
             raise RunError(f"llama.cpp: no context for {sequences} × {positions} positions (out of memory?)")
-        self._room = (sequences, positions)
+        self._sequences, self.positions = sequences, positions
 
     def _row(self, index: int) -> Logits:
         pointer = self._c.llama_get_logits_ith(self._context, index)

@@ -36,6 +36,7 @@ class OpenVINOLM(ExportedLM):
     Options = OpenVINOOptions
     offers: ClassVar[frozenset[str]] = ExportedLM.offers | {"cache"}
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
+    keeps_past: ClassVar[bool] = True
     use: ClassVar[str] = "openvino"
     weights: ClassVar[tuple[str, ...]] = (FILE, WEIGHTS)
 
@@ -58,15 +59,27 @@ class OpenVINOLM(ExportedLM):
             line = str(error).strip().splitlines()[-1][:200]
             raise RefusedError(f"{path}: OpenVINO {openvino.__version__} cannot open it ({line})") from error
         self._request = compiled.create_infer_request()
+        self._held = 0  # positions in the cache
 
     def forward(self, tokens: Tokens, past: Any, *, every: bool) -> tuple[Logits, Any]:
-        """Run the graph once; the cache stays in the session, and `past` only says that there is one."""
+        """Run the graph once; the session keeps the cache, and `past` is how many of its positions `tokens` follow."""
         length = tokens.shape[1]
         rows = np.arange(length) if every else np.array([length - 1])
         if past is None:
             self._request.reset_state()
+            self._last, self._held = None, 0  # the session no longer holds the context that `score` may have kept
+        elif past < self._held:
+            self._forget(past)
+        self._held = (past or 0) + length
         self._request.infer({"tokens": np.ascontiguousarray(tokens), "rows": rows}, share_inputs=True)
-        return np.array(self._request.get_tensor("logits").data), True  # a copy: the session writes over its own
+        return np.array(self._request.get_tensor("logits").data), self._held  # a copy: the session writes over its own
+
+    def _forget(self, start: int) -> None:
+        """Drop what the session holds from position `start` on."""
+        import openvino
+
+        for state in self._request.query_state():
+            state.state = openvino.Tensor(np.ascontiguousarray(state.state.data[:, :, :start]))
 
     def cache_bytes(self, prompts: Tokens) -> int:
         """Return the bytes of the key-value cache after prompts [batch, length]."""

@@ -17,17 +17,17 @@ def weight_bytes(module: torch.nn.Module) -> int:
     """
     sizes: dict[int, int] = {}
     for listed in chain(module.parameters(), module.buffers()):
-        for tensor in _plain(listed):
+        for tensor in plain(listed):
             address = tensor.data_ptr() if tensor.numel() else 0
             sizes[address] = max(sizes.get(address, 0), tensor.numel() * tensor.element_size())
     packed = sum(int(getattr(part, "packed_bytes", 0)) for part in module.modules())
     return sum(sizes.values()) + packed
 
 
-def _plain(tensor: Any) -> Iterator[Any]:
+def plain(tensor: Any) -> Iterator[Any]:
     """Yield the ordinary tensors that a tensor is made of: a quantised one wraps integers and scales."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return
     for name in tensor.__tensor_flatten__()[0]:
-        yield from _plain(getattr(tensor, name))
+        yield from plain(getattr(tensor, name))

@@ -80,6 +80,7 @@ def check_start(init: Use | None, quantise: Use | None, student: str, parent: st
             check_offers(f"student {student!r}: init {init.use!r}", kind.needs, parent)
         use = kind.makes or parent
     if quantise is not None:
+        plugins.check_installed("quantisers", quantise.use)
         check_offers(
             f"student {student!r}: quantiser {quantise.use!r}", plugins.load("quantisers", quantise.use).needs, use
         )
