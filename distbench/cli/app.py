@@ -79,16 +79,7 @@ def run(
     """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
     from distbench.cli.running import Request, run_suite
 
-    request = Request(
-        suite,
-        tuple(sets or ()),
-        teacher,
-        tuple(students or ()),
-        tuple(tasks or ()),
-        samples,
-        device,
-        tuple(trust_task_code or ()),
-    )
+    request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
     if dry_run:
         from distbench.cli.planning import show_plan
 
@@ -115,16 +106,7 @@ def plan(
     from distbench.cli.planning import show_plan
     from distbench.cli.running import Request
 
-    request = Request(
-        suite,
-        tuple(sets or ()),
-        teacher,
-        tuple(students or ()),
-        tuple(tasks or ()),
-        samples,
-        device,
-        tuple(trust_task_code or ()),
-    )
+    request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
     show_plan(request, out, as_json=json)
 
 

@@ -17,7 +17,7 @@ from distbench.store.run_dir import RunDir
 def show_plan(request: Request, out_dir: Path | None, *, as_json: bool) -> None:
     """Print every cell with its status: done in RUN, cached, or to run."""
     loaded = request.load()
-    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted)
+    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
     run = RunDir(out_dir) if out_dir is not None and (out_dir / "manifest.json").is_file() else None
     done, cached = reusable(plan.cells, run, Cache())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,13 +32,13 @@ class Request:
     """What the command line asked for: a suite file, or a teacher with students and tasks."""
 
     suite: str | None
-    sets: tuple[str, ...]
+    sets: Sequence[str] | None
     teacher: str | None
-    students: tuple[str, ...]
-    tasks: tuple[str, ...]
+    students: Sequence[str] | None
+    tasks: Sequence[str] | None
     samples: int | None
     device: str | None
-    trusted: tuple[Path, ...] = ()
+    trusted: Sequence[Path] | None = None
 
     def load(self) -> LoadedSuite:
         """Return the validated suite."""
@@ -45,12 +46,12 @@ class Request:
         if self.suite is not None:
             if flags:
                 raise UsageError("give a suite file, or --teacher, --student and --task; not both")
-            return load_suite(resolve_suite(self.suite), self.sets)
+            return load_suite(resolve_suite(self.suite), self.sets or ())
         if not (self.teacher and self.students):
             raise UsageError("give a suite file, or --teacher and at least one --student")
         if self.sets:
             raise UsageError("--set overrides keys of a suite file, and there is none")
-        suite = suite_from_flags(self.teacher, list(self.students), list(self.tasks), samples=self.samples)
+        suite = suite_from_flags(self.teacher, self.students, self.tasks or (), samples=self.samples)
         return LoadedSuite(suite, Path.cwd(), digest_of(suite), "")
 
 
@@ -60,7 +61,7 @@ def run_suite(request: Request, out_dir: Path | None, *, gate: bool, as_json: bo
     path = out_dir or default_out(loaded.suite.name)
     if path.exists() and not path.is_dir():
         RunDir.prepare(path)  # refuses, before any model is resolved
-    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted)
+    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
     run = RunDir.prepare(path)
     console = err()
     try:
