@@ -31,7 +31,7 @@ from tests.meters.energy.bench import hasten
 
 
 class Burner:
-    """Needs a known number of CPU seconds a call, and on request pulls the GPU out after so many calls of three rows."""
+    """Needs a known number of CPU seconds a call; on request pulls the GPU out after so many calls of three rows."""
 
     Options, offers, learns = Strict, frozenset({"decode"}), frozenset()
 
