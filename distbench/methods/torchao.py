@@ -14,7 +14,7 @@ from pydantic import Field
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.schema.strict import Strict
 
-OLDEST = (0, 16)  # the first whose int8 tensors the safetensors of transformers 5 can hold
+OLDEST = (0, 18)  # what this was written against; older ones wrap their integers in other classes
 HEAD = "lm_head"
 
 
