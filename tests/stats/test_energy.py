@@ -80,14 +80,11 @@ def test_a_smaller_alpha_is_a_wider_interval() -> None:
     assert wide.lo < narrow.lo
 
 
-@pytest.mark.parametrize(
-    ("design", "spread", "least"),
-    [((1, 5), (0.01, 0.0), 0.93), ((3, 3), (0.005, 0.03), 0.93), ((5, 3), (0.01, 0.01), 0.93)],
-)
-def test_the_interval_holds_the_truth(design: tuple[int, int], spread: tuple[float, float], least: float) -> None:
-    """95 % within the error of 800 simulations (±2.3 % at three standard errors); the full table is the script's."""
+@pytest.mark.parametrize(("design", "spread"), [((1, 5), (0.01, 0.0)), ((3, 3), (0.005, 0.03)), ((5, 3), (0.01, 0.01))])
+def test_the_interval_holds_the_truth(design: tuple[int, int], spread: tuple[float, float]) -> None:
+    """95 % within the error of 800 simulations (2.3 % at three standard errors); the full table is the script's."""
     held, width = covered(design, spread, 800)
-    assert least <= held <= 0.985
+    assert 0.925 <= held <= 0.985
     assert 0 < width < 0.3
 
 
