@@ -62,7 +62,7 @@ def serve_batches(
     """
     began, served = clock.now(), list[Request]()
     while len(served) < len(arrivals):
-        ahead = arrivals[len(served) :][:max_batch]
+        ahead = arrivals[len(served) : len(served) + max_batch]
         clock.wait_until(began + ahead[0])
         begun = clock.now() - began
         batch = [moment for moment in ahead if moment <= begun]

@@ -18,6 +18,7 @@ from distbench.models.hf_causal import HFCausal
 from distbench.plugins import options, validated
 from distbench.protocols import SEARCH, Decoded, LoadFacts, Shape, Timing, Work
 from distbench.schema.strict import Use
+from distbench.work.answering import answering
 from distbench.work.generation import generation
 from tests.conftest import CPU
 
@@ -243,6 +244,17 @@ def test_loads_are_parts_of_the_capacity_that_was_measured(tiny_lm: Path) -> Non
     assert readings["slo_met_share"] == 1.0
     assert readings["offered_per_s"] > readings["requests_per_s"]  # type: ignore[operator]
     assert works[0].warm is not None
+
+
+def test_a_model_that_answers_at_once_has_no_times_of_tokens() -> None:
+    one = meter(rates=[50.0], slo={"e2e_ms": 1000.0}, requests=5)
+    one.begin(0, {})
+    (work,) = one.workloads(Here, lambda shape: answering(lambda x: x, [0] * shape.batch))
+    readings = work.run()
+    assert set(readings) == {
+        "requests_per_s", "offered_per_s", "refused_share", "goodput_per_s", "slo_met_share", "e2e_ms", "queue_ms",
+    }  # fmt: skip
+    assert readings["slo_met_share"] == 1.0
 
 
 def test_models_meet_the_same_arrivals_and_rounds_and_launches_others() -> None:
