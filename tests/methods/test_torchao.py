@@ -87,11 +87,11 @@ def test_nan_in_scales_is_found(sure_lm: Path, tmp_path: Path) -> None:
     made = quantised(sure_lm)
     made.module.model.layers[0].mlp.up_proj.weight.scale[0] = float("nan")
     made.save(tmp_path)
-    with pytest.raises(RefusedError, match="up_proj.weight' holds NaN"):
+    with pytest.raises(RefusedError, match=r"up_proj\.weight' holds NaN"):
         HFCausal.open(tmp_path, CPU)
 
 
-# -- where torchao is missing, or is another one ------------------------------------------------------------------------
+# -- where torchao is missing, or is another one ---------------------------------------------------------------------
 
 
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,12 +115,12 @@ def test_a_checkpoint_of_a_missing_library_is_refused_before_it_is_loaded(
 
 def test_an_old_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchao, "version", lambda name: "0.9.0")
-    with pytest.raises(EnvironmentFault, match="torchao 0.9.0 is older than"):
+    with pytest.raises(EnvironmentFault, match=r"torchao 0\.9\.0 is older than"):
         torchao.check_version()
 
 
 def test_a_library_built_for_another_torch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchao, "version", lambda name: "0.18.0")
     monkeypatch.setitem(sys.modules, "torchao", SimpleNamespace(skip_loading_so_files=True))
-    with pytest.raises(EnvironmentFault, match="torchao 0.18.0 was built for another torch than"):
+    with pytest.raises(EnvironmentFault, match=r"torchao 0\.18\.0 was built for another torch than"):
         torchao.check_version()

@@ -106,7 +106,7 @@ def test_a_quantised_source_is_refused(source: HFCausal, sure_lm: Path, tmp_path
 def test_a_damaged_graph_is_refused(source: HFCausal, tmp_path: Path) -> None:
     exported(source, tmp_path)
     (tmp_path / "openvino_model.xml").write_text("<net/>", encoding="utf-8")
-    with pytest.raises(RefusedError, match="OpenVINO .* cannot open it"):
+    with pytest.raises(RefusedError, match=r"OpenVINO .* cannot open it"):
         OpenVINOLM.open(tmp_path, CPU)
 
 
