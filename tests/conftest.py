@@ -72,3 +72,24 @@ def tiny_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def other_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another random language model with two layers and the same tokenizer."""
     return save_tiny_lm(tmp_path_factory.mktemp("tiny") / "other", layers=2, seed=1)
+
+
+@pytest.fixture(scope="session")
+def sure_lm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A language model whose answers hang on positions: random weights of the usual size are nearly indifferent.
+
+    Its rotary base is 100,000, which transformers 5 writes where older readers do not look.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    folder = save_tiny_lm(tmp_path_factory.mktemp("sure") / "model", layers=2)
+    config = AutoConfig.from_pretrained(folder)
+    config.rope_parameters["rope_theta"] = 100_000.0
+    model = AutoModelForCausalLM.from_pretrained(folder, config=config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(12.0)
+    model.save_pretrained(folder)
+    return folder

@@ -104,7 +104,7 @@ class _OnTokens(Asked):
             raise RunError(f"{type(self.model).__name__} continues texts greedily only; the task asks for {asked}")
         if most >= self.max_length:
             raise RunError(f"the task asks for {most} tokens, and the model has {self.max_length} positions in all")
-        ids = self.tok_encode(prompt)[-(self.max_length - most) :]
+        ids = self.tok_encode(prompt)[-(self.max_length - most) :] or [self.prefix_token_id]
         tokens = self.model.continue_greedily(ids, most, self._stop(until))
         self._count(1)
         text = self.tokenizer.decode(tokens, skip_special_tokens=True)

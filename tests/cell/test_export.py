@@ -13,7 +13,6 @@ from distbench import plugins
 from distbench.cell.export import export
 from distbench.cell.make import make
 from distbench.errors import RunError
-from distbench.models.hf_causal import HFCausal
 from distbench.models.hf_deployment import TransformersDeployment
 from distbench.protocols import Progress
 from distbench.schema.cell import MakeCell, ModelRef
@@ -34,7 +33,7 @@ class WrongTheta(TransformersDeployment):
     """An exporter that reads the rotary base from the key of older configurations, and takes its default."""
 
     Options: ClassVar[Any] = NoOptions
-    takes: ClassVar[float] = 10.0
+    takes: ClassVar[float] = 10_000.0
 
     def exact(self, settings: Any) -> bool:
         return True
@@ -76,21 +75,6 @@ def exported(source: Path, run: Path, deploy: dict[str, Any]) -> MakeResult:
     folder = run / "cell"
     folder.mkdir(parents=True)
     return make(cell, RunDir(run), folder, quiet)
-
-
-@pytest.fixture(scope="module")
-def sure_lm(tiny_lm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose answers hang on positions: random weights of the usual size are nearly indifferent to them."""
-    import torch
-
-    model = HFCausal.open(tiny_lm, CPU)
-    with torch.no_grad():
-        for parameter in model.module.parameters():
-            if parameter.ndim == 2:
-                parameter.mul_(12.0)
-    folder = tmp_path_factory.mktemp("sure")
-    model.save(folder)
-    return folder
 
 
 def test_the_same_checkpoint_opened_another_way_agrees(sure_lm: Path, tmp_path: Path) -> None:
