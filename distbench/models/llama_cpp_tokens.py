@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from distbench.errors import RefusedError
+
 NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # of gguf.TokenType
 
 
@@ -54,6 +56,8 @@ def _tokens(tokenizer: Any, definition: dict[str, Any], rows: int) -> tuple[list
     for added in definition["added_tokens"]:
         control = added["special"] or added["id"] in special
         by_id[added["id"]] = (added["content"], CONTROL if control else USER_DEFINED)
+    if max(by_id) >= rows:
+        raise RefusedError(f"GGUF export: the tokenizer has token {max(by_id)}, and the model has {rows} embeddings")
     pairs = [by_id.get(index, (f"[unused {index}]", UNUSED)) for index in range(rows)]
     return [token for token, _ in pairs], [kind for _, kind in pairs]
 
