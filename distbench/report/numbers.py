@@ -167,9 +167,15 @@ def quantity(value: float, unit: str) -> str:
     """Return a measured value with its unit."""
     if unit in {"B", "byte", "bytes"}:
         return size(value)
+    if unit.startswith("bytes/"):
+        return f"{size(value)}{unit.removeprefix('bytes')}"
+    if unit.startswith("share"):
+        return percent(value)
+    if unit == "samples":
+        return f"{count(round(value))}{SPACE}samples"
     if unit in _SECONDS:
         return duration(value * _SECONDS[unit])
-    return f"{bare_ratio(value) if abs(value) >= 0.1 or not value else f'{value:.3g}'}{SPACE}{unit}"
+    return f"{bare_ratio(value) if abs(value) >= 1 or not value else f'{value:.3g}'}{SPACE}{unit}"
 
 
 def estimate(found: Estimate, bare: Callable[..., str], unit: str, against: Sequence[float] = ()) -> Shown:
@@ -222,8 +228,13 @@ def perhaps(found: Estimate | None, wording: Callable[[Estimate], Shown], reason
     return Shown(DASH, title=reason, missing=True) if found is None else wording(found)
 
 
+def nothing(reason: str) -> Shown:
+    """Return the dash of a number that is not there."""
+    return Shown(DASH, title=reason, missing=True)
+
+
 def optional(value: float | None, wording: Callable[[float], str], reason: str, title: str = "") -> Shown:
     """Return a number without an interval; `reason` says why it may be missing."""
     if value is None or not math.isfinite(value):
-        return Shown(DASH, title=reason, missing=True)
+        return nothing(reason)
     return Shown(wording(value), title=title, sort=value)

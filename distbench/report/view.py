@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from distbench.compare.measurements import headline_speedup
+from distbench.compare.measurements import headline_energy, headline_speedup
 from distbench.report import numbers, words
 from distbench.report.numbers import Shown
 from distbench.schema.result import (
@@ -24,7 +24,8 @@ from distbench.schema.result import (
 HEADLINE_KIND = "bytes_on_disk"
 _BEST_FIRST = {"PASS": 0, "INCONCLUSIVE": 1, "NO_SIGNAL": 2, "FAIL": 3, "INVALID": 4}
 T = TypeVar("T")
-_METERS = {"latency": 0, "throughput": 1, "memory": 2, "load": 3, "energy": 4}
+_METERS = {"latency": 0, "throughput": 1, "server": 2, "load": 3, "memory": 4, "energy": 5}
+_RULES = {"latency": "speedup", "energy": "energy"}  # of the gate, about the quoted measure of a meter
 
 
 @dataclass(frozen=True)
@@ -168,10 +169,10 @@ class View:
     @cached_property
     def _headline_measures(self) -> dict[str, MeasureKey]:
         first = {key.meter: key for key in reversed(self.measures)}
-        for student in self.result.students:
-            gated = headline_speedup(student.measurements)
-            if gated:
-                return first | {gated.meter: MeasureKey.of(gated)}
+        for student in reversed(self.result.students):
+            for gated in (headline_speedup(student.measurements), headline_energy(student.measurements)):
+                if gated:
+                    first[gated.meter] = MeasureKey.of(gated)
         return first
 
     def headline_measure(self, meter: str) -> MeasureKey | None:
@@ -190,7 +191,8 @@ class View:
         if found.status == "not_measurable" or found.ratio.value is None:
             why = found.reason or found.ratio.reason or "no reason given"
             return Shown(f"{numbers.DASH} not measurable: {why}", title=why, missing=True)
-        shown = numbers.as_ratio(found.ratio, self.against("speedup") if found.meter == "latency" else ())
+        rule = _RULES.get(found.meter)
+        shown = numbers.as_ratio(found.ratio, self.against(rule) if rule else ())
         if found.status == "estimated":
             return replace(shown, interval=f"{shown.interval} estimated".strip())
         return shown if shown.interval else replace(shown, interval="no interval")

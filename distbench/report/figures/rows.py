@@ -10,10 +10,11 @@ import plotly.graph_objects as go
 
 from distbench.report import numbers
 from distbench.report.figures import frame
+from distbench.report.measured import again_of
 from distbench.report.theme import LIGHT, colour, symbol
 from distbench.report.view import MeasureKey, View
 from distbench.report.visible import plot_lines, plot_text
-from distbench.schema.result import Estimate, StudentResult, TaskResult
+from distbench.schema.result import Estimate, Measurement, StudentResult, TaskResult
 
 
 def _row_axis(names: Sequence[str]) -> dict[str, Any]:
@@ -49,13 +50,15 @@ def marker(view: View, student: StudentResult, *, hollow: bool, size: int = 12) 
 
 
 def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figure:
-    """Draw one measured ratio for every student, with its interval; what could not be measured says so in words."""
-    rows = [(student, view.measurement(student, key)) for student in view.students]
-    rows = [(student, found) for student, found in rows if found]
+    """Draw one measured ratio for every student, with its interval; what could not be measured says so in words.
+
+    The last rows, grey and hollow, are teachers measured against themselves: as far from 1× as two equal models get.
+    """
+    rows = [(student, found) for student in view.students if (found := view.measurement(student, key))]
+    floors = _floors(view, key, rows)
     reach = [
         value
-        for _, found in rows
-        if found
+        for found in [*(found for _, found in rows), *(found for _, found in floors)]
         for value in (found.ratio.value, found.ratio.lo, found.ratio.hi)
         if value is not None
     ]
@@ -63,7 +66,7 @@ def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figur
     edge = (10 ** along["range"][0], 10 ** along["range"][1])
     traces, notes = [], []
     for row, (student, found) in enumerate(rows):
-        if found is None or found.status == "not_measurable" or found.ratio.value is None:
+        if found.status == "not_measurable" or found.ratio.value is None:
             notes.append(_row_note(row, "not measurable"))
             continue
         value = found.ratio.value
@@ -83,12 +86,41 @@ def ratio_rows(view: View, key: MeasureKey, threshold: float | None) -> go.Figur
                 hovertext=[frame.hover(plot_text(student.label, 60), view.measured_ratio(found))],
             )
         )
-    rows_edge = (len(rows) - 0.5, -0.5)
+    traces += [_floor(view, len(rows) + place, label, again, edge) for place, (label, again) in enumerate(floors)]
+    names = [plot_lines(student.label, 22) for student, _ in rows]
+    names += [plot_lines(f"{label} against itself", 22) for label, _ in floors]
+    rows_edge = (len(names) - 0.5, -0.5)
     shapes = [frame.band(edge[0], 1.0, "x", LIGHT["shade"]), frame.rule(1.0, "x", rows_edge, LIGHT["muted"])]
     if threshold is not None:
         shapes.append(frame.rule(threshold, "x", rows_edge, LIGHT["fail"], "dash"))
-    names = [plot_lines(student.label, 22) for student, _ in rows]
     return frame.figure(traces, **row_layout(names, along, shapes=shapes, annotations=notes))
+
+
+def _floors(
+    view: View, key: MeasureKey, rows: Sequence[tuple[StudentResult, Measurement]]
+) -> list[tuple[str, Measurement]]:
+    """Return each teacher of the rows with its own ratio to itself, by label."""
+    found: dict[str, Measurement] = {}
+    for student, each in rows:
+        teacher, again = view.teacher_of(student), again_of(view, student, each)
+        if teacher is not None and again is not None and again.ratio.value is not None:
+            found.setdefault(teacher.label, again)
+    return list(found.items())
+
+
+def _floor(view: View, row: int, label: str, again: Measurement, edge: tuple[float, float]) -> go.Scatter:
+    value, grey = again.ratio.value or 0.0, LIGHT["muted"]
+    bounded = again.ratio.lo is not None or again.ratio.hi is not None
+    return go.Scatter(
+        x=[value],
+        y=[row],
+        error_x=frame.error_bar([(value, again.ratio.lo, again.ratio.hi)], grey, edge) if bounded else {},
+        mode="markers",
+        name=plot_text(f"{label} against itself"),
+        marker={"size": 10, "color": LIGHT["bg"], "line": {"color": grey, "width": 2}},
+        hoverinfo="text",
+        hovertext=[frame.hover(plot_text(f"{label} against itself", 60), view.measured_ratio(again))],
+    )
 
 
 def _round_step(reach: float) -> float:
