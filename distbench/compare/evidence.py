@@ -142,6 +142,14 @@ class Evidence:
                 return result, result.series
         return None
 
+    def measured_work(self, model: PlannedModel) -> str | None:
+        """Return the task whose unit of work was repeated when a model was measured."""
+        for cell_id, record in self.records.items():
+            cell = self.cells[cell_id]
+            if isinstance(cell, MeasureCell) and any(ref.name == model.name for ref in cell.models):
+                return cell.workload.title if cell.workload and isinstance(record.result, MeasureResult) else None
+        return None
+
     def measured_beside(self, teacher: PlannedModel) -> list[MeasureResult]:
         """Return every measurement of a teacher with some of its students."""
         results = [record.result for record in self.records.values()]

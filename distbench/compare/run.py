@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from distbench.compare.disagreements import disagreements
 from distbench.compare.divergence import Statement, divergences
+from distbench.compare.energy import per_correct_answer
 from distbench.compare.evidence import Evidence
 from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements, measured_again
@@ -89,6 +90,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
     compared, statements, absent = compared_tasks(evidence, model, teacher, control, gate)
     measured = evidence.measurements(model)
     measurements = compare_measurements(measured[1], teacher.name, model.name, gate.alpha) if measured else []
+    measurements += per_correct_answer(measurements, compared, evidence.measured_work(model))
     footprint = evidence.footprint(model)
     compression = _compression(evidence.footprint(teacher), footprint)
     decision = decide(compared, gate) if gate.sequential else None

@@ -42,7 +42,8 @@ class EnergyMeter:
         good = [each for each in seen if each.usable]
         if good:
             return Usable(True, "; ".join(f"{each.what}: {each.seen}" for each in good))
-        return Usable(False, "; ".join(each.seen for each in seen), "; ".join(each.remedy for each in seen))
+        each_once = [dict.fromkeys(texts) for texts in zip(*((each.seen, each.remedy) for each in seen), strict=True)]
+        return Usable(False, *("; ".join(texts) for texts in each_once))
 
     def __init__(self, options: EnergyOptions) -> None:
         self.options = options

@@ -76,7 +76,7 @@ def gpu_uuid(device: str) -> str:
         return f"GPU-{torch.cuda.get_device_properties(index).uuid}"
     gpus, seen = visible_gpus()
     if index >= len(gpus):
-        raise EnergyFault(f"{device}: {seen}", "nvidia-smi -L  lists the GPUs; look at CUDA_VISIBLE_DEVICES too")
+        raise EnergyFault(f"{device}: {seen}", "nvidia-smi -L  lists what the driver has; look at CUDA_VISIBLE_DEVICES")
     return gpus[index].uuid
 
 
