@@ -12,6 +12,7 @@ from distbench.schema.record import Agreement
 from distbench.schema.result import Measurement, PercentileFacts, StudentResult, TeacherResult
 
 MS = 1e-3  # of a second
+_UNASKED = "not measured for this model"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Kind:
     meters: tuple[str, ...]
     intro: str
     charts: int
+    beside: bool = False  # one row a model, one column a measure: for sizes that are read together
 
 
 KINDS = (
@@ -43,6 +45,7 @@ KINDS = (
         "machine; the model's part leaves out Python and its libraries; the key-value cache grows with every token of "
         "context.",
         2,
+        beside=True,
     ),
     Kind(
         "energy",
@@ -73,6 +76,11 @@ class Block:
     kind: Kind
     keys: list[MeasureKey]
     rows: list[Row]
+
+    @property
+    def students(self) -> list[StudentResult]:
+        """The students that have a row, in the page's order."""
+        return list({row.student.name: row.student for row in self.rows}.values())
 
     @property
     def controlled(self) -> bool:
@@ -190,6 +198,36 @@ def shown_side(found: Measurement, side: str) -> Shown:
     if value is None:
         return Shown(DASH, title=why, missing=True)
     return Shown(numbers.quantity(value, found.unit), sort=value)
+
+
+def teacher_sizes(view: View, block: Block) -> list[tuple[TeacherResult, list[Shown]]]:
+    """Return each teacher with its side of every measure; where it was measured several times, the first value."""
+    made = []
+    for teacher in view.result.teachers:
+        mine = [row for row in block.rows if view.teacher_of(row.student) is teacher]
+        if not mine:
+            continue
+        sides: dict[MeasureKey, Shown] = {}
+        for row in mine:
+            shown = shown_side(row.found, "teacher")
+            if row.key not in sides or sides[row.key].missing:
+                sides[row.key] = shown
+        made.append((teacher, [sides.get(key) or numbers.nothing(_UNASKED) for key in block.keys]))
+    return made
+
+
+def student_sizes(view: View, block: Block, student: StudentResult) -> list[tuple[Shown, str]]:
+    """Return a student's side of every measure with its ratio to the teacher in words."""
+    found = {row.key: row.found for row in block.rows if row.student is student}
+    return [_size(view, found.get(key)) for key in block.keys]
+
+
+def _size(view: View, found: Measurement | None) -> tuple[Shown, str]:
+    if found is None:
+        return numbers.nothing(_UNASKED), ""
+    ratio = view.measured_ratio(found)
+    side = shown_side(found, "student")
+    return (ratio, "") if side.missing else (side, "" if ratio.missing else str(ratio))
 
 
 def about(found: Measurement) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from distbench.report import measured, numbers
@@ -126,6 +128,23 @@ def test_memory_is_told_apart_with_the_cache_per_token(text: str) -> None:
     for words in ("weights in memory", "peak memory up to the first token", "files mapped into the warm process"):
         assert words in text
     assert "46.1 kB/token" in text
+
+
+def test_sizes_stand_in_one_row_a_model_with_the_ratio_below(synthetic: Result, text: str) -> None:
+    view = View(synthetic)
+    block = next(block for block in measured.blocks(view) if block.kind.anchor == "memory")
+    ((teacher, cells),) = measured.teacher_sizes(view, block)
+    assert teacher.label == "Teacher-135M"
+    assert [cell.sort for cell in cells] == [954e6, 560e6, 538e6, 930e6, 700e6, 610e6, 330e6, 46_080]
+    student = view.by_name["tiny"]
+    (size, ratio), *_ = measured.student_sizes(view, block, student)
+    assert size.sort == pytest.approx(954e6 / 4.44)
+    assert ratio == "4.44× [4.40, 4.48]"
+    lost, *rest = measured.student_sizes(view, block, view.by_name["soft-23-int8"])
+    assert lost[0].missing
+    assert "cannot be read on this system" in lost[0].text
+    assert all(shown.text == "—" for shown, _ in rest)
+    assert re.search(r"215 MB ?4\.44× \[4\.40, 4\.48\]", text)
 
 
 def test_energy_shows_scope_instrument_and_estimates_as_ranges(text: str) -> None:
