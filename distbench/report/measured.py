@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from distbench.report import numbers
 from distbench.report.numbers import DASH, Shown
 from distbench.report.view import MeasureKey, View
-from distbench.report.words import humanise
+from distbench.report.words import humanise, metric_words
 from distbench.schema.record import Agreement
 from distbench.schema.result import Measurement, PercentileFacts, StudentResult, TeacherResult
 
@@ -198,6 +198,12 @@ def shown_side(found: Measurement, side: str) -> Shown:
     if value is None:
         return Shown(DASH, title=why, missing=True)
     return Shown(numbers.quantity(value, found.unit), sort=value)
+
+
+def heading(block: Block, key: MeasureKey) -> str:
+    """Return a measure in words, with its workload where the same metric was read under several."""
+    alone = sum(each.metric == key.metric for each in block.keys) == 1
+    return metric_words(key.metric) if alone else key.title
 
 
 def teacher_sizes(view: View, block: Block) -> list[tuple[TeacherResult, list[Shown]]]:

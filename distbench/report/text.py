@@ -23,7 +23,7 @@ _ROOM = 64_000  # leaves room for what a caller puts around it
 _COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow", "neutral": "bright_black"}
 _LONGEST_NAME, _NARROWEST_NAME, _LONGEST_TEXT = 60, 14, 400
 _MOST_MORE = 24  # lines about single tasks on a terminal; the report has all
-_OPTIONAL = ("Memory", "Gap rec.", "Faster")  # left out where no student has one, then where there is no room
+_OPTIONAL = ("Energy", "Memory", "Gap rec.", "Faster")  # left out where no student has one, then where there is no room
 
 
 def terminal_table(result: Result) -> list[RenderableType]:
@@ -85,6 +85,7 @@ def _cells(view: View, student: StudentResult) -> dict[str, Shown]:
         "Smaller": view.compression(student),
         "Faster": view.ratio(student, "latency"),
         "Memory": view.ratio(student, "memory"),
+        "Energy": view.ratio(student, "energy"),
         "Gap rec.": view.gap(student),
     }
     return {heading: replace(cell, text=numbers.DASH) if cell.missing else cell for heading, cell in cells.items()}
@@ -200,9 +201,10 @@ def _markdown_head(view: View) -> str:
 
 def _markdown_students(view: View) -> list[str]:
     rows = []
+    energy = any(not view.ratio(student, "energy").missing for student in view.students)
     for student in view.students:
         verdict = words.VERDICTS[student.verdict]
-        shown = _cells(view, student)
+        shown = {name: cell for name, cell in _cells(view, student).items() if name != "Energy" or energy}
         shown["Worst task"] = replace(shown["Worst task"], interval=_escape(shown["Worst task"].interval))
         items = numbers.count(student.suite.retained.n)
         retained, *rest = map(str, shown.values())
@@ -216,9 +218,10 @@ def _markdown_students(view: View) -> list[str]:
         "Smaller (disk)",
         "Faster",
         "Less memory",
+        *(["Less energy"] if energy else []),
         "Gap recovered",
     ]
-    return _headed(_row(names) + _row(["---", "---", *["---:"] * 7]), rows)
+    return _headed(_row(names) + _row(["---", "---", *["---:"] * (len(names) - 2)]), rows)
 
 
 def _markdown_tasks(view: View) -> list[str]:
