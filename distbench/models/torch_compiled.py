@@ -54,10 +54,12 @@ class CompiledDecoder:
             ) from error
 
     def _cache(self, batch: int, length: int) -> Any:
+        import torch
         from transformers import StaticCache
 
         key = (batch, length)
         if key not in self._caches:
             self._caches[key] = StaticCache(config=self._module.config, max_cache_len=length)
-        self._caches[key].reset()
+        with torch.inference_mode():  # what was written in it is changed in it
+            self._caches[key].reset()
         return self._caches[key]

@@ -6,14 +6,15 @@ import math
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from distbench.errors import RefusedError, UsageError
+from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.methods.int8_dynamic import Int8Dynamic, Int8DynamicOptions
 from distbench.methods.layer_drop import LayerDrop, LayerDropOptions, spaced
-from distbench.models.hf_causal import HFCausal
+from distbench.models.hf_causal import HFCausal, HFCausalOptions
 from tests.conftest import CPU
 
 IDS = torch.tensor([[0, 5, 17, 33, 60]])
@@ -147,3 +148,51 @@ def test_an_int8_answer_does_not_depend_on_its_batch(tiny_lm: Path) -> None:
     with torch.inference_mode():
         alone, together = layer(quiet), layer(torch.cat([quiet, loud]))[:1]
     torch.testing.assert_close(alone, together, rtol=0, atol=1e-7)
+
+
+def test_options_choose_the_attention_kernel(tiny_lm: Path) -> None:
+    default, eager = (HFCausal.open(tiny_lm, CPU, options) for options in (None, HFCausalOptions(attention="eager")))
+    assert default.module.config._attn_implementation == "sdpa"
+    assert eager.module.config._attn_implementation == "eager"
+    torch.testing.assert_close(logits(eager), logits(default))
+
+
+def test_verbs_of_language_are_those_of_the_module(sure_lm: Path) -> None:
+    model = HFCausal.open(sure_lm, CPU)
+    ids = [0, 5, 17, 33, 60]
+    with torch.inference_mode():
+        expected = model.module(torch.tensor([ids])).logits[0]
+    np.testing.assert_allclose(model.logits(ids), expected.numpy(), atol=1e-5)
+    logp = expected.log_softmax(-1)
+    score, greedy = model.score(ids[:2], ids[2:])
+    assert score == pytest.approx(sum(float(logp[i - 1, ids[i]]) for i in (2, 3, 4)), abs=1e-3)
+    assert not greedy
+    written = model.continue_greedily(ids, 6)
+    plain = model.module.generate(torch.tensor([ids]), max_new_tokens=6, do_sample=False, eos_token_id=-1)
+    assert written == plain[0, len(ids) :].tolist()
+    assert model.score(ids, written)[1]
+    assert model.continue_greedily(ids, 6, lambda tokens: tokens[-1] == written[2]) == written[:3]
+    assert model.ends == {0}
+    assert model.context_length == 1024
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile builds C++ kernels with g++")
+def test_compiled_decoding_writes_the_same_tokens(sure_lm: Path) -> None:
+    plain, compiled = (HFCausal.open(sure_lm, CPU, HFCausalOptions(compile=flag)) for flag in (False, True))
+    prompts = plain.prompts(2, 7, 0)
+    for length in (5, 9):  # another length is another cache, and the graph of the first must not serve it
+        found, expected = (model.decode(prompts[:, :length], 6) for model in (compiled, plain))
+        assert found.tokens.tolist() == expected.tokens.tolist()
+        assert len(found.marks_ns) == 6
+    assert compiled.decode(prompts, 6).tokens.tolist() == compiled.decode(prompts, 6).tokens.tolist()
+
+
+def test_a_missing_compiler_is_named(tiny_lm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch._inductor.config as inductor
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))  # nothing that was built before
+    monkeypatch.setattr(inductor.cpp, "cxx", (str(tmp_path / "no-compiler"),))
+    torch._dynamo.reset()
+    model = HFCausal.open(tiny_lm, CPU, HFCausalOptions(compile=True))
+    with pytest.raises(EnvironmentFault, match=r"compile: true: torch.compile cannot build .* needs a C\+\+ compiler"):
+        model.decode(model.prompts(1, 3, 0), 3)
