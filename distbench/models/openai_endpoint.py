@@ -9,7 +9,6 @@ import os
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self, TypeVar
@@ -31,7 +30,6 @@ T = TypeVar("T")
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 GREETING_TOKENS = 2
 FIRST_WAIT, LONGEST_WAIT = 0.5, 60.0  # seconds before a request that was refused for now is sent again
-MOST_THREADS = 4096
 
 
 class OpenAIOptions(Strict):
@@ -103,7 +101,6 @@ class OpenAIEndpoint:
     ) -> None:
         self.server, self.options, self._sleep = server, options, sleep
         self.dialect = DIALECTS[0]
-        self._threads = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="request")
 
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
@@ -152,7 +149,7 @@ class OpenAIEndpoint:
 
     def answer(self, prompt: str, output_tokens: int) -> Decoded:
         """Send one prompt; marks count from this call, so an opening connection is in them. Not repeated."""
-        return _together([self._ask(prompt, output_tokens)])
+        return _together(self._ask([prompt], output_tokens))
 
     def greet(self) -> None:
         """Find the dialect that the server takes."""
@@ -160,7 +157,7 @@ class OpenAIEndpoint:
         for dialect in DIALECTS:
             self.dialect = dialect
             try:
-                self._patiently(lambda: self._ask(prompt, GREETING_TOKENS, check=False))
+                self._patiently(lambda: self._ask([prompt], GREETING_TOKENS, check=False))
             except UnusableRequestError as error:
                 if dialect is DIALECTS[-1]:
                     raise RunError(error.message) from None
@@ -169,20 +166,15 @@ class OpenAIEndpoint:
 
     def _decode(self, prompts: Sequence[str], output_tokens: int) -> Decoded:
         self.server.connect(len(prompts))
-        start = self.server.clock()
-        if len(prompts) == 1:
-            return _together([self._ask(prompts[0], output_tokens, start)])
-        asked = [self._threads.submit(self._ask, prompt, output_tokens, start) for prompt in prompts]
-        wait(asked)  # also where one failed: what still streams would disturb the next attempt
-        return _together([each.result() for each in asked])
+        return _together(self._ask(prompts, output_tokens))
 
-    def _ask(self, prompt: str, tokens: int, start_ns: int | None = None, *, check: bool = True) -> Reply:
-        text = freshened(prompt) if self.options.unique_prompts else prompt
+    def _ask(self, prompts: Sequence[str], tokens: int, *, check: bool = True) -> list[Reply]:
+        texts = [freshened(prompt) if self.options.unique_prompts else prompt for prompt in prompts]
         path = "/chat/completions" if self.options.api == "chat" else "/completions"
-        reply = self.server.ask(path, self.dialect.body(self.options, text, tokens), start_ns)
-        if check:
+        replies = self.server.ask(path, [self.dialect.body(self.options, text, tokens) for text in texts])
+        for reply in replies if check else []:
             self._check_length(reply, tokens)
-        return reply
+        return replies
 
     def _check_length(self, reply: Reply, wanted: int) -> None:
         """Refuse an answer of another length: a model that stops early would look fast."""

@@ -1,7 +1,7 @@
-"""HTTP to one OpenAI-compatible server: kept connections, streamed answers, and what each refusal means.
+"""One OpenAI-compatible server over HTTP: kept connections, streamed answers, and what each refusal means.
 
-The standard library's client is used because it adds little to what is measured and follows no redirects: a key must
-not travel to another host. Nothing here prints the key, and texts of the server are searched for it first.
+No redirect is followed: a key must not travel to another host. Nothing here prints the key, and texts of the server are
+searched for it before they are quoted.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from time import perf_counter_ns
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from distbench.data import secrets
 from distbench.errors import EnvironmentFault, OverloadedError, RunError
-from distbench.models.openai_stream import EventParser, Reply, error_text
+from distbench.models.openai_response import Response, response_of
+from distbench.models.openai_stream import EventParser, Reply
+from distbench.models.openai_wire import Incoming, Wire
 
-BLOCK = 1 << 16  # bytes
-MOST_ERROR_BYTES = 1 << 16
 DRAIN_SECONDS = 1.0  # for what follows the last event, so that the connection can be used again
 BUSY = {429, 503, 529}
 UNUSABLE = {400, 422}
@@ -32,6 +32,14 @@ Body = dict[str, object]
 
 class UnusableRequestError(RunError):
     """The server does not understand the request: another dialect may do."""
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request that was sent. expires: seconds on the monotonic clock."""
+
+    incoming: Incoming
+    expires: float
 
 
 class Server:
@@ -50,10 +58,12 @@ class Server:
         assert parts.hostname is not None, "checked when the source was resolved"
         self.where, self.clock = f"the endpoint {url}", clock
         self._model, self._key, self._key_name, self._timeout = model, key, key_name, timeout_seconds
-        self._host, self._port, self._base = parts.hostname, parts.port, parts.path
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._idle: list[HTTPConnection] = []
+        self._address = parts.hostname, parts.port or (443 if self._tls else 80)
+        self._host, self._base = parts.netloc, quote(parts.path, safe="/%~:@!$&'()*+,;=")
+        self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._wire = Wire()
 
     def connect(self, number: int) -> None:
         """Have `number` connections open, so that none has to be opened while the clock runs."""
@@ -64,120 +74,155 @@ class Server:
         with self._lock:
             self._idle += ready
 
-    def ask(self, path: str, body: Body, start_ns: int | None = None) -> Reply:
-        """Return a streamed answer; its marks count from `start_ns`, else from this call.
+    def ask(self, path: str, bodies: Sequence[Body]) -> list[Reply]:
+        """Send requests at once; return their streamed answers, whose marks count from this call.
 
         Raises OverloadedError where the server wants to be asked later, UnusableRequestError where it does not
-        understand, EnvironmentFault for a key that it refuses and RunError for everything else.
+        understand, EnvironmentFault for a key that it refuses and RunError for everything else; only after every
+        request has ended, so that none disturbs what comes next.
         """
-        start = self.clock() if start_ns is None else start_ns
-        connection, reply = None, None
+        ready = [self._request(path, body) for body in bodies]
+        start, sent = self.clock(), list[Exchange]()
         try:
-            connection = self._take()
-            response, sock = self._send(connection, path, body)
-            reply = Reply()
-            reusable = self._read(response, sock, reply, start)
-        except RunError as error:
-            _close(connection)
-            raise self._about(error) from None
-        except (OSError, HTTPException) as error:
-            _close(connection)
-            raise self._broken(error, reply) from None
-        except BaseException:
-            _close(connection)
-            raise
-        if reusable:
-            with self._lock:
-                self._idle.append(connection)
-        self._check_ended(reply)
-        return reply
+            for request in ready:
+                sent.append(self._send(request))
+        except OSError as error:
+            for exchange in sent:
+                self._end(exchange)
+            raise self._broken(error, None) from None
+        for exchange in sent:
+            self._await(exchange)
+        return [self._read(exchange, start) for exchange in sent]
 
     # -- one exchange -----------------------------------------------------------------------------------------------
 
-    def _take(self) -> HTTPConnection:
+    def _take(self) -> socket.socket:
         with self._lock:
             while self._idle:
-                connection = self._idle.pop()
-                if not _dropped(connection):
-                    return connection
-                connection.close()
-        if self._tls is None:
-            connection = HTTPConnection(self._host, self._port, timeout=self._timeout)
-        else:
-            connection = HTTPSConnection(self._host, self._port, timeout=self._timeout, context=self._tls)
-        connection.connect()
-        return connection
+                sock = self._idle.pop()
+                if not _dropped(sock):
+                    return sock
+                sock.close()
+        sock = socket.create_connection(self._address, timeout=self._timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is not None:
+            sock = self._tls.wrap_socket(sock, server_hostname=self._address[0])
+        return sock
 
-    def _send(self, connection: HTTPConnection, path: str, body: Body) -> tuple[HTTPResponse, socket.socket]:
-        headers = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+    def _request(self, path: str, body: Body) -> bytes:
+        content = json.dumps(body).encode()
+        head = [
+            f"POST {self._base}{path} HTTP/1.1",
+            f"Host: {self._host}",
+            "User-Agent: distbench",
+            "Content-Type: application/json",
+            "Accept: text/event-stream",
+            "Accept-Encoding: identity",
+            f"Content-Length: {len(content)}",
+        ]
         if self._key is not None:
-            headers["Authorization"] = f"Bearer {self._key}"
-        sock: socket.socket = connection.sock  # an answer after which the connection closes takes it away
-        sock.settimeout(self._timeout)
-        connection.request("POST", self._base + path, json.dumps(body).encode(), headers)
-        response = connection.getresponse()
-        if response.status != 200:
-            raise self._refusal(response)
+            head.append(f"Authorization: Bearer {self._key}")
+        return "\r\n".join([*head, "", ""]).encode() + content
+
+    def _send(self, request: bytes) -> Exchange:
+        expires = time.monotonic() + self._timeout
+        sock = self._take()
+        try:
+            sock.settimeout(self._timeout)
+            sock.sendall(request)
+            return Exchange(self._wire.watch(sock, self.clock), expires)
+        except BaseException:
+            sock.close()
+            raise
+
+    def _await(self, exchange: Exchange) -> None:
+        """Wait for the last event, and a little for the end behind it."""
+        incoming = exchange.incoming
+        if incoming.said_done.wait(max(0.0, exchange.expires - time.monotonic())):
+            incoming.ended.wait(DRAIN_SECONDS)
+        elif not incoming.ended.is_set():
+            incoming.error = TimeoutError()
+        if not incoming.ended.is_set():
+            self._wire.give_up(incoming)
+
+    def _end(self, exchange: Exchange) -> None:
+        self._wire.give_up(exchange.incoming)
+        exchange.incoming.sock.close()
+
+    def _read(self, exchange: Exchange, start: int) -> Reply:
+        """Take an answer apart."""
+        incoming, reply = exchange.incoming, Reply()
+        response = response_of(incoming.blocks)
+        kept = False
+        try:
+            if response is None:
+                raise self._broken(incoming.error, None)
+            if response.status != 200:
+                raise self._refusal(response)
+            self._events(response, reply, start)
+            if isinstance(incoming.error, TimeoutError) or not (reply.done or response.whole):
+                raise self._broken(incoming.error, reply)
+            kept = incoming.complete and response.kept
+        finally:
+            if kept:
+                with self._lock:
+                    self._idle.append(incoming.sock)
+            else:
+                incoming.sock.close()
+        self._check_ended(reply)
+        return reply
+
+    def _events(self, response: Response, reply: Reply, start: int) -> None:
         kind = response.headers.get_content_type()
         if kind != "text/event-stream":
-            raise RunError(f"answered with {kind} instead of a stream of events: {_text(response)}")
-        return response, sock
-
-    def _read(self, response: HTTPResponse, sock: socket.socket, reply: Reply, start: int) -> bool:
-        """Read the stream to its end; return whether the connection can be used again."""
-        parser = EventParser()
-        deadline = time.monotonic() + self._timeout
-        while not reply.done:
-            sock.settimeout(max(deadline - time.monotonic(), 1e-3))
-            block = response.read1(BLOCK)
-            now = self.clock() - start
-            for data in parser.feed(block) if block else parser.end():
+            raise self._about(f"answered with {kind} instead of a stream of events: {response.text}")
+        parser, now = EventParser(), 0
+        try:
+            for at, block in response.body:
+                now = at - start
+                for data in parser.feed(block):
+                    reply.take(data, now)
+            for data in parser.end():
                 reply.take(data, now)
-            if not block:
-                break
-            if time.monotonic() > deadline:  # a server that sends comments for ever
-                raise TimeoutError
-        return _drained(sock, response)
+        except RunError as error:
+            raise self._about(error.message) from None
 
     def _check_ended(self, reply: Reply) -> None:
+        said = self.clean(repr(reply.finish))
         if not reply.done and reply.finish is None:
-            raise RunError(f"{self.where} ended its stream after {len(reply.marks_ns)} pieces of text, unfinished")
+            raise self._about(f"ended its stream after {len(reply.marks_ns)} pieces of text, unfinished")
         if reply.generated == 0:
-            raise RunError(f"{self.where} generated no tokens (finish_reason {self.clean(repr(reply.finish))})")
+            raise self._about(f"generated no tokens (finish_reason {said})")
         if not reply.marks_ns:
-            raise RunError(f"{self.where} streamed no text (finish_reason {self.clean(repr(reply.finish))})")
+            raise self._about(f"streamed no text (finish_reason {said})")
 
     # -- what went wrong --------------------------------------------------------------------------------------------
 
-    def _refusal(self, response: HTTPResponse) -> RunError | EnvironmentFault:
+    def _refusal(self, response: Response) -> RunError | EnvironmentFault:
         """Return what a status other than 200 means."""
-        status, said = response.status, self.clean(_text(response))
+        status, said = response.status, self.clean(response.text)
         quoted = f"{status}: {said}" if said else str(status)
         if status in {401, 403}:
-            if self._key_name is None:
-                remedy = "name the environment variable that holds a key as api_key_env"
-            else:
+            remedy = "name the environment variable that holds a key as api_key_env"
+            if self._key_name is not None:
                 remedy = f"put a valid key into the environment variable {self._key_name}"
             return EnvironmentFault(f"{self.where} refuses access ({quoted}); {remedy}")
         if status == 404:
             hint = "check model, and that source ends as the server wants it, usually in /v1"
-            return RunError(f"does not know {self._model!r} or this path ({quoted}); {hint}")
+            return RunError(f"{self.where} does not know {self._model!r} or this path ({quoted}); {hint}")
         if status in BUSY:
-            return OverloadedError(f"is too busy ({quoted})", _retry_after(response.headers.get("Retry-After")))
+            return OverloadedError(f"{self.where} is too busy ({quoted})", _retry_after(response))
         if 300 <= status < 400:
-            return RunError(f"redirects ({status}); redirects are not followed, give the final URL as source")
+            return RunError(f"{self.where} redirects ({status}); redirects are not followed, give the final URL")
         if status in UNUSABLE:
-            return UnusableRequestError(f"does not take the request ({quoted})")
-        return RunError(f"{'fails' if status >= 500 else 'refuses the request'} ({quoted})")
+            return UnusableRequestError(f"{self.where} does not take the request ({quoted})")
+        return RunError(f"{self.where} {'fails' if status >= 500 else 'refuses the request'} ({quoted})")
 
-    def _about(self, error: RunError) -> RunError:
+    def _about(self, text: str) -> RunError:
         """Return an error of this server, with its name, without the key, on one line."""
-        text = f"{self.where} {self.clean(error.message)}"
-        if isinstance(error, OverloadedError):
-            return OverloadedError(text, error.wait_seconds)
-        return type(error)(text)
+        return RunError(f"{self.where} {self.clean(text)}")
 
-    def _broken(self, error: Exception, reply: Reply | None) -> RunError:
+    def _broken(self, error: OSError | None, reply: Reply | None) -> RunError:
         """Return what a failed connection means. `reply`: what had arrived of an answer that had begun."""
         if isinstance(error, ConnectionRefusedError):
             return RunError(f"{self.where} cannot be reached: nothing listens there")
@@ -187,7 +232,7 @@ class Server:
             return RunError(f"{self.where} cannot be reached: TLS: {self.clean(str(error.reason or error))}")
         if isinstance(error, TimeoutError):
             return RunError(f"{self.where} did not finish an answer within {self._timeout:g} s")
-        why = type(error).__name__
+        why = "closed" if error is None else type(error).__name__
         if reply is None:
             return RunError(f"{self.where} closed the connection or does not speak HTTP, before an answer ({why})")
         return RunError(f"{self.where} broke off after {len(reply.marks_ns)} pieces of text ({why})")
@@ -201,17 +246,11 @@ class Server:
         return line if len(line) <= QUOTED else line[: QUOTED - 1] + "…"
 
 
-def _close(connection: HTTPConnection | None) -> None:
-    if connection is not None:
-        connection.close()
-
-
-def _dropped(connection: HTTPConnection) -> bool:
+def _dropped(sock: socket.socket) -> bool:
     """Say whether the other side has closed an idle connection, or sent what nobody asked for.
 
     It is read and not only polled: TLS sends session tickets after its handshake, which are no reason to drop it.
     """
-    sock: socket.socket = connection.sock
     sock.setblocking(False)
     try:
         sock.recv(1)
@@ -222,35 +261,9 @@ def _dropped(connection: HTTPConnection) -> bool:
     return True
 
 
-def _drained(sock: socket.socket, response: HTTPResponse) -> bool:
-    """Read what follows the last event; return whether the answer is complete and leaves the connection open."""
-    if response.will_close:
-        response.close()
-        return False
-    try:
-        sock.settimeout(DRAIN_SECONDS)
-        response.read(BLOCK)
-        return response.isclosed()
-    except (OSError, HTTPException):
-        return False
-
-
-def _text(response: HTTPResponse) -> str:
-    """Return what a server says in a body that is no stream: its error message, else its first bytes."""
-    try:
-        body = response.read(MOST_ERROR_BYTES)
-    except IncompleteRead as error:
-        body = error.partial
-    raw = body.decode("utf-8", "replace")
-    try:
-        answer = json.loads(raw)
-    except (ValueError, RecursionError):
-        return raw
-    return error_text(answer) if isinstance(answer, dict) else raw
-
-
-def _retry_after(value: str | None) -> float | None:
+def _retry_after(response: Response) -> float | None:
     """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3: seconds or a date)."""
+    value = response.headers.get("Retry-After")
     if value is None:
         return None
     try:

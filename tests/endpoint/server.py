@@ -36,6 +36,7 @@ class Behaviour:
     mode: str = "ok"
     mode_from: int = 0  # the first request (0-based) that gets `mode`
     garbage: str = "<html>surprise</html>"
+    hangs: bool = False  # after garbage
     keep_alive: bool = True
     empty_first: bool = True  # events without text before the first piece, as chat servers send them
 
@@ -163,6 +164,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if mode in odd:
             odd[mode]()
+            if not b.hangs:
+                self._end()
             return
         self._send(b": a comment is no text\n\n")
         if b.empty_first:
@@ -194,6 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._end()
         else:
             self._event({"error": {"message": "the engine died", "code": 500}})
+            self._end()
 
     def _finish(self, body: dict[str, Any], tokens: int) -> None:
         b = self.server.behaviour

@@ -363,6 +363,13 @@ def test_an_answer_that_does_not_come_is_not_waited_for_for_ever(behaviour: dict
             model.decode(["one"], 2)
 
 
+def test_what_came_before_a_server_hung_explains_more_than_the_time_limit() -> None:
+    with serving(mode="garbage", hangs=True) as server:
+        model = OpenAIEndpoint(Server(server.url, MODEL, timeout_seconds=0.3), OpenAIOptions(model=MODEL))
+        with pytest.raises(RunError, match="sent what is not JSON: <html>surprise"):
+            model.decode(["one"], 2)
+
+
 # -- the stream --------------------------------------------------------------------------------------------------------
 
 
