@@ -51,8 +51,8 @@ class Assumed(Strict):
 class EnergyOptions(Repetition):
     """Options of `measure: {energy: …}`. A round is one window; token counts apply to language models only."""
 
-    rounds: int = Field(3, ge=1, le=10_000, description="windows per process launch and workload")
-    launches: int = Field(3, ge=1, le=100, description="fresh processes per model, at least")
+    rounds: int = Field(2, ge=1, le=10_000, description="windows per process launch and workload")
+    launches: int = Field(5, ge=1, le=100, description="fresh processes per model, at least")
     max_seconds: float = Field(3600.0, gt=0, le=864_000, description="no new window starts after this")
     source: SourceName = Field("auto", description="auto: the GPU's counter for a GPU, RAPL for a CPU")
     batch_sizes: Annotated[list[Batch], Field(min_length=1, max_length=32)] = Field(default_factory=lambda: [1, 8])
