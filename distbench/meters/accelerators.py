@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from distbench.meters.nvml import visible_gpus
 
@@ -31,19 +32,20 @@ def driver_facts(uuid: str) -> DriverFacts:
     """Ask the driver for its version, and whether a GPU is split."""
     import pynvml
 
-    version: str | None = None
-    split: bool | None = None
+    def asked(question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except pynvml.NVMLError:  # most GPUs cannot be split, and say so by an error
+            return None
+
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return DriverFacts(None, None)
     try:
-        raw = pynvml.nvmlSystemGetDriverVersion()
-        version = raw.decode() if isinstance(raw, bytes) else str(raw)
-        present, _ = pynvml.nvmlDeviceGetMigMode(pynvml.nvmlDeviceGetHandleByUUID(uuid))
-        split = present == pynvml.NVML_DEVICE_MIG_ENABLE
-    except pynvml.NVMLError:  # most GPUs cannot be split, and say so by an error
-        pass
+        version = asked(pynvml.nvmlSystemGetDriverVersion)
+        modes = asked(lambda: pynvml.nvmlDeviceGetMigMode(pynvml.nvmlDeviceGetHandleByUUID(uuid)))
     finally:
         pynvml.nvmlShutdown()
-    return DriverFacts(version, split)
+    text = version.decode() if isinstance(version, bytes) else version
+    return DriverFacts(text, None if modes is None else modes[0] == pynvml.NVML_DEVICE_MIG_ENABLE)

@@ -70,9 +70,8 @@ const char *nvmlErrorString(int code) {
     snprintf(text, sizeof text, "stub error %d", code);
     return text;
 }
-int nvmlSystemGetDriverVersion(char *out, unsigned n) { snprintf(out, n, "999.01"); return OK; }
+int nvmlSystemGetDriverVersion(char *out, unsigned n) { MAY_FAIL; snprintf(out, n, "999.01"); return OK; }
 int nvmlDeviceGetCount_v2(unsigned *count) { MAY_FAIL; *count = (unsigned)number("gpus", 2); return OK; }
-int nvmlSystemGetDriverVersion(char *out, unsigned n) { MAY_FAIL; snprintf(out, n, "999.1"); return OK; }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device) {
     MAY_FAIL;
     if (index >= (unsigned)number("gpus", 2)) return NOT_FOUND;

@@ -53,7 +53,7 @@ def test_the_record_and_doctor_name_it(driver: StubDriver) -> None:
     boards, (_, first, second) = driver.run(code)
     assert boards == [f"Stub 1 ({GPUS[1]})"]
     assert [first[0], second[0]] == ["cuda:0", "cuda:1"]
-    assert second[2] == {"name": "Stub 1", "uuid": GPUS[1], "bytes": 8 << 30, "driver": "999.1", "mig": "true"}
+    assert second[2] == {"name": "Stub 1", "uuid": GPUS[1], "bytes": 8 << 30, "driver": "999.01", "mig": "true"}
     assert "split into MIG instances" in second[1]
 
 
@@ -79,7 +79,7 @@ def test_the_driver_counts_the_memory_of_this_process(driver: StubDriver) -> Non
         ({"own": 0, "foreign_pid": 4_000_000}, (), "not at all"),
         ({}, ("nvmlDeviceGetComputeRunningProcesses_v3", 4), "the driver lists no processes of"),
         ({}, ("nvmlDeviceGetHandleByUUID", 15), "the driver lists no processes of"),
-        ({}, ("nvmlInit_v2", 9), "no NVIDIA driver"),
+        ({}, ("nvmlInitWithFlags", 9), "no NVIDIA driver"),
     ],
 )
 def test_what_the_driver_does_not_count_has_a_reason(
