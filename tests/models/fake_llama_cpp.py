@@ -120,7 +120,7 @@ class _Interface:
         return row.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
 
     def llama_state_seq_get_size(self, context: Any, sequence: int) -> int:
-        return 100 * len(context.texts[sequence])
+        return 64 + 256 * len(context.texts[sequence])
 
     def llama_free(self, context: Any) -> None:
         self.freed.append("context")
