@@ -85,7 +85,7 @@ class Book:
 
     def only_reasons(self, meter: str) -> bool:
         """Say whether a meter has given reasons so far, and not one value."""
-        given = any(key.meter == meter for key in self.reasons)
+        given = any(key.meter == meter for key in self.reasons) or any(one.meter == meter for one in self.missing)
         return given and not any(rows for key, rows in self.values.items() if key.meter == meter)
 
     def series(self, quantities: dict[tuple[str, str], Quantity]) -> list[Series]:

@@ -111,11 +111,11 @@ def _out_of_sight(meter: Any) -> list[Reading]:
 
 
 def _due(name: str, meter: Any, request: dict[str, Any]) -> bool:
-    """Say whether `once` is due: in every launch; for a meter that searches, until it has found something."""
+    """Say whether `once` is due: in every launch the meter takes part in; if it searches, until it has found something."""
+    if meter.repeats and name not in request["repeat"]:
+        return False
     if not hasattr(meter, "begin"):
         return bool(request["once"])
-    if name not in request["repeat"]:
-        return False
     found = request["found"].get(name, {})
     meter.begin(request["launch"], found)
     return not found

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from time import perf_counter
 
-from distbench.meters.energy.board import Board
+from distbench.meters.energy.board import Board, Unsupported
 from distbench.meters.energy.calibrate import update_period
 from distbench.meters.energy.counting import counted
 from distbench.meters.energy.fault import EnergyFault
@@ -34,7 +34,11 @@ class _OnBoard:
                 "MIG is on: the board's energy is that of all its instances",
                 f"sudo nvidia-smi -i {self.board.uuid} -mig 0",
             )
-        listed = self.board.pids()
+        try:
+            listed = self.board.pids()
+        except Unsupported:
+            self._neighbours = "the driver does not list processes: nobody can say whether others computed there"
+            return
         foreign, self._neighbours = strangers(listed, family(), numbers_alike(listed))
         if foreign:
             raise EnergyFault(

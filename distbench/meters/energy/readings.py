@@ -28,11 +28,11 @@ def net(per: str) -> str:
 
 def quantities() -> list[Quantity]:
     """Return everything that a window may tell."""
-    found = [WATTS, IDLE]
+    found = []
     for per, unit in UNITS.items():
         found.append(Quantity(gross(per), unit, False, GROSS, "windows"))
         found.append(Quantity(net(per), unit, False, NET, "windows"))
-    return found
+    return [*found, WATTS, IDLE]
 
 
 def counts(done: Done, *, prefill: bool) -> dict[str, float]:

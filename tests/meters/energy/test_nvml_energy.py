@@ -116,6 +116,25 @@ def test_a_missing_permission_names_the_command(driver: StubDriver) -> None:
     assert "chmod a+rw /dev/nvidia" in only(found)["gross_joules_per_token"]["remedy"]
 
 
+def test_a_driver_that_lists_no_processes_is_measured_and_the_record_says_so(driver: StubDriver) -> None:
+    driver.set(("nvmlDeviceGetComputeRunningProcesses_v3", NOT_SUPPORTED))
+    found = driver.run("found = measure()")
+    assert "does not list processes" in found["about"]["batch 2"]["facts"]["processes"]
+    assert only(found)["mean_watts"] == pytest.approx(100, rel=0.15)
+
+
+def test_torch_is_asked_which_gpu_it_computes_on(driver: StubDriver) -> None:
+    """CUDA's first GPU is the fastest one, the driver's the one in the first slot."""
+    code = f"""
+import sys, types
+properties = types.SimpleNamespace(uuid="{GPUS[1].removeprefix("GPU-")}")
+cuda = types.SimpleNamespace(is_available=lambda: True, get_device_properties=lambda index: properties)
+sys.modules["torch"] = types.SimpleNamespace(cuda=cuda)
+found = measure()
+"""
+    assert driver.run(code)["about"]["batch 2"]["facts"]["gpu_uuid"] == GPUS[1]
+
+
 def test_without_a_driver_the_reason_is_the_reading(driver: StubDriver) -> None:
     driver.set(("nvmlInitWithFlags", 9))
     assert "no NVIDIA driver" in reason(driver.run("found = measure()"))
