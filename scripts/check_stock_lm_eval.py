@@ -59,7 +59,10 @@ def stock_scores(model: HFCausal, name: str, data: dict[str, str], chosen: list[
         (Path(folder) / "task.yaml").write_text(yaml.safe_dump(override), encoding="utf-8")
         manager = TaskManager(include_path=folder, include_defaults=False)
         lm = HFLM(pretrained=model.module, tokenizer=model.tokenizer, batch_size=32, max_length=2048)
-        out = lm_eval.simple_evaluate(lm, tasks=[name], task_manager=manager, samples={name: chosen}, bootstrap_iters=0)
+        out = lm_eval.simple_evaluate(
+            lm, tasks=[name], task_manager=manager, samples={name: chosen}, bootstrap_iters=0,
+            fewshot_random_seed=model.settings.seed,  # the same examples in the prompts of both
+        )  # fmt: skip
     assert out is not None
     rows = out["samples"][name]
     filters = {row["filter"] for row in rows}
