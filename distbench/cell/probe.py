@@ -111,7 +111,7 @@ def _out_of_sight(meter: Any) -> list[Reading]:
 
 
 def _due(name: str, meter: Any, request: dict[str, Any]) -> bool:
-    """Say whether `once` is due: in every launch the meter takes part in; if it searches, until it has found something."""
+    """Say whether `once` is due: in each launch a meter takes part in; if it searches, until it has found something."""
     if meter.repeats and name not in request["repeat"]:
         return False
     if not hasattr(meter, "begin"):
