@@ -108,9 +108,8 @@ class Wire:
         incoming.ended.wait(1.0)
 
     def _run(self) -> None:
-        idle = 0.05  # seconds; only for systems whose selector does not notice a socket that is added while it waits
-        while True:
-            for key, _ in self._selector.select(idle if not self._selector.get_map() else None):
+        while True:  # a socket that is added while this waits is noticed, by epoll and kqueue
+            for key, _ in self._selector.select():
                 incoming: Incoming = key.data
                 if incoming.read():
                     self._selector.unregister(incoming.sock)

@@ -196,8 +196,12 @@ class ModelPlanner:
         return self._reopened(ref, name, role, options), Origin(found.origin, list(found.notes))
 
     def _options(self, spec: StudentSpec, use: str, teacher: ModelRef) -> dict[str, Any]:
-        """Return how a student is opened: as it says, or as its teacher is where both are of one family."""
-        if "options" in spec.model_fields_set:
+        """Return how a student is opened: as it says, or as its teacher is where both are of one family.
+
+        Another server never gets the teacher's options: they name a key.
+        """
+        elsewhere = spec.source is not None and "served" in family(use).offers
+        if "options" in spec.model_fields_set or elsewhere:
             return _changed("models", use, spec.options)
         return teacher.options if use == teacher.use else {}
 

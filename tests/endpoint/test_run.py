@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 from distbench.execute.run import _keeps
+from distbench.plan.expand import expand
 from distbench.schema.cell import EvaluateCell, ModelRef
 from distbench.schema.suite import TaskSpec
+from distbench.suite.load import load_suite
 from tests.conftest import CPU
 from tests.endpoint.server import Behaviour, serving
 
@@ -26,8 +28,8 @@ teachers:
   good: {{use: openai, source: "{good}", model: tiny, api_key_env: ENDPOINT_TEST_CREDENTIAL}}
   bad: {{use: openai, source: "{bad}", model: tiny, api_key_env: ENDPOINT_TEST_CREDENTIAL}}
 students:
-  - {{name: small, of: good, source: "{small}"}}
-  - {{name: other, of: bad, source: "{small}"}}
+  - {{name: small, of: good, source: "{small}", options: {{model: tiny, api_key_env: ENDPOINT_TEST_CREDENTIAL}}}}
+  - {{name: other, of: bad, source: "{small}", options: {{model: tiny, api_key_env: ENDPOINT_TEST_CREDENTIAL}}}}
 measure:
   latency: {{prompt_tokens: 4, output_tokens: 5, batch_sizes: [1], rounds: 2, launches: 1, control: false}}
   throughput: {{prompt_tokens: 4, output_tokens: 5, max_batch: 2, rounds: 2, launches: 1}}
@@ -73,6 +75,25 @@ def test_one_dead_server_leaves_the_others_whole_and_the_key_is_nowhere(tmp_path
     for path in (tmp_path / "run").rglob("*"):
         assert not path.is_file() or KEY.encode() not in path.read_bytes(), path
     assert KEY not in said
+
+
+def test_a_key_is_never_sent_to_a_server_for_which_nobody_named_it(tmp_path: Path) -> None:
+    """A student on another server: its options, and with them the key, are not the teacher's."""
+    suite = tmp_path / "suite.yaml"
+    suite.write_text(
+        "version: 1\nname: served\ndevice: cpu\n"
+        'teachers: {big: {use: openai, source: "http://127.0.0.1:9/v1", model: tiny}}\n'
+        'students: [{name: small, of: big, source: "http://127.0.0.1:10/v1"}]\nmeasure: {latency: {}}\n',
+        encoding="utf-8",
+    )
+    done = run(suite, tmp_path / "run")
+    assert done.returncode == 2
+    assert "model 'openai': model: " in done.stderr
+    text = suite.read_text(encoding="utf-8").replace(', source: "http://127.0.0.1:10/v1"', "")
+    suite.write_text(text.replace("of: big}", "of: big, options: {model: smaller}}"), encoding="utf-8")
+    models = expand(load_suite(suite).suite, tmp_path).models  # the same server has another model
+    assert [model.ref.options for model in models] == [{"model": "tiny"}, {"model": "smaller"}]
+    assert models[0].ref.identity != models[1].ref.identity
 
 
 def test_a_missing_key_is_told_before_anything_runs(tmp_path: Path) -> None:

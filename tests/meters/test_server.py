@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from distbench.errors import OverloadedError, RunError, UsageError
 from distbench.meters.arrivals import poisson
 from distbench.meters.goodput import SLO, meets, times_of, window_readings
 from distbench.meters.open_loop import Request, Time, serve_at_once, serve_batches
 from distbench.meters.server import ServerMeter, ServerOptions
+from distbench.meters.throughput import ThroughputOptions
 from distbench.models.hf_causal import HFCausal
+from distbench.models.openai_endpoint import OpenAIOptions
 from distbench.plugins import options, validated
 from distbench.protocols import SEARCH, Decoded, LoadFacts, Shape, Timing, Work
 from distbench.schema.strict import Use
@@ -311,3 +315,10 @@ def test_shapes_are_those_of_the_options() -> None:
 
     list(meter(rates=[1.0], prompt_tokens=7, output_tokens=9).workloads(Here, work_at))
     assert {(shape.prompt_tokens, shape.output_tokens) for shape in asked} == {(7, 9)}
+
+
+@pytest.mark.parametrize("kind", [ThroughputOptions, ServerOptions, SLO, OpenAIOptions], ids=lambda kind: kind.__name__)
+def test_every_option_is_documented(kind: type[BaseModel]) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    named = {word for quoted in re.findall(r"`([^`\n]+)`", text) for word in re.findall(r"\w+", quoted)}
+    assert sorted(set(kind.model_fields) - named) == []
