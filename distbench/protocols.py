@@ -467,6 +467,7 @@ SEARCH = "search"
 class Meter(Protocol):
     """Reads numbers off a model at work, in a process of its own.
 
+    Optional: a classmethod `located(options, directory)` that makes paths in its options absolute.
     A meter that `repeats` also has options `rounds`, `launches` and `max_seconds`; see `meters.repetition`. One that
     first searches for what to repeat (a batch size) does so in `once` and has `begin(launch, found)`: the number of
     the launch, and by quantity what an earlier launch's readings of the workload `SEARCH` said; where there are some,

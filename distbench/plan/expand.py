@@ -53,7 +53,7 @@ def expand(suite: Suite, directory: Path, device: str | None = None, trusted: Se
         cells += _makes(model, planner.cells, {cell.id for cell in cells})
         for task in tasks:
             cells += evaluation(model, task, planner.models, chosen)
-    cells += _measures(suite, models, tasks, chosen)
+    cells += _measures(_meters(suite, directory), models, tasks, chosen)
     first: dict[str, MakeCell | EvaluateCell | MeasureCell] = {}
     for cell in cells:  # two models with one content are evaluated once, under the first one's title
         first.setdefault(cell.id, cell)
@@ -110,11 +110,19 @@ def _cell(model: PlannedModel, task: TaskSpec, settings: Settings, reference: Mo
     )
 
 
-def _measures(suite: Suite, models: list[PlannedModel], tasks: list[TaskSpec], chosen: Chosen) -> list[MeasureCell]:
-    meters: dict[str, dict[str, Any]] = {
-        name: plugins.options("meters", Use(use=name, **(options or {}))).model_dump(mode="json")
-        for name, options in suite.measure.items()
-    }
+def _meters(suite: Suite, directory: Path) -> dict[str, dict[str, Any]]:
+    """Return the options of every meter with their defaults; paths of instruments start at the suite's folder."""
+    meters = {}
+    for name, given in suite.measure.items():
+        options, kind = plugins.options("meters", Use(use=name, **(given or {}))), plugins.load("meters", name)
+        located = kind.located(options, directory) if hasattr(kind, "located") else options
+        meters[name] = located.model_dump(mode="json")
+    return meters
+
+
+def _measures(
+    meters: dict[str, dict[str, Any]], models: list[PlannedModel], tasks: list[TaskSpec], chosen: Chosen
+) -> list[MeasureCell]:
     if not meters:
         return []
     workload = next((task for task in tasks if hasattr(plugins.load("tasks", task.use), "work")), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from distbench.meters.energy.fault import EnergyFault
@@ -43,8 +43,10 @@ class Board:
     """An open GPU. Every method raises EnergyFault where the driver does not answer."""
 
     def __init__(self, uuid: str) -> None:
-        import pynvml
-
+        try:
+            import pynvml
+        except ImportError as error:
+            raise EnergyFault("nvidia-ml-py is not installed", "pip install nvidia-ml-py") from error
         self._nvml: Any = pynvml
         self.uuid = uuid
         with nvml_faults("the NVIDIA driver"):
@@ -101,7 +103,5 @@ class Board:
 
     def close(self) -> None:
         """Let go of the driver's library."""
-        import contextlib
-
-        with contextlib.suppress(self._nvml.NVMLError):
+        with suppress(self._nvml.NVMLError):
             self._nvml.nvmlShutdown()

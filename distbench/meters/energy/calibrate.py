@@ -26,6 +26,7 @@ def update_period(
     *,
     at_rest: float = AT_REST,
     at_work: float = AT_WORK,
+    pause: float = PAUSE,
     clock: Clock = perf_counter,
 ) -> float:
     """Return the median seconds between two changes of what `read` returns.
@@ -33,9 +34,9 @@ def update_period(
     At rest first, where nothing competes with looking; if too little changes, while `stir` is called again and again.
     Raises EnergyFault where it stays frozen under load.
     """
-    changes = _changes(read, at_rest, clock)
+    changes = _changes(read, at_rest, pause, clock)
     if len(changes) < FEWEST:
-        changes = _under_load(read, stir, at_work, clock)
+        changes = _under_load(read, stir, at_work, pause, clock)
     if len(changes) < FEWEST:
         raise EnergyFault(
             f"frozen: {len(changes)} changes in {at_rest:g} s at rest and {at_work:g} s at work",
@@ -50,7 +51,7 @@ def window_seconds(period: float, least: float) -> float:
 
 
 def _changes(
-    read: Callable[[], float], seconds: float, clock: Clock, over: Callable[[], bool] = lambda: False
+    read: Callable[[], float], seconds: float, pause: float, clock: Clock, over: Callable[[], bool] = lambda: False
 ) -> list[float]:
     """Return when new values were first seen, at most ENOUGH of them."""
     start, value, seen = clock(), read(), list[float]()
@@ -59,17 +60,19 @@ def _changes(
         if new != value:
             seen.append(clock())
             value = new
-        time.sleep(PAUSE)
+        time.sleep(pause)
     return seen
 
 
-def _under_load(read: Callable[[], float], stir: Callable[[], object], seconds: float, clock: Clock) -> list[float]:
+def _under_load(
+    read: Callable[[], float], stir: Callable[[], object], seconds: float, pause: float, clock: Clock
+) -> list[float]:
     """Look in a thread and work in this one, so that an error of the work is an error here."""
     done, seen, faults = threading.Event(), list[float](), list[EnergyFault]()
 
     def look() -> None:
         try:
-            seen.extend(_changes(read, seconds, clock, done.is_set))
+            seen.extend(_changes(read, seconds, pause, clock, done.is_set))
         except EnergyFault as fault:
             faults.append(fault)
         finally:

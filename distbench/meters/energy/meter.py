@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 from distbench.meters.energy.fault import EnergyFault
@@ -44,6 +45,15 @@ class EnergyMeter:
             return Usable(True, "; ".join(f"{each.what}: {each.seen}" for each in good))
         each_once = [dict.fromkeys(texts) for texts in zip(*((each.seen, each.remedy) for each in seen), strict=True)]
         return Usable(False, *("; ".join(texts) for texts in each_once))
+
+    @classmethod
+    def located(cls, options: EnergyOptions, directory: Path) -> EnergyOptions:
+        """Return the options with absolute paths; relative ones start at the suite's folder."""
+        external = options.external
+        if external is not None and external.path is not None:
+            external = external.model_copy(update={"path": str(directory.joinpath(external.path).absolute())})
+        powercap = str(directory.joinpath(options.powercap).absolute())
+        return options.model_copy(update={"external": external, "powercap": powercap})
 
     def __init__(self, options: EnergyOptions) -> None:
         self.options = options

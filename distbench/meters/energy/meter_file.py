@@ -94,6 +94,23 @@ class Lines:
         self.unit = there[0]
         return self.unit
 
+    def period(self) -> float:
+        """Return the median seconds between two new values of late: lines of watts, or steps of a count of joules.
+
+        Raises EnergyFault where a count has not risen: its steps may be larger than what was used.
+        """
+        times = self.times
+        if self.unit == "joules":
+            pairs = pairwise(zip(self.times, self.values, strict=True))
+            times = [late for (_, before), (late, after) in pairs if after != before]
+        if len(times) < FEWEST:
+            raise EnergyFault(
+                f"{self.path}: the count rose {len(times)} times in {self.times[-1] - self.times[0]:.0f} s; "
+                f"{FEWEST} steps are needed to know its period",
+                "start the logger earlier, or log watts: a count in steps of a watt-hour is too coarse for short work",
+            )
+        return median(late - early for early, late in pairwise(times[-RECENT:]))
+
     def joules(self, start: float, end: float) -> float:
         """Return the joules between two times that lie within the lines; straight lines between readings."""
         if self.unit == "joules":
@@ -138,7 +155,7 @@ class MeterFile:
                 f"{lines.path} has {len(lines.times)} readings; {FEWEST} are needed to know how often there is one",
                 "start the meter's logger some time before the run",
             )
-        self._period = median(late - early for early, late in pairwise(lines.times[-RECENT:]))
+        self._period = lines.period()
         self._await(self._clock())
         ahead = lines.times[-1] - self._clock()
         if ahead > self._patience():

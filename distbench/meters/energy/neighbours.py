@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -19,11 +20,9 @@ def family() -> set[int]:
     found = {me.pid, *(child.pid for child in me.children(recursive=True))}
     parent = me.parent()
     for sibling in parent.children() if parent is not None else ():
-        try:
+        with suppress(psutil.Error):  # it may have ended
             if PROBE in sibling.cmdline():
                 found.add(sibling.pid)
-        except psutil.Error:
-            continue
     return found
 
 

@@ -20,7 +20,9 @@ class External(Strict):
     """An instrument outside the machine: a file that it appends to, or a page or file in Prometheus' text format."""
 
     path: str | None = Field(None, min_length=1, description="CSV or JSON lines of time and watts or joules")
-    url: str | None = Field(None, pattern=r"^https?://", description="Prometheus text format; needs metric")
+    url: str | None = Field(
+        None, pattern=r"^https?://[^/@]+(/.*)?$", description="Prometheus text format; needs metric; no password in it"
+    )
     metric: str | None = Field(
         None, min_length=1, description="series of the Prometheus text, labels included; then path may name such a file"
     )

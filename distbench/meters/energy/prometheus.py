@@ -24,6 +24,7 @@ from distbench.meters.energy.source import Window
 SECONDS = 5.0  # for an answer
 MOST_BYTES = 16 << 20
 AT_REST = 120.0  # exporters scrape their instruments every few seconds, some every half minute
+PAUSE = 0.05  # between two requests: it is somebody's server
 LINE = re.compile(r"^\s*([A-Za-z_:][\w:]*)\s*(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
 SERIES = re.compile(r"^\s*([A-Za-z_:][\w:]*)\s*(?:\{(.*)\})?\s*$")
 LABEL = re.compile(r'([A-Za-z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"')
@@ -73,7 +74,7 @@ class _Exporter:
 
     def period(self, stir: Callable[[], object]) -> float:
         """Return the seconds between two new values."""
-        return update_period(self.read, stir, at_rest=AT_REST)
+        return update_period(self.read, stir, at_rest=AT_REST, pause=PAUSE)
 
     def guard(self) -> None:
         """Nothing to refuse: the instrument sees a whole machine or socket, and its scope says so."""

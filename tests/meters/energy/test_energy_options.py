@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ DONE = Done(seconds=2.0, units=4, samples=8, prompt_tokens=80, output_tokens=40)
         ({"source": "external", "external": {"path": "a", "url": "http://b", "metric": "c"}}, "either path or url"),
         ({"source": "external", "external": {"url": "http://b"}}, "needs metric"),
         ({"source": "external", "external": {"url": "ftp://b", "metric": "c"}}, "pattern"),
+        ({"source": "external", "external": {"url": "http://me:secret@b/m", "metric": "c"}}, "pattern"),
         ({"estimate": {"watts": [300, 50]}}, "must be a range"),
         ({"estimate": {"watts": [50]}}, "watts"),
         ({"window_seconds": 0}, "greater than 0"),
@@ -45,6 +47,14 @@ def test_options_survive_the_plan() -> None:
     again = plugins.options("meters", Use(use="energy", **once.model_dump(mode="json")))
     assert once == again
     assert EnergyMeter(again).at_a_distance  # type: ignore[arg-type]
+
+
+def test_paths_start_at_the_folder_of_the_suite(tmp_path: Path) -> None:
+    options = EnergyOptions.model_validate({"source": "external", "external": {"path": "wall.csv"}})
+    located = EnergyMeter.located(options, tmp_path)
+    assert located.external is not None
+    assert located.external.path == str(tmp_path / "wall.csv")
+    assert located.powercap == "/sys/class/powercap"
 
 
 def test_every_reading_is_a_declared_quantity_that_says_how_its_ratio_is_formed() -> None:

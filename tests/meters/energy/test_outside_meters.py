@@ -118,6 +118,18 @@ def test_a_missing_short_or_stopped_file_is_refused(tmp_path: Path, monkeypatch:
         ahead.period(lambda: None)
 
 
+def test_the_period_of_a_count_is_that_of_its_steps(tmp_path: Path) -> None:
+    """A socket that counts watt-hours says the same number for minutes, however often it is logged."""
+    rows: list[tuple[object, float]] = [(when, 3600.0 * (when // 40)) for when in range(400)]
+    lines = Lines(write(tmp_path / "coarse", rows, "joules"))
+    lines.read()
+    assert lines.period() == 40
+    still = Lines(write(tmp_path / "still", [(when, 5.0) for when in range(99)], "joules"))
+    still.read()
+    with pytest.raises(EnergyFault, match="the count rose 0 times in 98 s"):
+        still.period()
+
+
 def test_a_meter_that_paused_costs_a_window_and_no_more(tmp_path: Path) -> None:
     wall = Wall(tmp_path / "wall.csv")
     source = MeterFile(wall.path, "wall", clock=wall)
