@@ -14,7 +14,7 @@ from distbench.stats.energy import window_ratio
 from distbench.stats.speed import Round
 
 TRUTH = 1.8
-DESIGNS = ((1, 5), (1, 20), (2, 5), (3, 2), (3, 3), (5, 3), (10, 2))  # launches, windows in each
+DESIGNS = ((1, 5), (1, 20), (2, 5), (3, 2), (3, 3), (5, 2), (10, 2))  # launches, windows in each
 SPREADS = ((0.01, 0.0), (0.01, 0.01), (0.005, 0.03))  # within a launch, between launches; the student's is half
 
 
