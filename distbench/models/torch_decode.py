@@ -89,7 +89,8 @@ class _Events:
     def __init__(self, device: torch.device) -> None:
         import torch
 
-        self._cuda, self._device = torch.cuda, device
+        self._cuda: Any = torch.cuda  # its classes carry no types
+        self._device = device
 
     def start(self) -> None:
         self._events: list[Any] = []

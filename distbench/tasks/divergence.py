@@ -73,11 +73,12 @@ class DivergenceTask:
         _check_vocabularies(model, reference)
         texts = list(read_texts(Path((self.spec.data or {})["texts"]), self.options.field))
         chosen = draw(len(texts), self.spec.samples, settings.seed, self.spec.title).indices
+        student, teacher = (getattr(each, "module", each) for each in (model, reference))  # torch where it is there
         samples: list[Sample] = []
         for done, index in enumerate(chosen):
             ids = model.tokenizer(texts[index])["input_ids"][: self.options.max_tokens]
             if len(ids) >= 2:  # one token predicts nothing
-                samples += self._samples(index, texts[index], divergences(_asked(model), _asked(reference), ids))
+                samples += self._samples(index, texts[index], divergences(student, teacher, ids))
             progress(done + 1, len(chosen), self.spec.title)
         if not samples:
             raise RunError(f"task {self.spec.title!r}: no text of two tokens or more")
@@ -121,10 +122,6 @@ class DivergenceTask:
                 prompt=text[:2000],
                 answer_digest=text_digest([found["kl"].tobytes().hex()])[:16],
             )
-
-
-def _asked(model: Any) -> Any:
-    return model.module if "causal-lm" in model.offers else model
 
 
 def _logits(asked: Any, ids: list[int]) -> Any:

@@ -155,7 +155,7 @@ class LongContextTask:
 
 def longest_input(model: Any) -> int:
     """Return how many tokens the model takes."""
-    if "causal-lm" not in model.offers:
+    if not hasattr(model, "module"):
         return int(model.context_length)
     return int(getattr(model.module.config, "max_position_embeddings", None) or UNSTATED_LIMIT)
 
