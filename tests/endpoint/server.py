@@ -36,7 +36,7 @@ class Behaviour:
     mode: str = "ok"
     mode_from: int = 0  # the first request (0-based) that gets `mode`
     garbage: str = "<html>surprise</html>"
-    hangs: bool = False  # after garbage
+    hangs: bool = False  # after its last event
     keep_alive: bool = True
     empty_first: bool = True  # events without text before the first piece, as chat servers send them
 
@@ -206,7 +206,10 @@ class _Handler(BaseHTTPRequestHandler):
             text = body.get("prompt") or body["messages"][0]["content"]
             self._event({"choices": [], "usage": {"prompt_tokens": len(text.split()), "completion_tokens": tokens}})
         self._send(b"data: [DONE]\n\n")
-        self._end()
+        if b.hangs:
+            time.sleep(5)
+        else:
+            self._end()
 
     def _choice(self, body: dict[str, Any], text: str, finish: str | None = None) -> dict[str, Any]:
         content = {"delta": {"role": "assistant", "content": text}} if "messages" in body else {"text": text}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from distbench.errors import EnvironmentFault, OverloadedError, RefusedError, RunError
 from distbench.meters.latency import readings_of
-from distbench.models.openai_endpoint import OpenAIEndpoint, OpenAIOptions
+from distbench.models.openai_endpoint import OpenAIEndpoint, OpenAIOptions, _together
 from distbench.models.openai_http import Server
 from distbench.models.openai_stream import EventParser, Reply
 from distbench.models.openai_words import freshened, word_prompts
@@ -77,7 +79,45 @@ def test_a_batch_is_concurrent_and_its_marks_wait_for_all() -> None:
     assert list(decoded.marks_ns) == sorted(decoded.marks_ns)
 
 
-def test_connections_are_opened_before_the_clock_runs_and_kept() -> None:
+def test_connections_are_opened_before_the_clock_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    connect = socket.create_connection
+
+    def noted(*where: Any, **how: Any) -> socket.socket:
+        happened.append("connect")
+        return connect(*where, **how)
+
+    def clock() -> int:
+        happened.append("clock")
+        return time.perf_counter_ns()
+
+    with serving() as server:
+        model = OpenAIEndpoint(Server(server.url, MODEL, clock=clock), OpenAIOptions(model=MODEL))
+        monkeypatch.setattr(socket, "create_connection", noted)
+        model.decode(["one"] * 5, 2)
+    assert happened[:6] == ["connect"] * 5 + ["clock"]
+    assert "connect" not in happened[6:]
+
+
+def test_a_mark_of_a_batch_is_that_of_its_slowest_prompt() -> None:
+    fast, slow = Reply([1, 2, 3], ["a"] * 3, prompt_tokens=4), Reply([2, 9], ["a"] * 2, generated=3, prompt_tokens=5)
+    together = _together([fast, slow])
+    assert together.marks_ns == (2, 9, 9)
+    assert (together.lengths, together.prompt_tokens) == ((3, 3), 9)
+    assert _together([fast, Reply([1], ["a"])]).prompt_tokens is None
+
+
+def test_a_server_that_does_not_end_its_answer_is_not_waited_for() -> None:
+    with serving(hangs=True) as server:
+        model = opened(server, timeout_seconds=60)
+        began = time.monotonic()
+        assert model.decode(["one"], 3).lengths == (3,)
+        assert time.monotonic() - began < 4
+        assert model.decode(["one"], 3).lengths == (3,)
+        assert server.connections == 3
+
+
+def test_connections_are_kept() -> None:
     with serving() as server:
         model = opened(server)
         for _ in range(5):
