@@ -43,7 +43,12 @@ def _machines(hosts: list[HostFacts]) -> list[str]:
     if len(different) < 2:
         return []
     boards = sorted({board for host in hosts for board in host.accelerators})
-    what = f"machines or accelerators ({', '.join(boards)})" if len(boards) > 1 else "machines"
+    cores = sorted({host.cores for host in hosts})
+    what = "machines"
+    if len(boards) > 1:
+        what = f"machines or accelerators ({', '.join(boards)})"
+    elif len(cores) > 1:
+        what = f"machines or parts of one ({' and '.join(map(str, cores))} cores)"
     text = f"The cells ran on {len(different)} different {what}; a ratio of times, memory or energy is only ever formed"
     return [f"{text} inside one measurement, on one of them."]
 
