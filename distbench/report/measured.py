@@ -233,7 +233,9 @@ def _size(view: View, found: Measurement | None) -> tuple[Shown, str]:
         return numbers.nothing(_UNASKED), ""
     ratio = view.measured_ratio(found)
     side = shown_side(found, "student")
-    return (ratio, "") if side.missing else (side, "" if ratio.missing else str(ratio))
+    if side.missing or ratio.missing:
+        return ratio if side.missing else side, ""
+    return side, f"{ratio.text} {ratio.interval.replace(' ', numbers.SPACE)}"  # an interval never breaks in the middle
 
 
 def about(found: Measurement) -> list[str]:

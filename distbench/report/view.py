@@ -25,6 +25,7 @@ HEADLINE_KIND = "bytes_on_disk"
 _BEST_FIRST = {"PASS": 0, "INCONCLUSIVE": 1, "NO_SIGNAL": 2, "FAIL": 3, "INVALID": 4}
 T = TypeVar("T")
 _METERS = {"latency": 0, "throughput": 1, "server": 2, "load": 3, "memory": 4, "energy": 5}
+_ONLY = {"", "process", "loading"}  # workloads that say nothing beyond the metric
 _RULES = {"latency": "speedup", "energy": "energy"}  # of the gate, about the quoted measure of a meter
 
 
@@ -46,7 +47,7 @@ class MeasureKey:
     def title(self) -> str:
         """The metric and its workload, in words."""
         name = words.metric_words(self.metric)
-        return f"{name} ({self.workload})" if self.workload else name
+        return f"{name} ({self.workload})" if self.workload not in _ONLY else name
 
 
 @dataclass(frozen=True)

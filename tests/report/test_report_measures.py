@@ -139,7 +139,7 @@ def test_sizes_stand_in_one_row_a_model_with_the_ratio_below(synthetic: Result, 
     student = view.by_name["tiny"]
     (size, ratio), *_ = measured.student_sizes(view, block, student)
     assert size.sort == pytest.approx(954e6 / 4.44)
-    assert ratio == "4.44× [4.40, 4.48]"
+    assert ratio == "4.44× [4.40,\u00a04.48]"
     lost, *rest = measured.student_sizes(view, block, view.by_name["soft-23-int8"])
     assert lost[0].missing
     assert "cannot be read on this system" in lost[0].text
