@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from distbench.compare.run import compare
+from distbench.store.run_dir import RunDir
 
 SUITE = """\
 version: 1
@@ -42,19 +43,18 @@ def test_a_gate_on_energy_without_a_meter_ends_undecided(tmp_path: Path, estimat
 
     ran = distbench("run", str(suite), "--out", "out")
     assert ran.returncode == 0, ran.stderr[-2000:]
-    result: dict[str, Any] = json.loads(distbench("compare", "out", "--json").stdout)
-    (student,) = result["students"]
-    (rule,) = (check for check in student["gate"] if check["rule"] == "energy")
-    assert rule["verdict"] == "INCONCLUSIVE"
-    assert (rule["observed"]["value"], rule["observed"]["lo"]) == (None, None)
-    (energy,) = (m for m in student["measurements"] if m["metric"] == "gross_joules_per_1000_samples")
-    assert energy["teacher"] is None
-    assert energy["status"] == ("estimated" if estimate else "not_measurable")
+    (student,) = compare(RunDir(tmp_path / "out")).students
+    (rule,) = (check for check in student.gate if check.rule == "energy")
+    assert rule.verdict == "INCONCLUSIVE"
+    assert (rule.observed.value, rule.observed.lo) == (None, None)
+    (energy,) = (m for m in student.measurements if m.metric == "gross_joules_per_1000_samples")
+    assert energy.teacher is None
+    assert energy.status == ("estimated" if estimate else "not_measurable")
     if estimate:
-        low, high = energy["estimates"]["student"]
+        low, high = energy.estimates["student"]
         assert high >= 3 * low > 0
     else:
-        assert "no RAPL counters" in energy["reason"]
-        assert energy["remedy"]
-    assert not any(m["metric"] == "gross_joules_per_correct_answer" for m in student["measurements"])
+        assert "no RAPL counters" in str(energy.reason)
+        assert energy.remedy
+    assert not any(m.metric == "gross_joules_per_correct_answer" for m in student.measurements)
     assert distbench("gate", "out").returncode == 3

@@ -39,7 +39,7 @@ def test_a_gpu_is_the_same_one_under_every_name(
 
 def test_a_hidden_gpu_does_not_exist_and_the_visible_ones_are_named(driver: StubDriver) -> None:
     message = driver.run(CHOOSE.format(wanted="cuda:GPU-1111"), CUDA_VISIBLE_DEVICES="0")
-    assert "does not exist here: 1 of 2 NVIDIA GPUs visible" in message
+    assert "does not exist here: 1 of 2 NVIDIA GPUs visible (CUDA_VISIBLE_DEVICES=0)" in message
     assert f"devices seen: cpu, cuda:0 (Stub 0, {GPUS[0]})" in message
 
 
