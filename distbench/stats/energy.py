@@ -1,4 +1,4 @@
-"""Energy ratios: two independent sets of windows, compared by their mean logarithms."""
+"""Energy ratios: windows of both sides, compared by their mean logarithms."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ def window_ratio(
     higher_is_better: bool = False,
     alpha: float = 0.05,
 ) -> Estimate:
-    """Return how many times better the student is, with Welch's two-sided 1 − `alpha` interval on the logarithm.
+    """Return how many times better the student is, with a two-sided 1 − `alpha` interval on the logarithm.
 
-    The values are windows by (launch, round), all above 0. A window is far longer than the noise that two neighbours
-    share, so windows are not paired: the value is the ratio of geometric means, and the sides may differ in spread and
-    in number (Welch 1947, "The generalization of 'Student's' problem when several different population variances are
-    involved"). From three launches a side on, the mean of a launch is one draw: what differs from process to process
-    is in all of its windows, and more of them do not average it out. With fewer, each window is a draw, and the method
-    says so. Fewer than five windows a side give a value without an interval.
+    The values are windows by (launch, round), all above 0; the value is a ratio of geometric means. A window is far
+    longer than what two neighbours share, so windows are no pairs: each is a draw, and the sides may differ in spread
+    and in number (Welch 1947, "The generalization of 'Student's' problem when several different population variances
+    are involved"). From three common launches on, a launch is one draw: the difference of its two mean logarithms, with
+    Student's t over launches. What differs from process to process is in all windows of one, which more of them do not
+    average out; and what drifts from launch to launch (a warm room, a busy neighbour) is in both sides and cancels.
+    Fewer than five windows a side give a value without an interval.
     """
     check_alpha(alpha)
     if not teacher or not student:
@@ -36,42 +37,47 @@ def window_ratio(
         return Estimate(None, None, None, 0, "ratio_of_windows", Status.UNDEFINED, f"no window of the {side}")
     if min(*teacher.values(), *student.values()) <= 0:
         return Estimate(None, None, None, 0, "ratio_of_windows", Status.UNDEFINED, "a window is not above 0")
-    launches = min(len({launch for launch, _ in side}) for side in (teacher, student))
-    by_launch = launches >= FEWEST_LAUNCHES
-    better, worse = _draws(student, by_launch), _draws(teacher, by_launch)
-    if not higher_is_better:
-        better, worse = worse, better
-    centre = float(better.mean() - worse.mean())
+    better, worse = (student, teacher) if higher_is_better else (teacher, student)
+    common = sorted({launch for launch, _ in teacher} & {launch for launch, _ in student})
     n = min(len(teacher), len(student))
+    if len(common) >= FEWEST_LAUNCHES:
+        centre, error, df = _over_launches(_by_launch(better, common) - _by_launch(worse, common))
+        method = f"ratio of geometric means in each of {len(common)} launches, t interval over launches"
+    else:
+        centre, error, df = _welch(*(np.log(list(side.values())) for side in (better, worse)))
+        method = "ratio of geometric means, Welch t interval over windows; the spread between launches is not in it"
+    value = float(np.exp(centre))
     if n < FEWEST_WINDOWS:
         reason = f"{n} windows; an interval needs at least {FEWEST_WINDOWS}"
-        return Estimate(float(np.exp(centre)), None, None, n, "ratio_of_windows", Status.NO_INTERVAL, reason)
-    draws = f"means of {launches} launches" if by_launch else "windows; the spread between launches is not in it"
-    method = f"ratio of geometric means, Welch t interval over {draws}"
-    error, df = _welch(better, worse)
+        return Estimate(value, None, None, n, "ratio_of_windows", Status.NO_INTERVAL, reason)
     if error == 0:
-        reason = "the windows of both sides are all equal: an instrument that coarse tells no spread"
-        return Estimate(float(np.exp(centre)), None, None, n, method, Status.NO_INTERVAL, reason)
+        reason = "all windows are equal: an instrument that coarse tells no spread"
+        return Estimate(value, None, None, n, method, Status.NO_INTERVAL, reason)
     reach = float(stats.t.ppf(1 - alpha / 2, df)) * error
-    value, lo, hi = (float(np.exp(x)) for x in (centre, centre - reach, centre + reach))
-    return Estimate(value, lo, hi, n, method, se=value * error, df=df, n_clusters=launches if by_launch else None)
+    lo, hi = (float(np.exp(x)) for x in (centre - reach, centre + reach))
+    launches = len(common) if len(common) >= FEWEST_LAUNCHES else None
+    return Estimate(value, lo, hi, n, method, se=value * error, df=df, n_clusters=launches)
 
 
-def _draws(windows: Mapping[Round, float], by_launch: bool) -> FloatArray:
-    """Return logarithms: of every window, or their mean in every launch."""
-    if not by_launch:
-        return np.log(list(windows.values()))
-    launches: dict[int, list[float]] = {}
-    for (launch, _), value in windows.items():
-        launches.setdefault(launch, []).append(float(np.log(value)))
-    return np.array([np.mean(logs) for logs in launches.values()])
+def _by_launch(windows: Mapping[Round, float], launches: list[int]) -> FloatArray:
+    """Return the mean logarithm of the windows of each launch, in the order of `launches`."""
+    return np.array([np.mean([np.log(value) for (at, _), value in windows.items() if at == one]) for one in launches])
 
 
-def _welch(left: FloatArray, right: FloatArray) -> tuple[float, float]:
-    """Return the standard error of a difference of means, and Welch–Satterthwaite degrees of freedom."""
+def _over_launches(differences: FloatArray) -> tuple[float, float, float]:
+    """Return mean, standard error and degrees of freedom of one number a launch."""
+    n = differences.size
+    return float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(n)), float(n - 1)
+
+
+def _welch(left: FloatArray, right: FloatArray) -> tuple[float, float, float]:
+    """Return a difference of means, its standard error, and Welch–Satterthwaite degrees of freedom."""
+    centre = float(left.mean() - right.mean())
+    if min(left.size, right.size) < 2:
+        return centre, 0.0, float("inf")
     parts = [float(side.var(ddof=1)) / side.size for side in (left, right)]
     variance = sum(parts)
     if variance == 0:
-        return 0.0, float("inf")
+        return centre, 0.0, float("inf")
     df = variance**2 / sum(part**2 / (side.size - 1) for part, side in zip(parts, (left, right), strict=True))
-    return float(np.sqrt(variance)), df
+    return centre, float(np.sqrt(variance)), df
