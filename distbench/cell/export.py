@@ -18,6 +18,7 @@ from distbench.schema.strict import Use
 from distbench.store.run_dir import RunDir
 
 STAGES = 3
+UNASKED = "whether the export says the same as its source was not measured: the source is no language model"
 
 
 def export(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeResult:
@@ -35,16 +36,23 @@ def export(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> Mak
     progress(0, STAGES, "exporting")
     deployment.export(source, target)
     progress(1, STAGES, "asking the source")
-    prompts = prompts_for(source, cell.settings.seed)
-    expected = listen(source, prompts.ids)
+    asked = "language" in source.offers
+    prompts = prompts_for(source, cell.settings.seed) if asked else None
+    expected = listen(source, prompts.ids) if prompts else []
     del source  # one model at a time: an export is made on the machine that has room for it
     progress(2, STAGES, "asking the export")
     model = _opened(cell, target, deployment)
-    agreement = agreement_of(prompts, expected, model, exact=deployment.exact(cell.settings))
-    refuse_disagreement(agreement, cell.title)
+    agreement = None
+    if prompts:
+        agreement = agreement_of(prompts, expected, model, exact=deployment.exact(cell.settings))
+        refuse_disagreement(agreement, cell.title)
     progress(STAGES, STAGES, "asking the export")
     return MakeResult(
-        use=cell.use, weights_digest=files_digest(target), footprint=model.footprint(), agreement=agreement
+        use=cell.use,
+        weights_digest=files_digest(target),
+        footprint=model.footprint(),
+        agreement=agreement,
+        notes=[] if asked else [UNASKED],
     )
 
 

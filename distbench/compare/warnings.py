@@ -82,6 +82,7 @@ def student_warnings(
     if ratio is not None and ratio < 1:
         found.append(f"The student is larger than its teacher: compression {ratio:.2f} by bytes on disk.")
     made, parent = evidence.made(model), evidence.made(teacher)
+    found += [f"{note[:1].upper()}{note[1:]}." for note in (made.notes if made else [])]
     same_weights = model.ref.identity == teacher.ref.identity or (
         made is not None and parent is not None and made.weights_digest == parent.weights_digest
     )

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import pytest
 
 from distbench import plugins
-from distbench.cell.export import export
+from distbench.cell.export import UNASKED, export
 from distbench.cell.make import make
 from distbench.errors import RunError
 from distbench.models.hf_deployment import TransformersDeployment
+from distbench.models.mlp import MLPClassifier
 from distbench.protocols import Progress
 from distbench.schema.cell import MakeCell, ModelRef
 from distbench.schema.record import MakeResult
@@ -51,12 +52,22 @@ class LossyTheta(WrongTheta):
         return False
 
 
+class Copy(WrongTheta):
+    """A deployment of classifiers, as a third party would write one."""
+
+    needs: ClassVar[frozenset[str]] = frozenset({"classify"})
+    makes: ClassVar[str] = "mlp"
+
+    def export(self, model: Any, folder: Path) -> None:
+        model.save(folder)
+
+
 @pytest.fixture
 def more_deployments(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     found = plugins._entry_points
 
     def entry_points(group: str) -> list[EntryPoint]:
-        mine = [EntryPoint(n, f"{__name__}:{n}", "distbench.deployments") for n in ("WrongTheta", "LossyTheta")]
+        mine = [EntryPoint(n, f"{__name__}:{n}", "distbench.deployments") for n in ("WrongTheta", "LossyTheta", "Copy")]
         return [*found(group), *(mine if group == "deployments" else [])]
 
     monkeypatch.setattr(plugins, "_entry_points", entry_points)
@@ -66,10 +77,10 @@ def more_deployments(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     plugins.forget()
 
 
-def exported(source: Path, run: Path, deploy: dict[str, Any]) -> MakeResult:
-    ref = ModelRef(name="base", role="student", use="hf-causal", identity="base", path=str(source))
+def exported(source: Path, run: Path, deploy: dict[str, Any], use: str = "hf-causal") -> MakeResult:
+    ref = ModelRef(name="base", role="student", use=use, identity="base", path=str(source))
     cell = MakeCell(
-        id="0", title="export s", needs=[], role="student", use="hf-causal", teachers=[], start=ref,
+        id="0", title="export s", needs=[], role="student", use=use, teachers=[], start=ref,
         deploy=Use.model_validate(deploy), settings=CPU,
     )  # fmt: skip
     folder = run / "cell"
@@ -111,3 +122,10 @@ def test_an_export_needs_something_to_export(tmp_path: Path) -> None:
     )  # fmt: skip
     with pytest.raises(RunError, match="nothing to export"):
         export(cell, RunDir(tmp_path), tmp_path, quiet)
+
+
+def test_what_was_not_compared_is_said(tmp_path: Path, more_deployments: None) -> None:
+    MLPClassifier([4], CPU, (3, 2)).save(tmp_path / "mlp")
+    found = exported(tmp_path / "mlp", tmp_path, {"use": "Copy"}, use="mlp")
+    assert found.agreement is None
+    assert found.notes == [UNASKED]
