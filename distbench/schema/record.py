@@ -178,7 +178,7 @@ class Series(Strict):
         {}, description="about the instrument, units in the names; numbers: the largest of all launches"
     )
     ratio: RatioKind = Field(
-        "paired", description="paired: ratios of values of one round; windows: of mean logarithms, sides independent"
+        "paired", description="paired: ratios of values of one round; windows: of geometric means over windows"
     )
 
 
