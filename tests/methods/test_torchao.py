@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distbench import plugins
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.methods import torchao
 from distbench.methods.torchao import TorchAO
 from distbench.models.hf_causal import HFCausal
 from distbench.models.quantised import is_quantised
+from distbench.plan.capabilities import check_start
+from distbench.schema.strict import Use
 from tests.conftest import CPU
 
 IDS = [0, 5, 17, 33, 60, 7]
@@ -97,7 +98,7 @@ def test_nan_in_scales_is_found(sure_lm: Path, tmp_path: Path) -> None:
 def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchao", None)
     with pytest.raises(EnvironmentFault, match=r"needs 'torchao', which is not installed; .*distbench\[torchao\]"):
-        plugins.check_installed("quantisers", "torchao")
+        check_start(None, Use(use="torchao"), "s", "hf-causal")  # when a run is planned
 
 
 def test_a_checkpoint_of_a_missing_library_is_refused_before_it_is_loaded(
