@@ -20,6 +20,8 @@ BATCH = Quantity("saturated_batch", "samples", True, "tried")
 class Searcher:
     """Remembers how it was begun."""
 
+    repeats = True
+
     def __init__(self) -> None:
         self.begun: list[tuple[int, Mapping[str, float]]] = []
 
@@ -47,7 +49,7 @@ def test_a_meter_that_wants_no_more_launches_does_not_search_again() -> None:
 
 @pytest.mark.parametrize("once", [True, False])
 def test_a_meter_that_does_not_search_reads_once_in_every_launch(once: bool) -> None:
-    assert _due("m", object(), request(3, once=once, repeat=())) is once
+    assert _due("m", SimpleNamespace(repeats=False), request(3, once=once, repeat=())) is once
 
 
 def test_only_what_a_search_ended_with_is_told_to_the_next_launch_and_to_its_own_model() -> None:
