@@ -89,6 +89,19 @@ def test_one_flat_step_does_not_end_the_sweep() -> None:
     assert found.ended == "max_batch 16 reached; the rate still grew, a larger max_batch may reach more"
 
 
+def test_a_disturbed_batch_is_tried_again_before_it_counts_as_no_gain() -> None:
+    """Everything takes ten times as long for a while; twice the batch is in truth twice the rate."""
+    machine = Machine(lambda batch: 1.0)
+
+    def seconds(batch: int) -> float:
+        return 10.0 if batch in {4, 8} and machine.asked.count(batch) < 1 + FEWEST_RUNS else 1.0
+
+    machine.seconds = seconds
+    found = sweep(machine.work_at, Shape(), 32, clock=machine.clock, headroom=ROOMY)
+    assert [point.samples_per_s for point in found.points] == pytest.approx([1, 2, 4, 8, 16, 32])
+    assert machine.asked.count(16) == 1 + FEWEST_RUNS
+
+
 def test_max_batch_is_never_exceeded() -> None:
     machine = Machine(lambda _: 1.0)
     found = sweep(machine.work_at, Shape(), 100, clock=machine.clock, headroom=ROOMY)
