@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -68,12 +69,16 @@ class LlamaCppLM(ExportedLM):
             super().__init__(folder, settings, options)
             return
         self.file, self.folder, self.settings, self.options = folder, folder.parent, settings, options
-        self.facts = _facts_of(folder, self.use)
-        self.context_length = self.facts.context_length
-        self.ends = frozenset(self.facts.ends)
-        self.tokenizer = _tokenizer_in(folder)
         self._last = None
         self._load()
+        self.facts = _facts_of(self._session, self.use)
+        self.context_length = self.facts.context_length
+        self.ends = frozenset(self.facts.ends)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The Hugging Face tokenizer of a bare file, read only when asked for: it takes longer than the model."""
+        return _tokenizer_in(self.file)
 
     def _load(self) -> None:
         assert self.settings.threads is not None, "only imported cells lack it, and they are never run"
@@ -82,7 +87,9 @@ class LlamaCppLM(ExportedLM):
         self._text: Tokens = np.zeros((1, 0), dtype=np.int64)  # what the session holds
 
     def footprint(self) -> Footprint:
-        """Bytes of the GGUF file, its tokenizer included."""
+        """Bytes of the GGUF file, its tokenizer included; a bare file is asked for its tensors."""
+        if self.facts.params_unique is None:
+            return _size_of(self.file)
         return Footprint(
             bytes_on_disk=self.file.stat().st_size,
             params_unique=self.facts.params_unique,
@@ -136,33 +143,30 @@ class _Room:
         self._model._more = 0  # noqa: SLF001
 
 
-def _facts_of(file: Path, use: str) -> ExportFacts:
-    """Read off a GGUF file what an export writes beside it."""
-    import gguf
-
-    try:
-        reader = gguf.GGUFReader(file)
-        name = str(reader.fields["general.architecture"].contents())
-        length = int(reader.fields[f"{name}.context_length"].contents())
-    except (KeyError, ValueError, IndexError) as error:
-        raise RefusedError(f"{file} is not a GGUF file of a language model: {error}") from error
-    sizes = {tensor.name: int(tensor.n_elements) for tensor in reader.tensors if tensor.name != "rope_freqs.weight"}
-    rows = next((int(tensor.shape[1]) for tensor in reader.tensors if tensor.name == "token_embd.weight"), 0)
+def _facts_of(session: Session, use: str) -> ExportFacts:
+    """Return what an export would have written beside a bare file."""
     return ExportFacts(
         use=use,
-        precision="+".join(sorted({tensor.tensor_type.name for tensor in reader.tensors})),
-        vocabulary=rows,
-        context_length=length,
-        ends=_ends(reader),
-        params_unique=sum(sizes.values()),
-        params_non_embedding=sum(size for name, size in sizes.items() if name not in _EMBEDDINGS),
+        precision="as stored",
+        vocabulary=session.vocabulary,
+        context_length=session.trained_context,
+        ends=session.ends(),
+        params_unique=None,
+        params_non_embedding=None,
     )
 
 
-def _ends(reader: Any) -> list[int]:
-    """Return the tokens that end a text or a turn, as the file names them."""
-    named = (reader.fields.get(f"tokenizer.ggml.{kind}_token_id") for kind in ("eos", "eot"))
-    return sorted({int(field.contents()) for field in named if field is not None})
+def _size_of(file: Path) -> Footprint:
+    import gguf
+
+    tensors = [tensor for tensor in gguf.GGUFReader(file).tensors if tensor.name != "rope_freqs.weight"]
+    sizes = {tensor.name: int(tensor.n_elements) for tensor in tensors}
+    return Footprint(
+        bytes_on_disk=file.stat().st_size,
+        params_unique=sum(sizes.values()),
+        params_non_embedding=sum(size for name, size in sizes.items() if name not in _EMBEDDINGS),
+        dtype="+".join(sorted({tensor.tensor_type.name for tensor in tensors})),
+    )
 
 
 def _tokenizer_in(file: Path) -> Any:

@@ -26,7 +26,8 @@ _PHYSICAL = 512  # tokens that llama.cpp computes at once: its default
 class Session:
     """A GGUF file and one context, which grows to what is asked of it.
 
-    Attributes: vocabulary (tokens), positions (room of each sequence), cache (type of keys and values).
+    Attributes: vocabulary (tokens), trained_context (positions), positions (room of each sequence), cache (type of keys
+    and values).
     """
 
     def __init__(self, file: Path, threads: int, cache: CacheType) -> None:
@@ -41,7 +42,9 @@ class Session:
         self._model = llama_cpp.llama_model_load_from_file(str(file).encode(), llama_cpp.llama_model_default_params())
         if not self._model:
             raise RefusedError(f"{file}: llama.cpp cannot load it (damaged, or a kind of model that it does not know)")
-        self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(self._model)))
+        self._vocab = llama_cpp.llama_model_get_vocab(self._model)
+        self.vocabulary = int(llama_cpp.llama_vocab_n_tokens(self._vocab))
+        self.trained_context = int(llama_cpp.llama_model_n_ctx_train(self._model))
 
     # -- work -------------------------------------------------------------------------------------------------------
 
@@ -76,12 +79,16 @@ class Session:
         """Return the bytes of the keys and values that these sequences hold now, with a few bytes a cell about them."""
         return sum(int(self._c.llama_state_seq_get_size(self._context, each)) for each in range(sequences))
 
+    def ends(self) -> list[int]:
+        """Return the tokens that end a text or a turn, as the file names them."""
+        named = (self._c.llama_vocab_eos(self._vocab), self._c.llama_vocab_eot(self._vocab))
+        return sorted({int(token) for token in named if token >= 0})
+
     def tokenise(self, text: str) -> list[int]:
         """Return the ids of a text by the tokenizer inside the file, special tokens not recognised."""
         encoded = text.encode()
         room = (ctypes.c_int32 * (len(encoded) + 8))()
-        vocab = self._c.llama_model_get_vocab(self._model)
-        count = self._c.llama_tokenize(vocab, encoded, len(encoded), room, len(room), False, False)
+        count = self._c.llama_tokenize(self._vocab, encoded, len(encoded), room, len(room), False, False)
         return [int(token) for token in room[: max(count, 0)]]
 
     def close(self) -> None:

@@ -66,6 +66,15 @@ class _Interface:
     def llama_vocab_n_tokens(self, vocab: Any) -> int:
         return int(vocab.module.config.vocab_size)
 
+    def llama_model_n_ctx_train(self, model: Any) -> int:
+        return int(model.context_length)
+
+    def llama_vocab_eos(self, vocab: Any) -> int:
+        return int(vocab.module.config.eos_token_id)
+
+    def llama_vocab_eot(self, vocab: Any) -> int:
+        return -1
+
     def llama_init_from_model(self, model: Any, params: Any) -> Any:
         assert params.n_ctx % params.n_seq_max == 0
         return SimpleNamespace(
