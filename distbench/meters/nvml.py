@@ -42,7 +42,9 @@ def visible_gpus() -> tuple[list[GPU], str]:
     finally:
         pynvml.nvmlShutdown()
     gpus = _masked(everything)
-    return gpus, f"{len(gpus)} of {len(everything)} NVIDIA GPUs visible"
+    mask = os.environ.get("CUDA_VISIBLE_DEVICES")
+    because = f" (CUDA_VISIBLE_DEVICES={mask[:80]})" if mask is not None else ""
+    return gpus, f"{len(gpus)} of {len(everything)} NVIDIA GPUs visible{because}"
 
 
 def _text(value: str | bytes) -> str:
