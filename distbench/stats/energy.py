@@ -51,7 +51,7 @@ def window_ratio(
         reason = f"{n} windows; an interval needs at least {FEWEST_WINDOWS}"
         return Estimate(value, None, None, n, "ratio_of_windows", Status.NO_INTERVAL, reason)
     if error == 0:
-        reason = "all windows are equal: an instrument that coarse tells no spread"
+        reason = "the windows show no spread: an instrument that coarse tells none"
         return Estimate(value, None, None, n, method, Status.NO_INTERVAL, reason)
     reach = float(stats.t.ppf(1 - alpha / 2, df)) * error
     lo, hi = (float(np.exp(x)) for x in (centre - reach, centre + reach))

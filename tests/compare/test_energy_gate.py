@@ -23,9 +23,10 @@ DECLARED = {("energy", quantity.name): quantity for quantity in quantities()}
 
 def series(model: str, joules: float, **changes: Any) -> Series:
     """Six windows of three launches, spread by about 1 %."""
+    noise = (0.99, 1.0, 1.01, 1.0, 0.995, 1.005) if model == "teacher" else (1.0, 1.01, 0.99, 0.995, 1.0, 1.005)
     facts: dict[str, Any] = {
         "model": model, "meter": "energy", "metric": JOULES, "unit": "J/token", "higher_is_better": False,
-        "workload": "batch 8", "values": [joules * factor for factor in (0.99, 1.0, 1.01, 1.0, 0.995, 1.005)],
+        "workload": "batch 8", "values": [joules * factor for factor in noise],
         "launch": [0, 0, 1, 1, 2, 2], "pair": [0, 1] * 3, "scope": BOARD, "ratio": "windows",
     }  # fmt: skip
     return Series(**(facts | changes))
