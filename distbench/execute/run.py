@@ -109,7 +109,8 @@ class Runner:
         while ready := self._ready([i for i in ids if i not in self.state.done and i not in self.state.failed]):
             threads = self.cells[ready[0]].settings.threads
             assert threads is not None, "only imported cells lack it, and they are never run"
-            variables = [variables_of(ref.use, ref.options) for cell_id in ready for ref in models_of(self.cells[cell_id])]
+            refs = [ref for cell_id in ready for ref in models_of(self.cells[cell_id])]
+            variables = [variables_of(ref.use, ref.options) for ref in refs]
             self._once(Job(ready, threads, frozenset().union(*variables)))
 
     def _once(self, job: Job) -> None:

@@ -172,15 +172,14 @@ def test_wrong_options_name_the_plugin_the_option_and_the_position(given: dict[s
 
 def test_importing_the_registry_imports_nothing_heavy() -> None:
     program = (
-        "import sys, time; t = time.perf_counter(); import distbench.plugins; t = time.perf_counter() - t\n"
+        "import sys; import distbench.plugins\n"
         "heavy = {'torch', 'pandas', 'numpy', 'pydantic', 'yaml', 'importlib.metadata', 'transformers'}\n"
-        "print(t, sorted(heavy & set(sys.modules)))"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     command = [sys.executable, "-S", "-c", program]  # -S: what a site's own .pth files import is not ours
     root = Path(plugins.__file__).resolve().parent.parent
-    outputs = [subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout for _ in range(3)]
-    assert all(output.split(" ", 1)[1].strip() == "[]" for output in outputs)
-    assert min(float(output.split()[0]) for output in outputs) < 0.06  # 0.03 s on a machine that does nothing else
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_real_look_up_asks_the_installation() -> None:
