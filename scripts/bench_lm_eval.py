@@ -255,7 +255,9 @@ def main() -> int:
     if arguments.batch:
         del STOCK[f"stock {40 - arguments.batch}"]
     settings = Settings(seed=0, device="cpu", dtype="float32", threads=arguments.threads)
-    model = HFCausal.open(HFCausal.resolve(arguments.model, Path.cwd()).path, settings)
+    path = HFCausal.resolve(arguments.model, Path.cwd()).path
+    assert path is not None
+    model = HFCausal.open(path, settings)
     names = " / ".join(("ours", *STOCK))
     print(f"| task | items | tokens asked → run | seconds: {names} | ratio | differ | max Δ, nats | close |")
     print("|---|---|---|---|---|---|---|---|")

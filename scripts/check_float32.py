@@ -43,6 +43,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = Settings(seed=0, device="cpu", dtype="float32", threads=arguments.threads)
     path = HFCausal.resolve(arguments.model, Path.cwd()).path
+    assert path is not None
     single, double = HFCausal.open(path, settings), HFCausal.open(path, settings)
     double.module.double()
     whole: list[float] = []

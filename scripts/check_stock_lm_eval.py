@@ -124,7 +124,9 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", help="names of tasks")
     arguments = parser.parse_args()
     settings = Settings(seed=0, device="cpu", dtype="float32", threads=arguments.threads)
-    model = HFCausal.open(HFCausal.resolve(arguments.model, Path.cwd()).path, settings)
+    path = HFCausal.resolve(arguments.model, Path.cwd()).path
+    assert path is not None
+    model = HFCausal.open(path, settings)
     print("| task | items | distbench / stock | differ | close | scorer | check, nats | seconds, distbench / stock |")
     print("|---|---|---|---|---|---|---|---|")
     differ = 0
