@@ -1,0 +1,81 @@
+"""What a plug-in must be. Small protocols and the values they exchange; nothing here asks "which modality is it".
+
+A capability is a word. A model class `offers` words, a task, method or meter `needs` words; `needs - offers` is checked
+at plan time, before a model is loaded. The words of the built-ins:
+
+* ``causal-lm``   the model has `.module` (torch, logits over token ids) and `.tokenizer`
+* ``language``    can be asked about text, whatever runs it: see `Language`
+* ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily
+                  with exactly n tokens each
+* ``answer``      `answer(prompt, n) -> Decoded` of one prompt, from any number of threads; nothing is queued here
+* ``served``      computes in another process, maybe on another machine: only meters that are `at_a_distance` read it
+* ``cache``       `cache_bytes(prompts)` -> bytes of the key-value cache after these prompts
+* ``weights``     `weight_bytes()` -> bytes of the weights in memory, in the dtype they have there, tied ones once
+* ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
+* ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
+* ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
+* ``learn``       can be trained: `learn(signal, recipe, progress)`
+* ``save``        can be written: `save(folder)`
+"""
+
+from distbench.protocols.making import (
+    DataSource,
+    Deployment,
+    Initialiser,
+    LearnReport,
+    Method,
+    Quantiser,
+    Signal,
+    TrainingRecipe,
+)
+from distbench.protocols.meter import (
+    SEARCH,
+    About,
+    LoadFacts,
+    Meter,
+    Missing,
+    Quantity,
+    Reading,
+    Readings,
+    Usable,
+    WorkAt,
+    Workload,
+)
+from distbench.protocols.model import Language, Model, Resolved, Stop
+from distbench.protocols.task import Metric, Outcome, Progress, Sample, Task
+from distbench.protocols.work import Decoded, Shape, Timing, Work
+
+__all__ = [
+    "SEARCH",
+    "About",
+    "DataSource",
+    "Decoded",
+    "Deployment",
+    "Initialiser",
+    "Language",
+    "LearnReport",
+    "LoadFacts",
+    "Meter",
+    "Method",
+    "Metric",
+    "Missing",
+    "Model",
+    "Outcome",
+    "Progress",
+    "Quantiser",
+    "Quantity",
+    "Reading",
+    "Readings",
+    "Resolved",
+    "Sample",
+    "Shape",
+    "Signal",
+    "Stop",
+    "Task",
+    "Timing",
+    "TrainingRecipe",
+    "Usable",
+    "Work",
+    "WorkAt",
+    "Workload",
+]
