@@ -184,7 +184,8 @@ class View:
         """Return the quoted ratio of a student under a meter, or why there is none."""
         found = self.measurement(student, self.headline_measure(meter))
         if found is None:
-            return Shown(f"{numbers.DASH} not measured", title="not measured for this student", missing=True)
+            why = "as its student: the same architecture" if student.role == "control" else "not measured"
+            return Shown(f"{numbers.DASH} {why}", title=f"{why}; no measurement of its own", missing=True)
         return self.measured_ratio(found)
 
     def measured_ratio(self, found: Measurement) -> Shown:
