@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from distbench.report.html import render
-from distbench.report.view import View
+from distbench.report.view import MeasureKey, View
 from distbench.schema.result import Result
 
 pytestmark = pytest.mark.browser
@@ -147,11 +147,12 @@ def test_key_chart_axis_and_range(visit, files, synthetic):
     assert "tiny" not in {name for name, _, _ in page.evaluate(MARKS)}
     page.select_option("#key-range", "full")
     assert "tiny" in {name for name, _, _ in page.evaluate(MARKS)}
-    page.select_option("#key-axis", label="end-to-end time (1 × 128 tokens, batch 1)")
     (measured,) = [each for each in View(synthetic).by_name["tiny"].measurements if each.metric == "e2e_ms"]
+    page.select_option("#key-axis", label=MeasureKey.of(measured).title)
     assert ["tiny", measured.ratio.value] in [[name, x] for name, x, _ in page.evaluate(MARKS)]
     assert "Without a retained share: from scratch" in page.inner_text("#key-note")
-    page.select_option("#key-axis", label="peak memory of the process while it works")
+    (peak,) = [key for key in View(synthetic).measures if key.metric == "peak_bytes"]
+    page.select_option("#key-axis", label=peak.title)
     assert "Not on this axis: 23 layers, soft labels, int8" in page.inner_text("#key-note")
     quiet(found, files["synthetic"])
 
