@@ -73,9 +73,12 @@ class Measurement:
         began = time.monotonic()
         probes: list[ProbeProcess] = []
         try:
-            probes += [ProbeProcess(self.cell, self.run, index) for index in range(len(self.cell.models))]
+            wanted = list(enumerate(ref.name for ref in self.cell.models))
             if any(schedule.control for schedule in active):
-                probes.append(ProbeProcess(self.cell, self.run, 0, self.cell.models[0].name + AGAIN))
+                wanted.append((0, self.cell.models[0].name + AGAIN))
+            # who is loaded first may have it better or worse for the whole launch, so that takes turns too
+            for index, name in turns(wanted, self.cell.settings.seed, 0, launch, "load"):
+                probes.append(ProbeProcess(self.cell, self.run, index, name))
             for probe in probes:
                 probe.imported()
             for probe in probes:

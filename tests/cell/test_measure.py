@@ -119,6 +119,13 @@ def test_raw_values_keep_their_launch_and_round(measured: Measured) -> None:
     assert {(w.model, w.launch) for w in result.warm_ups} == {(m, i) for m in ("teacher", "student") for i in (0, 1)}
 
 
+def test_who_is_loaded_first_takes_turns(measured: Measured) -> None:
+    result = measured({"teacher": "0.001", "a": "0.001", "b": "0.001"}, launches=2, rounds=2)
+    loaded = [[w.model for w in result.warm_ups if w.launch == launch] for launch in (0, 1)]
+    assert sorted(loaded[0]) == ["a", "b", "teacher", "teacher" + AGAIN]
+    assert loaded[1] == loaded[0][::-1]
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     [
