@@ -17,12 +17,13 @@ if TYPE_CHECKING:  # neither is needed to list plug-ins, and both take longer to
 
     from distbench.schema.strict import Use
 
-GROUPS = ("models", "tasks", "data", "methods", "inits", "quantisers", "deployments", "meters", "executors")
+GROUPS = ("models", "tasks", "data", "methods", "losses", "inits", "quantisers", "deployments", "meters", "executors")
 NOUNS = {
     "models": "model",
     "tasks": "task",
     "data": "data source",
     "methods": "method",
+    "losses": "loss",
     "inits": "init",
     "quantisers": "quantiser",
     "deployments": "deployment",

@@ -10,10 +10,11 @@ from distbench import plugins
 from distbench.cell.export import export, files_digest
 from distbench.cell.opened import TeacherHandle, open_model
 from distbench.errors import RunError, UsageError
-from distbench.protocols import Progress
+from distbench.protocols import LearnSession, Progress, SignalRequest, TrainingRecipe
 from distbench.schema.cell import MakeCell
 from distbench.schema.record import MakeResult, Training
 from distbench.schema.suite import DistilSpec, FitSpec
+from distbench.schema.training import Term
 from distbench.store.run_dir import RunDir
 
 
@@ -24,7 +25,7 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
     # The signal comes first: it may load the teachers, and they are gone again before the student is opened.
     signal, signal_seconds = _signal(cell, run, progress) if cell.train else (None, 0.0)
     model = _initial(cell, run)
-    training = _train(cell, model, signal, signal_seconds, progress) if cell.train else None
+    training = _train(cell, run, model, signal, signal_seconds, progress) if cell.train else None
     if cell.quantise:
         model = plugins.load("quantisers", cell.quantise.use)(plugins.options("quantisers", cell.quantise)).quantise(
             model
@@ -54,16 +55,30 @@ def _initial(cell: MakeCell, run: RunDir) -> Any:
     return kind(plugins.options("inits", cell.init)).make(parent, cell.settings)
 
 
+def _weights(cell: MakeCell) -> tuple[float, ...]:
+    """Return the weights of the teachers in their mixture, summing to 1."""
+    given = cell.train.teacher_weights if isinstance(cell.train, DistilSpec) else None
+    given = given or [1.0] * len(cell.teachers)
+    return tuple(weight / sum(given) for weight in given)
+
+
 def _signal(cell: MakeCell, run: RunDir, progress: Progress) -> tuple[Any, float]:
     assert cell.train is not None
     source = plugins.load("data", cell.train.data.use)(plugins.options("data", cell.train.data))
-    handles = [TeacherHandle(ref, run, cell.settings) for ref in cell.teachers]
+    ask = SignalRequest(
+        teachers=[TeacherHandle(ref, run, cell.settings) for ref in cell.teachers],
+        weights=_weights(cell),
+        temperature=cell.signal_temperature,
+        seed=cell.settings.seed,
+        record=cell.record,
+        progress=progress,
+    )
     began = time.perf_counter()
-    signal = source.signal(handles, cell.signal_temperature, cell.settings.seed, progress)
+    signal = source.signal(ask)
     return signal, time.perf_counter() - began
 
 
-def _train(cell: MakeCell, model: Any, signal: Any, signal_seconds: float, progress: Progress) -> Training:
+def _train(cell: MakeCell, run: RunDir, model: Any, signal: Any, signal_seconds: float, progress: Progress) -> Training:
     spec: DistilSpec | FitSpec = cell.train  # type: ignore[assignment]
     if signal.kind not in type(model).learns:
         raise UsageError(
@@ -71,11 +86,18 @@ def _train(cell: MakeCell, model: Any, signal: Any, signal_seconds: float, progr
         )
     method = plugins.load("methods", spec.use)(plugins.options("methods", spec))
     recipe = method.recipe(cell.settings.seed)
+    scratch = run.scratch(cell.id)
+    session = LearnSession(
+        progress=progress,
+        scratch=scratch,
+        teachers=[] if cell.record else [TeacherHandle(ref, run, cell.settings) for ref in cell.teachers],
+        weights=_weights(cell),
+    )
     began = time.perf_counter()
-    report = model.learn(signal, recipe, progress)
+    report = model.learn(signal, recipe, session)
     return Training(
         method=spec.use,
-        objective="KL to the teacher" if recipe.objective == "soft" else "cross-entropy on labels",
+        objective=objective_words(recipe),
         data=spec.data.use,
         data_digest=signal.digest,
         examples=signal.examples,
@@ -89,5 +111,21 @@ def _train(cell: MakeCell, model: Any, signal: Any, signal_seconds: float, progr
         heldout_kl_after=report.heldout_after,
         heldout_n=report.heldout_n,
         loss=report.loss,
+        heldout=report.heldout,
+        kept_step=report.kept_step,
+        stopped=report.stopped,
+        resumed_from=report.resumed_from,
         options=report.options,
     )
+
+
+def objective_words(recipe: TrainingRecipe) -> str:
+    """Return the terms of an objective in words, with their weights where there are several."""
+    if len(recipe.terms) == 1:
+        return _term_words(recipe.terms[0])
+    return " + ".join(f"{term.weight:g} × {_term_words(term)}" for term in recipe.terms)
+
+
+def _term_words(term: Term) -> str:
+    options = ", ".join(f"{key} {value}" for key, value in term.options.items() if (key, value) != ("temperature", 1.0))
+    return f"{term.use} ({options})" if options else term.use

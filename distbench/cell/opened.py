@@ -48,3 +48,7 @@ class TeacherHandle:
     def open(self) -> Any:
         """Load it."""
         return open_model(self.ref, self.run, self.settings)
+
+    def tokenizer(self) -> Any:
+        """Load its tokenizer alone."""
+        return plugins.load("models", self.ref.use).tokenizer_of(model_path(self.ref, self.run))

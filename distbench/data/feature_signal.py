@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +14,16 @@ from numpy.typing import NDArray
 class FeatureSignal:
     """Arrays in row order.
 
-    Shapes: x [n, features] float32; y [n] int64, -1 = unlabelled; teacher_logp [n, classes] float64 natural log at
+    Shapes: x [n, …]: feature vectors float32, images or token ids; y [n] int64, -1 = unlabelled; teacher_logp [n, classes] float64 natural log at
     `temperature`, or None without a teacher; heldout_x, heldout_logp likewise, at temperature 1.
     """
 
     kind: ClassVar[str] = "features"
-    x: NDArray[np.float32]
+    x: NDArray[Any]
     y: NDArray[np.int64]
     classes: int
     teacher_logp: NDArray[np.float64] | None
-    heldout_x: NDArray[np.float32]
+    heldout_x: NDArray[Any]
     heldout_logp: NDArray[np.float64] | None
     temperature: float
     digest: str
@@ -33,6 +34,12 @@ class FeatureSignal:
     def examples(self) -> int:
         """Training rows, labelled or not."""
         return int(self.x.shape[0])
+
+
+def mixture(models: Sequence[Any], x: NDArray[Any], weights: Sequence[float]) -> NDArray[np.float64]:
+    """Return the weighted mean of classifiers' probabilities, [n, classes]; equal weights where none are given."""
+    each = np.stack([model.classify(x) for model in models])
+    return np.asarray(np.average(each, axis=0, weights=weights or None), dtype=np.float64)
 
 
 def soften(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

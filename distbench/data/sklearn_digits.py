@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from distbench.data.feature_signal import FeatureSignal, soften
+from distbench.data.feature_signal import FeatureSignal, mixture, soften
 from distbench.errors import EnvironmentFault
 from distbench.hashing import digest, file_digest
-from distbench.protocols import Progress
+from distbench.protocols import SignalRequest
 from distbench.schema.strict import Strict
 
 SPLIT_SEED = 20240101  # the split belongs to the data set, not to a run: every run sees the same test images
@@ -72,20 +72,21 @@ class SklearnDigits:
         """Return the test images: never seen by a training method."""
         return rows("test")
 
-    def signal(self, teachers: list[Any], temperature: float, seed: int, progress: Progress) -> FeatureSignal:
+    def signal(self, ask: SignalRequest) -> FeatureSignal:
         """Return the training images; with teachers, their mean class probabilities beside them."""
         train, held = rows("train"), rows("heldout")
         y = train.y.copy()
         if self.options.labelled is not None:
-            order = np.random.default_rng(seed).permutation(len(y))
+            order = np.random.default_rng(ask.seed).permutation(len(y))
             y[order[self.options.labelled :]] = -1
         began = time.perf_counter()
         soft = held_soft = None
-        if teachers:
-            models = [teacher.open() for teacher in teachers]
-            soft = soften(np.mean([model.classify(train.x) for model in models], axis=0), temperature)
-            held_soft = soften(np.mean([model.classify(held.x) for model in models], axis=0), 1.0)
-        identities = [teacher.identity for teacher in teachers]
+        if ask.teachers:
+            models = [teacher.open() for teacher in ask.teachers]
+            soft = soften(mixture(models, train.x, ask.weights), ask.temperature)
+            held_soft = soften(mixture(models, held.x, ask.weights), 1.0)
+        identities = [teacher.identity for teacher in ask.teachers]
+        given = [self.identity(), self.options, identities, list(ask.weights), ask.temperature, ask.seed]
         return FeatureSignal(
             x=train.x,
             y=y,
@@ -93,8 +94,8 @@ class SklearnDigits:
             teacher_logp=soft,
             heldout_x=held.x,
             heldout_logp=held_soft,
-            temperature=temperature,
-            digest=digest([self.identity(), self.options, identities, temperature, seed]),
+            temperature=ask.temperature,
+            digest=digest(given),
             seconds=time.perf_counter() - began,
         )
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from distbench.data.token_signal import TokenSignal
+from distbench.data.capture import TOP_K, held_out_positions, narrow
+from distbench.data.signal_file import load_signal, save_signal
+from distbench.data.token_signal import HeldOut, Recorded, TokenRows, TokenSignal
 from distbench.errors import UsageError
 from distbench.hashing import digest
-from distbench.protocols import Progress
+from distbench.losses.target import Full
+from distbench.protocols import SignalRequest
 from distbench.schema.strict import Strict
 from distbench.store.cache import Cache
 
-CODE_VERSION = 1  # part of the cache key: raise it when the same options would give other data
-TOP_K = 64
+CODE_VERSION = 2  # part of the cache key: raise it when the same options would give other data
 BATCH = 64
 
 
@@ -34,6 +38,7 @@ class TeacherSampled:
 
     Options = TeacherSampledOptions
     yields: ClassVar[str] = "tokens"
+    online: ClassVar[bool] = True  # its rows can be shown to a teacher while a student trains
     needs: ClassVar[frozenset[str]] = frozenset({"causal-lm"})
 
     def __init__(self, options: TeacherSampledOptions) -> None:
@@ -43,22 +48,22 @@ class TeacherSampled:
         """Return the version of the sampling code."""
         return {"code": CODE_VERSION, "top_k": TOP_K}
 
-    def key(self, teachers: list[str], temperature: float, seed: int) -> str:
-        """Return the content key of the signal that these teachers (identities) would give."""
-        return digest([self.options, self.identity(), teachers, temperature, seed])
+    def key(self, ask: SignalRequest) -> str:
+        """Return the content key of the signal that these teachers would give."""
+        teachers = [teacher.identity for teacher in ask.teachers]
+        return digest([self.options, self.identity(), teachers, list(ask.weights), ask.temperature, ask.seed])
 
-    def signal(self, teachers: list[Any], temperature: float, seed: int, progress: Progress) -> TokenSignal:
+    def signal(self, ask: SignalRequest) -> TokenSignal:
         """Return the recorded signal, sampling it when no run has before."""
-        if not teachers:
+        if not ask.teachers:
             raise UsageError("data 'teacher-sampled' needs a teacher to sample from")
-        key = self.key([teacher.identity for teacher in teachers], temperature, seed)
+        key = self.key(ask)
 
         def make(folder: Path) -> None:
-            models = [teacher.open() for teacher in teachers]
-            sample(models, self.options, temperature, seed, progress).save(folder)
+            save_signal(sample([teacher.open() for teacher in ask.teachers], self.options, ask), folder)
 
         folder, cached = Cache().get_or_make("signals", key, make)
-        return TokenSignal.load(folder, key, from_cache=cached)
+        return load_signal(folder, key, from_cache=cached)
 
 
 def start_token(tokenizer: Any) -> int:
@@ -75,70 +80,79 @@ def start_token(tokenizer: Any) -> int:
     raise UsageError("the tokenizer names no start token; set data.start to a token id")
 
 
-def sample(
-    models: list[Any], options: TeacherSampledOptions, temperature: float, seed: int, progress: Progress
-) -> TokenSignal:
+def sample(models: list[Any], options: TeacherSampledOptions, ask: SignalRequest) -> TokenSignal:
     """Sample all sequences in batches and keep the teacher's distribution at every step."""
     import torch
 
     began = time.perf_counter()
     total = options.sequences + options.heldout
     start = options.start if options.start is not None else start_token(models[0].tokenizer)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(ask.seed)
+    weights = ask.weights or (1.0 / len(models),) * len(models)
     parts: dict[str, list[Any]] = {"ids": [], "top_ids": [], "top_logp": [], "full": []}
     for first in range(0, total, BATCH):
         count = min(BATCH, total - first)
         keep = range(max(0, options.sequences - first), count)  # rows of this batch that are held out
-        batch = _sample_batch(models, (start, count, options.length), temperature, generator, keep)
-        for name, tensor in batch.items():
+        writers = _Writers(models, weights, ask.temperature, generator)
+        for name, tensor in writers.write(start, count, options.length, keep).items():
             parts[name].append(tensor)
-        progress(first + count, total, "sampling from the teacher")
+        ask.progress(first + count, total, "sampling from the teacher")
     joined = {name: torch.cat(tensors) for name, tensors in parts.items()}
     n = options.sequences
+    heldout = TokenRows(joined["ids"][n:])
+    at = held_out_positions(heldout)
     return TokenSignal(
-        ids=joined["ids"][:n],
-        top_ids=joined["top_ids"][:n],
-        top_logp=joined["top_logp"][:n],
-        heldout_ids=joined["ids"][n:],
-        heldout_logp=joined["full"],
-        temperature=temperature,
+        train=TokenRows(joined["ids"][:n]),
+        heldout=HeldOut(heldout, at, joined["full"].flatten(0, 1)[at]),
+        recorded=Recorded(joined["top_ids"][:n], joined["top_logp"][:n], ask.temperature),
         digest="",
         seconds=time.perf_counter() - began,
-        from_cache=False,
     )
 
 
-def _sample_batch(
-    models: list[Any], shape: tuple[int, int, int], temperature: float, generator: Any, keep: range
-) -> dict[str, Any]:
-    import torch
+@dataclass
+class _Writers:
+    """Teachers that write together: the next token is drawn from their mean distribution."""
 
-    start, count, length = shape
-    device = models[0].module.device
-    ids = torch.full((count, 1), start, dtype=torch.long)
-    caches: list[Any] = [None] * len(models)
-    tops, values, full = [], [], []
-    with torch.inference_mode():
-        for _ in range(length):
-            logits = []
-            for i, model in enumerate(models):
-                out = model.module(ids[:, -1:].to(device), past_key_values=caches[i], use_cache=True)
-                caches[i] = out.past_key_values
-                logits.append(out.logits[:, -1].float().cpu())
-            written = _mean_logp(logits, 1.0)
-            # A T other than 1 softens what the student sees, never what the teacher writes.
-            taught = written if temperature == 1.0 else _mean_logp(logits, temperature)
-            value, top = taught.topk(min(TOP_K, taught.shape[-1]), dim=-1)
-            tops.append(top.int())
-            values.append(value.half())
-            full.append(written[keep.start : keep.stop].half())
-            ids = torch.cat([ids, _draw(written, generator)], dim=1)
-    return {
-        "ids": ids.int(),
-        "top_ids": torch.stack(tops, 1),
-        "top_logp": torch.stack(values, 1),
-        "full": torch.stack(full, 1),
-    }
+    models: list[Any]
+    weights: Sequence[float]
+    temperature: float
+    generator: Any
+
+    def write(self, start: int, count: int, length: int, keep: range) -> dict[str, Any]:
+        """Return `count` rows with what was thought at every step; `keep`: the rows whose whole distribution stays."""
+        import torch
+
+        ids = torch.full((count, 1), start, dtype=torch.long)
+        caches: list[Any] = [None] * len(self.models)
+        tops, values, full = [], [], []
+        with torch.inference_mode():
+            for _ in range(length):
+                thought = Full(self._next(ids, caches), self.weights)
+                written = thought.log_probabilities(1.0)
+                # A T other than 1 softens what the student sees, never what the teacher writes.
+                taught = written if self.temperature == 1.0 else thought.log_probabilities(self.temperature)
+                value, top = taught.topk(min(TOP_K, taught.shape[-1]), dim=-1)
+                tops.append(narrow(top, taught.shape[-1]))
+                values.append(value.half())
+                full.append(written[keep.start : keep.stop].half())
+                ids = torch.cat([ids, _draw(written, self.generator)], dim=1)
+        return {
+            "ids": ids.int(),
+            "top_ids": torch.stack(tops, 1),
+            "top_logp": torch.stack(values, 1),
+            "full": torch.stack(full, 1),
+        }
+
+    def _next(self, ids: Any, caches: list[Any]) -> list[Any]:
+        """Return each teacher's logits of the next token, [count, V] on the CPU; the caches grow."""
+        logits = []
+        for i, model in enumerate(self.models):
+            last = ids[:, -1:].to(model.module.device)
+            out = model.module(last, past_key_values=caches[i], use_cache=True)
+            caches[i] = out.past_key_values
+            logits.append(out.logits[:, -1].float().cpu())
+        return logits
 
 
 def _draw(logp: Any, generator: Any) -> Any:
@@ -148,11 +162,3 @@ def _draw(logp: Any, generator: Any) -> Any:
     steps = logp.double().exp().cumsum(dim=-1)
     level = torch.rand(len(logp), 1, dtype=torch.float64, generator=generator) * steps[:, -1:]
     return torch.searchsorted(steps, level, right=True).clamp_max(logp.shape[-1] - 1)
-
-
-def _mean_logp(logits: list[Any], temperature: float) -> Any:
-    """Return the log of the teachers' mean distribution, [n, V]."""
-    import torch
-
-    each = torch.stack([torch.log_softmax(one / temperature, dim=-1) for one in logits])
-    return each[0] if len(logits) == 1 else torch.logsumexp(each, dim=0) - torch.log(torch.tensor(float(len(logits))))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from distbench.methods.soft_labels import Budget
 from distbench.protocols import TrainingRecipe
+from distbench.schema.training import Budget, Term
 
 
 class HardLabels:
@@ -20,5 +20,4 @@ class HardLabels:
 
     def recipe(self, seed: int) -> TrainingRecipe:
         """Return the recipe of the student trained without the teacher's distribution."""
-        o = self.options
-        return TrainingRecipe("hard", 1.0, 0.0, o.epochs, o.batch_size, o.learning_rate, seed)
+        return TrainingRecipe((Term(use="labels"),), self.options, seed)

@@ -12,7 +12,7 @@ from pydantic import Field
 from distbench.data.feature_signal import FeatureSignal, heldout_kl
 from distbench.errors import RefusedError, RunError, UsageError
 from distbench.models.saved import resolve_saved
-from distbench.protocols import LearnReport, Progress, Resolved, TrainingRecipe
+from distbench.protocols import LearnReport, LearnSession, Resolved, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
@@ -78,16 +78,15 @@ class DecisionTree:
         raw = np.maximum(self.tree.predict(x), 0.0)
         return np.asarray(raw / raw.sum(axis=1, keepdims=True), dtype=np.float64)
 
-    def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, progress: Progress) -> LearnReport:
+    def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
         """Fit once. Soft: every row against the teacher's probabilities. Hard: labelled rows against one-hot labels."""
         from sklearn.tree import DecisionTreeRegressor
 
-        for name in ("epochs", "batch_size", "learning_rate"):
-            if getattr(recipe, name) is not None:
-                raise UsageError(f"a decision tree is fitted in one pass; remove '{name}'")
+        for name in recipe.budget.model_dump(exclude_none=True):
+            raise UsageError(f"a decision tree is fitted in one pass; remove '{name}'")
         x, target = _targets(signal, recipe)
         self.tree = DecisionTreeRegressor(**self.options.model_dump(), random_state=recipe.seed).fit(x, target)
-        progress(1, 1, "fitting the tree")
+        session.progress(1, 1, "fitting the tree")
         after = heldout_kl(signal.heldout_logp, self.classify(signal.heldout_x))
         options: dict[str, Any] = {"rows": len(x), "temperature": recipe.temperature}
         if after is None and signal.heldout_logp is not None:
@@ -96,17 +95,32 @@ class DecisionTree:
 
 
 def _targets(signal: FeatureSignal, recipe: TrainingRecipe) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return inputs, and the class probabilities that each should get."""
+    label_weight = label_share(recipe)
     labelled = np.flatnonzero(signal.y >= 0)
     one_hot = np.eye(signal.classes)[np.maximum(signal.y, 0)]
-    if recipe.objective == "hard":
+    if label_weight == 1.0:
         if not len(labelled):
             raise RunError("no labelled example to learn from")
         return signal.x[labelled], one_hot[labelled]
     if signal.teacher_logp is None:
         raise RunError("soft labels need a teacher")
     target = np.exp(signal.teacher_logp)
-    target[labelled] = (1 - recipe.label_weight) * target[labelled] + recipe.label_weight * one_hot[labelled]
+    target[labelled] = (1 - label_weight) * target[labelled] + label_weight * one_hot[labelled]
     return signal.x, target
+
+
+def label_share(recipe: TrainingRecipe) -> float:
+    """Return the labels' share of the objective.
+
+    Raises UsageError for a loss that a tree cannot minimise: it is fitted to probabilities, by squared error.
+    """
+    weights = {"labels": 0.0, "forward-kl": 0.0}
+    for term in recipe.terms:
+        if term.use not in weights:
+            raise UsageError(f"a tree is fitted to probabilities: losses are labels and forward-kl, not {term.use!r}")
+        weights[term.use] += term.weight
+    return weights["labels"] / sum(weights.values())
 
 
 class FreshDecisionTree:

@@ -20,7 +20,7 @@ from distbench.models.torch_compiled import CompiledDecoder
 from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
 from distbench.models.torch_weights import plain, weight_bytes
-from distbench.protocols import Decoded, LearnReport, Progress, Resolved, Stop, TrainingRecipe
+from distbench.protocols import Decoded, LearnReport, LearnSession, Resolved, Stop, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
@@ -95,6 +95,11 @@ class HFCausal(ScoresByLogits):
         if options.attention is not None:
             module.set_attn_implementation(options.attention)
         return cls(module.to(device).eval(), tokenizer, settings, path if path.is_dir() else None, options)
+
+    @classmethod
+    def tokenizer_of(cls, path: Path) -> Any:
+        """Load the tokenizer alone."""
+        return _tokenizer(path.parent, gguf_file=path.name) if path.suffix == ".gguf" else _tokenizer(path)
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -213,11 +218,11 @@ class HFCausal(ScoresByLogits):
             raise EnvironmentFault("int8-dynamic runs on the CPU only; use device: cpu")
         return int8.quantise_linears(self.module, ("lm_head", *skip))
 
-    def learn(self, signal: Any, recipe: TrainingRecipe, progress: Progress) -> LearnReport:
+    def learn(self, signal: Any, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
         """Train on a token signal with `transformers.Trainer`; the weights change in place."""
-        from distbench.models.hf_trainer import train
+        from distbench.training.causal_lm import train
 
-        return train(self.module, signal, recipe, self.settings, progress)
+        return train(self, signal, recipe, session)
 
 
 def _count(shape: list[int]) -> int:

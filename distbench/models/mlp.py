@@ -17,10 +17,11 @@ from distbench.errors import RunError, UsageError
 from distbench.models.saved import resolve_saved
 from distbench.models.torch_device import prepare_torch
 from distbench.models.torch_weights import weight_bytes
-from distbench.protocols import LearnReport, Progress, Resolved, TrainingRecipe
+from distbench.protocols import LearnReport, LearnSession, Progress, Resolved, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
+from distbench.training.classification import Objective, target_of
 
 WEIGHTS, SHAPE = "model.safetensors", "model.json"
 DEFAULTS = {"epochs": 100.0, "batch_size": 64, "learning_rate": 3e-3}
@@ -111,21 +112,24 @@ class MLPClassifier:
             logits = self.net(torch.from_numpy(np.ascontiguousarray(x)).to(self.device))
             return np.asarray(torch.softmax(logits.double(), dim=-1).cpu().numpy(), dtype=np.float64)
 
-    def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, progress: Progress) -> LearnReport:
+    def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
         """Train with AdamW and a cosine schedule; the budget is steps over *all* rows, for every objective."""
         import torch
 
         torch.manual_seed(recipe.seed)
         self._build(signal.x.shape[1], signal.classes)
         before = heldout_kl(signal.heldout_logp, self.classify(signal.heldout_x))
-        batch = recipe.batch_size or int(DEFAULTS["batch_size"])
-        epochs = recipe.epochs or DEFAULTS["epochs"]
-        rate = recipe.learning_rate or DEFAULTS["learning_rate"]
-        steps = max(1, round(epochs * -(-signal.examples // batch)))
-        rows = np.flatnonzero(signal.y >= 0) if recipe.objective == "hard" else np.arange(signal.examples)
+        budget = recipe.budget
+        batch = budget.batch_size or int(DEFAULTS["batch_size"])
+        epochs = budget.epochs or DEFAULTS["epochs"]
+        rate = budget.learning_rate or DEFAULTS["learning_rate"]
+        steps = budget.steps or max(1, round(epochs * -(-signal.examples // batch)))
+        objective = Objective.of(recipe)
+        objective.check(signal)
+        rows = np.arange(signal.examples) if objective.asks_teacher else np.flatnonzero(signal.y >= 0)
         if not len(rows):
             raise RunError("no labelled example to learn from")
-        curve = self._steps(signal, recipe, rows, (steps, batch, rate), progress)
+        curve = self._steps(signal, objective, rows, (steps, batch, rate, recipe.seed), session.progress)
         return LearnReport(
             steps=steps,
             units=steps * min(batch, len(rows)),
@@ -147,37 +151,25 @@ class MLPClassifier:
     def _steps(
         self,
         signal: FeatureSignal,
-        recipe: TrainingRecipe,
+        objective: Objective,
         rows: NDArray[np.int64],
-        budget: tuple[int, int, float],
+        budget: tuple[int, int, float, int],
         progress: Progress,
     ) -> list[tuple[int, float]]:
         import torch
-        from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-        steps, batch, rate = budget
-        x, y = torch.from_numpy(signal.x).to(self.device), torch.from_numpy(signal.y).to(self.device)
-        teacher = None if signal.teacher_logp is None else torch.from_numpy(signal.teacher_logp).float().to(self.device)
-        if recipe.objective == "soft" and teacher is None:
-            raise RunError("soft labels need a teacher")
+        steps, batch, rate, seed = budget
+        x, target = torch.from_numpy(signal.x).to(self.device), target_of(signal, self.device)
         optimiser = torch.optim.AdamW(self.net.parameters(), lr=rate, weight_decay=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=steps)
-        order, curve, since = np.random.default_rng(recipe.seed), [], []
+        order, curve, since = np.random.default_rng(seed), [], []
         queue: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self.net.train()
         for step in range(1, steps + 1):
             if len(queue) < min(batch, len(rows)):
                 queue = np.concatenate([queue, order.permutation(rows)])
             chosen, queue = torch.from_numpy(queue[:batch]).to(self.device), queue[batch:]
-            logits = self.net(x[chosen])
-            loss = logits.new_zeros(())
-            hard_weight = 1.0 if recipe.objective == "hard" else recipe.label_weight
-            if hard_weight and bool((y[chosen] >= 0).any()):
-                loss = loss + hard_weight * cross_entropy(logits, y[chosen], ignore_index=-1)
-            if hard_weight < 1.0 and teacher is not None:
-                t = recipe.temperature
-                soft = kl_div(log_softmax(logits / t, dim=-1), teacher[chosen], reduction="batchmean", log_target=True)
-                loss = loss + (1.0 - hard_weight) * t * t * soft
+            loss = objective(self.net(x[chosen]), target.rows(chosen))
             if not bool(torch.isfinite(loss)):
                 raise RunError(
                     f"training diverged: loss {float(loss)} at step {step}, lr {schedule.get_last_lr()[0]:.3g}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from distbench import plugins
 from distbench.errors import EnvironmentFault, UsageError
+from distbench.protocols import TrainingRecipe
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
+from distbench.schema.training import Term
 from distbench.work import generation
 
 
@@ -69,6 +72,44 @@ def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers
         raise UsageError(f"{student!r}: method {train.use!r} needs a teacher")
     for teacher in teachers:
         check_offers(f"student {student!r}: data {train.data.use!r}", data.needs, teacher)
+
+
+def signal_of(train: DistilSpec | None, student: str, use: str) -> tuple[float, bool]:
+    """Return at which temperature a student's teacher is asked, and whether before the training, or in each step.
+
+    Raises UsageError where the objective cannot be computed from what the suite wants recorded.
+    """
+    if train is None:
+        return 1.0, True
+    recipe = plugins.load("methods", train.use)(plugins.options("methods", train)).recipe(0)
+    for term in recipe.terms:
+        plugins.options("losses", term)
+    online = getattr(plugins.load("data", train.data.use), "online", False)
+    possible = can_be_recorded(recipe)
+    if recipe.teacher_outputs == "recorded" and not possible:
+        asked = ", ".join(sorted(asks_of(recipe.terms)))
+        raise UsageError(
+            f"student {student!r}: teacher_outputs: recorded keeps a distribution at one temperature, and this "
+            f"objective needs {asked}{' on texts that the student writes' if recipe.on_policy else ''}; use online"
+        )
+    wants_online = recipe.teacher_outputs == "online" or not possible
+    if wants_online and not online:
+        raise UsageError(
+            f"student {student!r}: data {train.data.use!r} only records what a teacher says before the training, and "
+            f"this objective asks it while training"
+        )
+    return recipe.temperature, not wants_online
+
+
+def can_be_recorded(recipe: TrainingRecipe) -> bool:
+    """Return whether the teacher's likeliest tokens at one temperature are all that a recipe needs of it."""
+    softness = {term.options.get("temperature") for term in recipe.terms if asks_of([term])}
+    return asks_of(recipe.terms) <= {"distribution"} and len(softness) <= 1 and recipe.on_policy == 0.0
+
+
+def asks_of(terms: Sequence[Term]) -> frozenset[str]:
+    """Return what losses ask of the teacher."""
+    return frozenset(str(plugins.load("losses", term.use).asks) for term in terms) - {"nothing"}
 
 
 def check_start(init: Use | None, quantise: Use | None, student: str, parent: str) -> str:

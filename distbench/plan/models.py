@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
-from distbench.errors import UsageError
+from distbench.errors import UsageError, did_you_mean
 from distbench.plan.capabilities import (
     check_offers,
     check_runs,
@@ -15,6 +15,7 @@ from distbench.plan.capabilities import (
     check_training,
     check_variables,
     family,
+    signal_of,
 )
 from distbench.plan.deployments import rows_of
 from distbench.plan.identity import make_id, opened_identity, step
@@ -37,6 +38,7 @@ class Recipe:
     quantise: Use | None = None
     deploy: Use | None = None
     temperature: float = 1.0
+    record: bool = True
 
     @property
     def verb(self) -> str:
@@ -55,6 +57,7 @@ class Recipe:
             "init": step(self.init, "inits"),
             "quantise": step(self.quantise, "quantisers"),
             "temperature": self.temperature,
+            "record": self.record,
         } | ({"deploy": step(self.deploy, "deployments")} if self.deploy else {})
 
 
@@ -128,17 +131,34 @@ class ModelPlanner:
             ref = self._deployed(spec.name, "student", start, spec.deploy)
             self._keep(spec, ref, recipe_words(spec, None) or "loaded from its source", found)
             return
-        softness = float((spec.distil.options if spec.distil else {}).get("temperature", 1.0))
-        refs = [teacher.ref for teacher in teachers]
-        recipe = Recipe(refs, start, spec.init, spec.distil, spec.quantise, temperature=softness)
+        teaching = self._teaching(spec, teachers)
+        refs = [teacher.ref for teacher in teaching]
+        softness, record = signal_of(spec.distil, spec.name, use)
+        recipe = Recipe(refs, start or teachers[0].ref, spec.init, spec.distil, spec.quantise, None, softness, record)
         control = self._plan_control(spec, use, recipe, options) if controlled else None
         if spec.distil is not None:
-            check_training(spec.distil, spec.name, use, [t.ref.use for t in teachers])
+            check_training(spec.distil, spec.name, use, [t.ref.use for t in teaching])
         made = self._make(spec.name, "student", use, recipe, options)
         ref = self._deployed(spec.name, "student", made, spec.deploy, quantised=spec.quantise is not None)
         self._keep(spec, ref, recipe_words(spec, spec.distil), found, control)
         if control is not None:
             self.models[control] = self.models.pop(control)  # after its student
+
+    def _teaching(self, spec: StudentSpec, compared: list[PlannedModel]) -> list[PlannedModel]:
+        """Return who teaches a student: those that it is compared with, or those that its distillation names."""
+        named = spec.distil.teachers if spec.distil else None
+        if spec.distil is None or named is None:
+            teaching = compared
+        else:
+            for name in named:
+                if name not in self.models:
+                    near = did_you_mean(name, self.models)
+                    raise UsageError(f"student {spec.name!r}: no teacher or earlier student is called {name!r}{near}")
+            teaching = [self.models[name] for name in named]
+        given = spec.distil.teacher_weights if spec.distil else None
+        if given is not None and len(given) != len(teaching):
+            raise UsageError(f"student {spec.name!r}: {len(given)} teacher_weights for {len(teaching)} teachers")
+        return teaching
 
     def _plan_control(self, spec: StudentSpec, use: str, recipe: Recipe, options: dict[str, Any]) -> str | None:
         """Plan the same student, data and budget with the method that needs no teacher."""
@@ -150,7 +170,14 @@ class ModelPlanner:
             return None
         allowed = plugins.load("methods", method.control).Options.model_fields
         budget = {key: value for key, value in distil.options.items() if key in allowed}
-        train = DistilSpec(use=method.control, data=distil.data, control="none", **budget)
+        train = DistilSpec(
+            use=method.control,
+            data=distil.data,
+            control="none",
+            teachers=distil.teachers,
+            teacher_weights=distil.teacher_weights,
+            **budget,
+        )
         name = spec.name + SUFFIX
         made = self._make(name, "control", use, replace(recipe, train=train), options)
         assert not isinstance(spec.deploy, list)
@@ -252,6 +279,7 @@ class ModelPlanner:
                 quantise=recipe.quantise,
                 deploy=recipe.deploy,
                 signal_temperature=recipe.temperature,
+                record=recipe.record,
                 settings=self.settings,
             )
         made = ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id)

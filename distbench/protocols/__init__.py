@@ -14,7 +14,7 @@ at plan time, before a model is loaded. The words of the built-ins:
 * ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
 * ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
-* ``learn``       can be trained: `learn(signal, recipe, progress)`
+* ``learn``       can be trained: `learn(signal, recipe, session)`
 * ``save``        can be written: `save(folder)`
 """
 
@@ -23,9 +23,13 @@ from distbench.protocols.making import (
     Deployment,
     Initialiser,
     LearnReport,
+    LearnSession,
+    Loss,
     Method,
     Quantiser,
     Signal,
+    SignalRequest,
+    TeacherHandle,
     TrainingRecipe,
 )
 from distbench.protocols.meter import (
@@ -54,7 +58,9 @@ __all__ = [
     "Initialiser",
     "Language",
     "LearnReport",
+    "LearnSession",
     "LoadFacts",
+    "Loss",
     "Meter",
     "Method",
     "Metric",
@@ -70,8 +76,10 @@ __all__ = [
     "Sample",
     "Shape",
     "Signal",
+    "SignalRequest",
     "Stop",
     "Task",
+    "TeacherHandle",
     "Timing",
     "TrainingRecipe",
     "Usable",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -10,19 +11,62 @@ from pydantic import BaseModel
 
 from distbench.protocols.task import Progress
 from distbench.schema.cell import Settings
+from distbench.schema.training import Budget, TeacherOutputs, Term
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """How a model learns, whatever its family. None = the learner's own default, recorded when it is used."""
+    """How a model learns, whatever its family."""
 
-    objective: str  # "soft" (teacher's distribution) | "hard" (labels)
-    temperature: float = 1.0
-    label_weight: float = 0.0  # weight of the cross-entropy on labels in a soft objective
-    epochs: float | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
+    terms: tuple[Term, ...]
+    budget: Budget = field(default_factory=Budget)
     seed: int = 0
+    on_policy: float = 0.0  # share of batches that the student writes itself
+    teacher_outputs: TeacherOutputs = "auto"
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the terms that soften the teacher's distribution; 1 where none does."""
+        return next((float(term.options["temperature"]) for term in self.terms if "temperature" in term.options), 1.0)
+
+
+class TeacherHandle(Protocol):
+    """A teacher that is loaded only when its outputs are wanted."""
+
+    @property
+    def identity(self) -> str:
+        """What it is, for cache keys."""
+        ...
+
+    def open(self) -> Any:
+        """Load it."""
+        ...
+
+    def tokenizer(self) -> Any:
+        """Load its tokenizer alone."""
+        ...
+
+
+@dataclass(frozen=True)
+class SignalRequest:
+    """What a data source is asked for."""
+
+    teachers: Sequence[TeacherHandle]  # empty where only labels are wanted
+    weights: tuple[float, ...] = ()  # of the teachers in their mixture, summing to 1
+    temperature: float = 1.0
+    seed: int = 0
+    record: bool = True  # keep the teacher's distribution of the training part; False: it is asked while training
+    progress: Progress = field(default=lambda done, total, what: None)
+
+
+@dataclass(frozen=True)
+class LearnSession:
+    """What a learner may use besides its data."""
+
+    progress: Progress = field(default=lambda done, total, what: None)
+    scratch: Path | None = None  # a folder that survives a killed process; None: nothing to resume from
+    teachers: Sequence[TeacherHandle] = ()  # for outputs that were not recorded
+    weights: tuple[float, ...] = ()
 
 
 @dataclass
@@ -37,14 +81,20 @@ class LearnReport:
     heldout_n: int
     loss: list[tuple[int, float]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    heldout: list[tuple[int, float]] = field(default_factory=list)  # looks: (step, held-out value)
+    kept_step: int | None = None  # the step whose weights were kept
+    stopped: str = "budget"  # "budget" | "patience" | "seconds"
+    resumed_from: int | None = None  # step of the checkpoint that a killed training went on from
 
 
 class Signal(Protocol):
     """What a student learns from: inputs, and the teacher's outputs or labels for them, with a held-out part."""
 
-    kind: str  # "tokens" | "features"
+    kind: str  # "tokens" | "features" | "texts" | "images"
     digest: str
     examples: int
+    seconds: float
+    from_cache: bool
 
 
 class DataSource(Protocol):
@@ -56,8 +106,8 @@ class DataSource(Protocol):
 
     def __init__(self, options: BaseModel) -> None: ...
 
-    def signal(self, teachers: list[Any], temperature: float, seed: int, progress: Progress) -> Any:
-        """Return the signal. `teachers` is empty when only labels are wanted."""
+    def signal(self, ask: SignalRequest) -> Any:
+        """Return the signal."""
         ...
 
     def identity(self) -> dict[str, Any]:
@@ -77,6 +127,21 @@ class Method(Protocol):
     def recipe(self, seed: int) -> TrainingRecipe:
         """Return the recipe that the student's `learn` follows."""
         ...
+
+
+class Loss(Protocol):
+    """A term of an objective, computed by a torch learner.
+
+    `reads` is what it compares of student and teacher: "logits", "hidden" or "attention". `asks` is what it wants of
+    the teacher: "nothing" (labels), "distribution" (its most likely tokens and the rest suffice), "logits" (all, before
+    the softmax), "hidden", "attention". What such a loss implements stands in `distbench.losses`.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    reads: ClassVar[str]
+    asks: ClassVar[str]
+
+    def __init__(self, options: BaseModel) -> None: ...
 
 
 class Initialiser(Protocol):

@@ -61,6 +61,7 @@ class MakeCell(Strict):
     signal_temperature: float = Field(
         1.0, description="a control shares the signal that its student's teacher recorded"
     )
+    record: bool = Field(True, description="the teacher's outputs are recorded before the training, not asked in it")
     settings: Settings
 
 

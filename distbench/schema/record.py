@@ -118,6 +118,15 @@ class Training(Strict):
     heldout_kl_after: float | None = None
     heldout_n: int = 0
     loss: list[tuple[int, float]] = Field([], description="(step, mean training loss since the last point)")
+    heldout: list[tuple[int, float]] = Field(
+        [],
+        description="looks during the training: (step, held-out KL; without a teacher's distribution, cross-entropy)",
+    )
+    kept_step: int | None = Field(None, description="the step whose weights were kept; null: the last")
+    stopped: str = Field("budget", description="why the training ended: budget | patience | seconds")
+    resumed_from: int | None = Field(
+        None, description="step of the checkpoint that an interrupted training went on from"
+    )
     options: dict[str, Any] = {}
 
 

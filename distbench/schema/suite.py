@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from distbench.schema.strict import Label, Name, Strict, Use
+from distbench.schema.training import TeacherWeights
 
 DEVICE_PATTERN = r"^(auto|cpu|cuda|cuda:\d{1,3}|cuda:GPU-[0-9A-Fa-f-]{1,36})$"
 TASK_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$"
@@ -18,6 +19,12 @@ class DistilSpec(Use):
     """How a student is trained: a method, the data it sees, and the method's own options."""
 
     data: Use
+    teachers: Annotated[list[Name], Field(min_length=1, max_length=32)] | None = Field(
+        None, description="who teaches, teachers or students listed before; those it is 'of' where left out"
+    )
+    teacher_weights: TeacherWeights | None = Field(
+        None, description="of each teacher in their mixture; equal where left out"
+    )
     control: Literal["no-teacher", "none"] = Field(
         "no-teacher", description="the same student, data and budget without the teacher is trained beside it"
     )

@@ -128,7 +128,12 @@ class RunDir:
             seal(folder)
             folder.rename(target)
             sync_folder(self.cells)
+        shutil.rmtree(self.scratch(cell_id), ignore_errors=True)
         return target
+
+    def scratch(self, cell_id: str) -> Path:
+        """Return a cell's folder for what a later attempt goes on from; it is gone once the cell is committed."""
+        return self.path / "scratch" / cell_id
 
     def adopt(self, cell_id: str, sealed: Path) -> None:
         """Take a sealed cell from the cache into this run."""

@@ -1,0 +1,56 @@
+"""The output head of a causal language model: its last linear layer, and what comes before it.
+
+With the two apart, logits can be made for a few positions at a time, and never for all at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+TRIAL = 5  # token ids 0 to 4: enough to see whether anything but a linear layer lies between trunk and logits
+TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Head:
+    """logits = hidden @ weight.T + bias; weight [V, d], bias [V] or None. `trunk(**inputs)` gives hidden [n, L, d]."""
+
+    module: Any
+
+    @property
+    def weight(self) -> Any:
+        """The matrix, [V, d]."""
+        return self.module.get_output_embeddings().weight
+
+    @property
+    def bias(self) -> Any:
+        """The bias, [V], or None."""
+        return getattr(self.module.get_output_embeddings(), "bias", None)
+
+    def hidden(self, inputs: dict[str, Any], **wanted: bool) -> Any:
+        """Run the trunk; `wanted` asks for more of its outputs, such as output_hidden_states."""
+        return self.module.get_decoder()(**inputs, use_cache=False, **wanted)
+
+
+def head_of(module: Any) -> Head | None:
+    """Return the head of a loaded model; None where its logits are not simply a linear map of the trunk's output.
+
+    Found out by a trial: some families cap, scale or mask their logits.
+    """
+    import torch
+
+    head = module.get_output_embeddings()
+    if head is None or type(head) is not torch.nn.Linear or not hasattr(module, "get_decoder"):
+        return None
+    ids = torch.arange(TRIAL, device=module.device).unsqueeze(0)
+    training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            said = module(input_ids=ids, use_cache=False).logits
+            made = head(module.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state)
+    finally:
+        module.train(training)
+    fits = said.shape == made.shape and torch.allclose(said.float(), made.float(), atol=TOLERANCE, rtol=TOLERANCE)
+    return Head(module) if fits else None
