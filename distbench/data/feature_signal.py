@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 class FeatureSignal:
     """Arrays in row order.
 
-    Shapes: x [n, …]: feature vectors float32, images or token ids; y [n] int64, -1 = unlabelled; teacher_logp [n, classes] float64 natural log at
+    Shapes: x [n, …]: feature vectors float32, images or token ids; y [n] int64,
+    -1 = unlabelled; teacher_logp [n, classes] float64 natural log at
     `temperature`, or None without a teacher; heldout_x, heldout_logp likewise, at temperature 1.
     """
 

@@ -125,7 +125,7 @@ class Training(Strict):
     kept_step: int | None = Field(None, description="the step whose weights were kept; null: the last")
     stopped: str = Field("budget", description="why the training ended: budget | patience | seconds")
     resumed_from: int | None = Field(
-        None, description="step of the checkpoint that an interrupted training went on from"
+        None, description="step of the checkpoint that a killed training went on from"
     )
     options: dict[str, Any] = {}
 

@@ -18,7 +18,7 @@ class Term(Use):
 
 
 class Lora(Strict):
-    """Train low-rank updates of the linear layers only (Hu et al. 2021); they are merged into the weights at the end."""
+    """Train low-rank updates of linear layers only (Hu et al. 2021); they are merged into the weights at the end."""
 
     rank: int = Field(8, ge=1, le=4096)
     alpha: float = Field(16.0, gt=0, le=1e6, description="the update is scaled by alpha / rank")

@@ -1,0 +1,225 @@
+"""Training a causal language model on a token signal, with whatever losses and teachers its recipe names."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from distbench.data.token_signal import TokenSignal
+from distbench.errors import RunError, UsageError
+from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
+from distbench.training import checkpoints
+from distbench.training.looks import Look, look
+from distbench.training.objective import Weighted, losses_of
+from distbench.training.precision import autocast
+from distbench.training.pupil import Pupil
+from distbench.training.schedule import Schedule
+from distbench.training.teachers import Tutors
+from distbench.training.trainer import Collate, Diary, DistilTrainer, Rows, Watch
+
+CURVE_POINTS = 100
+
+
+def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
+    """Train a loaded `HFCausal` in place and report what it did.
+
+    Raises RunError when the loss is no longer finite, EnvironmentFault when a checkpoint does not fit on the disk.
+    """
+    if signal.examples == 0 or signal.train.positions == 0:
+        raise RunError("0 examples to learn from")
+    module, dtype = model.module, next(model.module.parameters()).dtype
+    module.float()  # AdamW's small steps are lost in half precision
+    losses = losses_of(recipe.terms)
+    schedule = Schedule.of(recipe.budget, signal.examples)
+    before = look(module, signal.heldout)
+    with _folder(session.scratch) as folder:
+        pupil = _pupil(module, losses, recipe, signal, session)
+        course = Course(model, pupil, signal, recipe, schedule, folder, session)
+        diary, resumed = course.run()
+        kept = course.restore_best(diary)
+    module.to(dtype).eval()
+    after = look(module, signal.heldout)
+    return _report(course, diary, (before, after), kept, resumed)
+
+
+@contextmanager
+def _folder(scratch: Path | None) -> Iterator[Path]:
+    """Give the folder of checkpoints: the cell's, or one that is gone afterwards."""
+    if scratch is not None:
+        scratch.mkdir(parents=True, exist_ok=True)
+        yield scratch
+    else:
+        with tempfile.TemporaryDirectory(prefix="distbench-train-") as temporary:
+            yield Path(temporary)
+
+
+def _pupil(
+    module: Any, losses: list[Weighted], recipe: TrainingRecipe, signal: TokenSignal, session: LearnSession
+) -> Pupil:
+    """Return the student with its objective; teachers are loaded only where something asks them in training."""
+    asks = {each.asks for each in losses} - {"nothing"}
+    if not asks:
+        return Pupil(module, losses)
+    if asks == {"distribution"} and signal.recorded is not None and not recipe.on_policy:
+        return Pupil(module, losses, temperature=signal.recorded.temperature)
+    if not session.teachers:
+        raise UsageError(f"losses that ask a teacher's {', '.join(sorted(asks))} need a teacher while training")
+    tutors = Tutors([handle.open().module for handle in session.teachers], session.weights)
+    tutors.check_vocabulary(module)
+    return Pupil(module, losses, tutors, recipe.temperature)
+
+
+@dataclasses.dataclass
+class Course:
+    """One training, from its budget to the weights that are kept."""
+
+    model: Any
+    pupil: Pupil
+    signal: TokenSignal
+    recipe: TrainingRecipe
+    schedule: Schedule
+    folder: Path
+    session: LearnSession
+
+    @property
+    def by_labels(self) -> bool:
+        """Whether looks are judged by the labels: a control may not be chosen by its distance to the teacher."""
+        learns_from_teacher = self.pupil.asks_teacher or bool(self.pupil.features)
+        return not learns_from_teacher or self.signal.heldout.logp is None
+
+    def run(self) -> tuple[Diary, int | None]:
+        """Train; return the diary, and the step of the checkpoint it went on from."""
+        checkpoint = checkpoints.newest(self.folder)
+        diary = Diary.read(checkpoints.facts_of(checkpoint)) if checkpoint else Diary()
+        watch = Watch(self.schedule, diary, self.session.progress, self._look, self._keep)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            trainer = self._trainer(diary, watch)
+            watch.trainer = trainer
+            watch.tokens_a_step = self.tokens_a_step
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        return diary, checkpoints.step_of(checkpoint) if checkpoint else None
+
+    @property
+    def tokens_a_step(self) -> int:
+        """Positions that count in an average step."""
+        rows = self.schedule.batch_size * self.schedule.accumulate
+        return round(min(rows, self.signal.examples) * self.signal.train.positions / self.signal.examples)
+
+    def _look(self) -> float:
+        seen = look(self.pupil.student, self.signal.heldout)
+        return seen.cross_entropy if self.by_labels or seen.kl is None else seen.kl
+
+    # -- the weights that are kept ----------------------------------------------------------------------------------
+
+    def _keep(self, step: int) -> None:
+        """Write the weights of the best look so far; an older one stays as long as a checkpoint may return to it."""
+        from safetensors.torch import save_model
+
+        part = self.folder / f"best-{step}.part"
+        save_model(self.pupil.student, str(part))
+        part.rename(self.folder / f"best-{step}.safetensors")
+        newest = checkpoints.newest(self.folder)
+        sealed = Diary.read(checkpoints.facts_of(newest)).best if newest else None
+        for old in self.folder.glob("best-*.safetensors"):
+            if old.stem not in {f"best-{step}", f"best-{sealed[0]}" if sealed else ""}:
+                old.unlink()
+
+    def restore_best(self, diary: Diary) -> int | None:
+        """Put the best look's weights back; return its step, or None where the last ones stay."""
+        from safetensors.torch import load_model
+
+        if diary.best is None or (diary.curve and diary.best[0] == diary.curve[-1][0]):
+            return None
+        load_model(self.pupil.student, str(self.folder / f"best-{diary.best[0]}.safetensors"))
+        return diary.best[0]
+
+    # -- transformers -----------------------------------------------------------------------------------------------
+
+    def _trainer(self, diary: Diary, watch: Watch) -> DistilTrainer:
+        from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+        trainer = DistilTrainer(
+            model=self.pupil,
+            args=self._arguments(),
+            train_dataset=Rows(self.signal.examples),
+            data_collator=Collate(self.signal),
+            callbacks=[watch],
+            diary=diary,
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.remove_callback(ProgressCallback)
+        return trainer
+
+    def _arguments(self) -> Any:
+        from transformers import TrainingArguments
+
+        s, settings = self.schedule, self.model.settings
+        return TrainingArguments(
+            output_dir=str(self.folder),
+            per_device_train_batch_size=s.batch_size,
+            gradient_accumulation_steps=s.accumulate,
+            max_steps=s.steps,
+            learning_rate=s.learning_rate,
+            lr_scheduler_type=s.schedule if s.schedule != "constant" else "constant_with_warmup",
+            warmup_steps=s.warmup_steps,
+            weight_decay=s.weight_decay,
+            max_grad_norm=s.max_grad_norm,
+            logging_strategy="no",
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            remove_unused_columns=False,
+            use_cpu=settings.device == "cpu",
+            bf16=autocast(self.recipe.budget.precision, settings.device),
+            seed=self.recipe.seed,
+            data_seed=self.recipe.seed,
+            dataloader_num_workers=0,
+        )
+
+
+def _report(
+    course: Course, diary: Diary, looks: tuple[Look, Look], kept: int | None, resumed: int | None
+) -> LearnReport:
+    before, after = looks
+    steps = diary.curve[-1][0] if diary.curve else 0
+    schedule = course.schedule
+    options = schedule.facts() | {
+        "temperature": course.recipe.temperature,
+        "precision": "bfloat16"
+        if autocast(course.recipe.budget.precision, course.model.settings.device)
+        else "float32",
+        "teacher": "online" if course.pupil.tutors else "recorded" if course.pupil.asks_teacher else "none",
+        "heldout_cross_entropy": [before.cross_entropy, after.cross_entropy],
+        "training_seconds": diary.seconds,
+    }
+    if course.pupil.head is None:
+        options["logits"] = "whole: this architecture changes its logits after the output head"
+    if diary.looks:
+        options["looked_at"] = "cross-entropy on held-out labels" if course.by_labels else "KL to the teacher"
+    return LearnReport(
+        steps=steps,
+        units=steps * course.tokens_a_step,
+        epochs=schedule.epochs * steps / schedule.steps,
+        heldout_before=before.kl,
+        heldout_after=after.kl,
+        heldout_n=after.positions,
+        loss=_thin(diary.curve),
+        options=options,
+        heldout=diary.looks,
+        kept_step=kept,
+        stopped=diary.stopped,
+        resumed_from=resumed,
+    )
+
+
+def _thin(curve: list[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Average the loss curve down to `CURVE_POINTS`."""
+    width = max(1, -(-len(curve) // CURVE_POINTS))
+    groups = [curve[i : i + width] for i in range(0, len(curve), width)]
+    return [(group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups]

@@ -1,0 +1,82 @@
+"""Checkpoints to go on from after a kill: complete or not there, and only the newest are kept.
+
+A checkpoint counts once its seal, a file with the sizes of all others, is there; the seal is written last, by a rename.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from distbench.errors import EnvironmentFault
+from distbench.store.files import disk_faults
+
+SEAL = "complete.json"
+KEEP = 2
+PREFIX = "checkpoint-"
+
+
+def newest(folder: Path) -> Path | None:
+    """Return the newest complete checkpoint; incomplete ones are deleted."""
+    found = []
+    for each in folder.glob(PREFIX + "*"):
+        if _is_complete(each):
+            found.append(each)
+        else:
+            shutil.rmtree(each, ignore_errors=True)
+    return max(found, key=step_of, default=None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """Return the step a checkpoint was taken after."""
+    return int(checkpoint.name.removeprefix(PREFIX))
+
+
+def seal(checkpoint: Path, facts: dict[str, Any]) -> None:
+    """Declare a checkpoint complete and delete those that are too old."""
+    files = [file for file in checkpoint.rglob("*") if file.is_file()]
+    for file in files:
+        _sync(file)
+    content = {"files": {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}, "facts": facts}
+    with disk_faults(checkpoint):
+        part = checkpoint / (SEAL + ".part")
+        part.write_text(json.dumps(content), encoding="utf-8")
+        _sync(part)
+        part.rename(checkpoint / SEAL)
+    kept = sorted((each for each in checkpoint.parent.glob(PREFIX + "*") if _is_complete(each)), key=step_of)
+    for old in kept[:-KEEP]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def facts_of(checkpoint: Path) -> dict[str, Any]:
+    """Return what was sealed with a checkpoint."""
+    facts: dict[str, Any] = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["facts"]
+    return facts
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise EnvironmentFault where a checkpoint of so many bytes would not fit."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise EnvironmentFault(
+            f"No space left on device writing {folder} (need {needed / 2**20:.0f} MiB, have {free / 2**20:.0f} MiB)"
+        )
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    try:
+        sizes = json.loads((checkpoint / SEAL).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == n for name, n in sizes.items())
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

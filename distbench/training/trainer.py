@@ -1,0 +1,213 @@
+"""`transformers.Trainer` with our objective: sums over positions, looks at held-out rows, sealed checkpoints."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainerCallback
+
+from distbench.data.token_signal import TokenSignal
+from distbench.errors import RunError
+from distbench.protocols import Progress
+from distbench.training import checkpoints
+from distbench.training.schedule import CHECKPOINT_SECONDS, Schedule
+
+Look = Callable[[], float]
+OPTIMISER_COPIES = 3  # a checkpoint holds the weights and AdamW's two moments
+
+
+@dataclass
+class Diary:
+    """What happened in a training; what a resumed one needs of it is sealed with every checkpoint."""
+
+    curve: list[tuple[int, float]] = field(default_factory=list)
+    looks: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    stopped: str = "budget"
+
+    @property
+    def best(self) -> tuple[int, float] | None:
+        """The look with the smallest value, the earliest of equal ones."""
+        return min(self.looks, key=lambda one: one[1], default=None)
+
+    @property
+    def looks_without_progress(self) -> int:
+        """How many looks there were since the best."""
+        return len(self.looks) - 1 - self.looks.index(self.best) if self.best else 0
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is sealed."""
+        return {"curve": self.curve, "looks": self.looks, "seconds": self.seconds}
+
+    @classmethod
+    def read(cls, facts: dict[str, Any]) -> Diary:
+        """Read what was sealed."""
+        pairs = {name: [(int(step), float(value)) for step, value in facts[name]] for name in ("curve", "looks")}
+        return cls(pairs["curve"], pairs["looks"], float(facts["seconds"]))
+
+
+class Rows(torch.utils.data.Dataset[int]):
+    """Row numbers: the collator reads the tensors, so that a memory map is touched once a batch."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+@dataclass(frozen=True)
+class Collate:
+    """From row numbers to a batch: ids, what counts, and what was recorded of the teacher."""
+
+    signal: TokenSignal
+
+    def __call__(self, rows: list[int]) -> dict[str, Any]:
+        """Return tensors by name; what there is none of is left out."""
+        taken = self.signal.train.take(rows)
+        batch = {"ids": taken.ids, "documents": taken.documents, "scored": taken.scored}
+        if self.signal.recorded is not None:
+            batch |= {
+                "recorded_ids": _plain(self.signal.recorded.ids, rows),
+                "recorded_logp": self.signal.recorded.logp[rows],
+            }
+        return {name: tensor for name, tensor in batch.items() if tensor is not None}
+
+
+def _plain(ids: Any, rows: list[int]) -> Any:
+    """Return rows of token ids as int32; uint16 has no gather of its own."""
+    taken = torch.stack([ids[row] for row in rows])
+    return taken.int()
+
+
+class DistilTrainer(Trainer):  # type: ignore[misc]
+    """Trains a `Pupil`."""
+
+    def __init__(self, *arguments: Any, diary: Diary, rewrite: Any = None, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.diary, self.rewrite = diary, rewrite
+        self.loss_is_scaled_for_ga = True  # by `positions` below
+        self._since: list[float] = []
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
+        """Return the positions of a whole step that count, over all its batches and processes, per process."""
+        count = sum(_positions(batch) for batch in batch_samples)
+        if not batch_samples:
+            return None
+        items = torch.tensor(float(count), device=device)
+        if self.args.world_size > 1:  # gradients are averaged over the processes
+            items = self.accelerator.gather(items).sum() / self.args.world_size
+        return items
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the batch's part of the step's objective, and stop a training that diverges."""
+        if self.rewrite is not None:
+            inputs = self.rewrite(inputs, self.state.global_step)
+        loss = model(inputs, num_items_in_batch, 1.0 / self.current_gradient_accumulation_steps)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            rate = self.lr_scheduler.get_last_lr()[0] if self.lr_scheduler else self.args.learning_rate
+            raise RunError(f"training diverged: loss {value} at step {self.state.global_step}, lr {rate:.3g}")
+        self._since.append(value)
+        return (loss, None) if return_outputs else loss
+
+    def step_loss(self) -> float:
+        """Return the objective of the step that just ended."""
+        total, self._since = sum(self._since), []
+        return total
+
+    # -- checkpoints ------------------------------------------------------------------------------------------------
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Write the pupil's parameters once each, tied ones included, as safetensors."""
+        from safetensors.torch import save_model
+
+        if self.args.should_save:
+            folder = Path(output_dir or self.args.output_dir)
+            folder.mkdir(parents=True, exist_ok=True)
+            save_model(self.accelerator.unwrap_model(self.model), str(folder / "pupil.safetensors"))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        from safetensors.torch import load_model
+
+        load_model(self.accelerator.unwrap_model(self.model), str(Path(resume_from_checkpoint) / "pupil.safetensors"))
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        folder = Path(self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoints.check_space(
+            folder, OPTIMISER_COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
+        )
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            checkpoints.seal(folder / f"{checkpoints.PREFIX}{self.state.global_step}", self.diary.facts())
+
+
+class Watch(TrainerCallback):  # type: ignore[misc]
+    """After every step: notes, a look when one is due, and whether to go on."""
+
+    def __init__(
+        self, schedule: Schedule, diary: Diary, progress: Progress, look: Look, keep: Callable[[int], None]
+    ) -> None:
+        self.schedule, self.diary, self.progress, self.look, self.keep = schedule, diary, progress, look, keep
+        self.trainer: DistilTrainer | None = None
+        self.tokens_a_step = 0
+        self._began = self._saved = 0.0
+        self._before = diary.seconds
+        self._first = 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Start the clock."""
+        self._began = self._saved = time.monotonic()
+        self._first = state.global_step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """Note the loss; look, stop or save where it is time."""
+        assert self.trainer is not None
+        now, step = time.monotonic(), state.global_step
+        self.diary.seconds = self._before + now - self._began
+        self.diary.curve.append((step, self.trainer.step_loss()))
+        self.progress(step, state.max_steps, self._words(step, state.max_steps, now))
+        if self.schedule.look_every and (step % self.schedule.look_every == 0 or step == state.max_steps):
+            self._look(step, control)
+        if self.schedule.max_seconds is not None and self.diary.seconds >= self.schedule.max_seconds:
+            self._stop("seconds", control)
+        every = self.schedule.checkpoint_every
+        if (every is not None and step % every == 0) or (every is None and now - self._saved >= CHECKPOINT_SECONDS):
+            control.should_save, self._saved = True, now
+
+    def _look(self, step: int, control: Any) -> None:
+        value = self.look()
+        self.diary.looks.append((step, value))
+        if self.diary.best == (step, value):
+            self.keep(step)
+        patience = self.schedule.patience
+        if patience is not None and self.diary.looks_without_progress >= patience:
+            self._stop("patience", control)
+
+    def _stop(self, why: str, control: Any) -> None:
+        self.diary.stopped = why
+        control.should_training_stop = True
+
+    def _words(self, step: int, total: int, now: float) -> str:
+        """Return how fast it goes and how long it will take."""
+        took = (now - self._began) / max(1, step - self._first)
+        left = took * (total - step)
+        return f"training, {self.tokens_a_step / took:.0f} tokens/s, {left / 60:.0f} min left"
+
+
+def _positions(batch: dict[str, Any]) -> int:
+    scored = batch.get("scored")
+    ids = batch["ids"]
+    return int(ids.shape[0] * (ids.shape[1] - 1) if scored is None else scored.sum())
