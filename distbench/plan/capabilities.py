@@ -62,7 +62,7 @@ def check_work(workload: TaskSpec | None, use: str, name: str) -> None:
 
 def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers: list[str]) -> None:
     """Check that a student can learn from its data, and that every teacher can be asked for it."""
-    data = plugins.load("data", train.data.use)
+    data = plugins.load("data", train.data.use)(plugins.options("data", train.data))
     method = plugins.load("methods", train.use)
     learns = family(use).learns
     if data.yields not in learns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from distbench import plugins
+from distbench.data.located import without_paths
 from distbench.hashing import short_digest
 from distbench.host import package_versions
 from distbench.schema.cell import ModelRef, Settings
@@ -62,6 +63,7 @@ def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings:
     if train is not None:
         source = plugins.load("data", train.data.use)(plugins.options("data", train.data))
         data = [source.identity(), _code("data", train.data.use), _code("methods", train.use)]
+        train = train.model_copy(update={"data": without_paths(train.data)})
     return short_digest(["make", parts, train, data, _surroundings(settings)])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.data.located import located
 from distbench.errors import UsageError, did_you_mean
 from distbench.plan.capabilities import (
     check_offers,
@@ -90,10 +91,11 @@ class ModelPlanner:
             made_by = "loaded from its source"
         else:
             assert spec.fit is not None
-            check_training(spec.fit, name, spec.use, [])
+            fit = spec.fit.model_copy(update={"data": located(spec.fit.data, self.directory)})
+            check_training(fit, name, spec.use, [])
             init = Use(use=spec.use, **options)
-            ref = self._make(name, "teacher", spec.use, Recipe(init=init, train=spec.fit))
-            found, made_by = Origin("trained in this run"), f"{words(init)}, then {words(spec.fit)}"
+            ref = self._make(name, "teacher", spec.use, Recipe(init=init, train=fit))
+            found, made_by = Origin("trained in this run"), f"{words(init)}, then {words(fit)}"
         self.models[name] = PlannedModel(
             name=name,
             label=spec.label or name,
@@ -112,6 +114,9 @@ class ModelPlanner:
             self._row(row.spec, row.controlled)
 
     def _row(self, spec: StudentSpec, controlled: bool) -> None:
+        if spec.distil is not None:
+            distil = spec.distil.model_copy(update={"data": located(spec.distil.data, self.directory)})
+            spec = spec.model_copy(update={"distil": distil})
         teachers = [self.models[name] for name in spec.teachers]
         assert not isinstance(spec.deploy, list), "a row has one deployment"
         start: ModelRef | None = None

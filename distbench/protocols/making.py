@@ -98,10 +98,14 @@ class Signal(Protocol):
 
 
 class DataSource(Protocol):
-    """Makes a training signal. With a teacher it records the teacher's distribution; the cache key is content."""
+    """Makes a training signal. With a teacher it records the teacher's distribution; the cache key is content.
+
+    Optional: `paths`, the options that are paths (a path, a list or a mapping): they start at the suite's folder and
+    stay out of ids, so `identity` hashes what lies there.
+    """
 
     Options: ClassVar[type[BaseModel]]
-    yields: ClassVar[str]  # the signal's kind
+    yields: str  # the signal's kind; an attribute of the class, or of the instance where the options decide it
     needs: ClassVar[frozenset[str]]  # of the teacher; empty where labels suffice
 
     def __init__(self, options: BaseModel) -> None: ...
