@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,25 @@ def _signal(cell: MakeCell, run: RunDir, progress: Progress) -> tuple[Any, float
         temperature=cell.signal_temperature,
         seed=cell.settings.seed,
         record=cell.record,
+        asks=_asks(cell.train),
+        tokenizer=_tokenizer(cell, run),
         progress=progress,
     )
     began = time.perf_counter()
     signal = source.signal(ask)
     return signal, time.perf_counter() - began
+
+
+def _asks(train: DistilSpec | FitSpec) -> frozenset[str]:
+    """Return what an objective wants of the teachers."""
+    recipe = plugins.load("methods", train.use)(plugins.options("methods", train)).recipe(0)
+    return frozenset(str(plugins.load("losses", term.use).asks) for term in recipe.terms) - {"nothing"}
+
+
+def _tokenizer(cell: MakeCell, run: RunDir) -> Callable[[], Any] | None:
+    """Return what loads the tokenizer of the model that will learn: that of the model it starts from."""
+    start = cell.start or (cell.teachers[0] if cell.teachers else None)
+    return TeacherHandle(start, run, cell.settings).tokenizer if start is not None else None
 
 
 def _train(cell: MakeCell, run: RunDir, model: Any, signal: Any, signal_seconds: float, progress: Progress) -> Training:

@@ -8,6 +8,7 @@ from typing import Any
 
 from distbench import plugins
 from distbench.errors import RunError
+from distbench.hashing import digest
 from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.strict import Use
 from distbench.store.run_dir import RunDir
@@ -45,10 +46,23 @@ class TeacherHandle:
         """What the teacher is, for cache keys."""
         return self.ref.identity
 
+    @property
+    def writer(self) -> str:
+        """What decides the text that it writes."""
+        ref, kind = self.ref, plugins.load("models", self.ref.use)
+        unseen = getattr(kind, "unseen", frozenset())
+        return digest([ref.content or ref.identity, ref.use, {k: v for k, v in ref.options.items() if k not in unseen}])
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """What can be asked of it."""
+        return frozenset(plugins.load("models", self.ref.use).offers)
+
     def open(self) -> Any:
         """Load it."""
         return open_model(self.ref, self.run, self.settings)
 
     def tokenizer(self) -> Any:
-        """Load its tokenizer alone."""
-        return plugins.load("models", self.ref.use).tokenizer_of(model_path(self.ref, self.run))
+        """Load its tokenizer alone; None where its family has none."""
+        kind = plugins.load("models", self.ref.use)
+        return kind.tokenizer_of(model_path(self.ref, self.run)) if hasattr(kind, "tokenizer_of") else None

@@ -70,8 +70,13 @@ def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers
         raise UsageError(f"student {student!r}: data {train.data.use!r} gives {data.yields}; {use!r} learns from {can}")
     if method.uses_teacher and not teachers:
         raise UsageError(f"{student!r}: method {train.use!r} needs a teacher")
+    besides = frozenset[str]()
+    if hasattr(data, "needs_for"):
+        recipe = method(plugins.options("methods", train)).recipe(0)
+        besides = data.needs_for(asks_of(recipe.terms))
     for teacher in teachers:
         check_offers(f"student {student!r}: data {train.data.use!r}", data.needs, teacher)
+        check_offers(f"student {student!r}: method {train.use!r} on data {train.data.use!r}", besides, teacher)
 
 
 def signal_of(train: DistilSpec | None, student: str, use: str) -> tuple[float, bool]:

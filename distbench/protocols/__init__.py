@@ -5,6 +5,7 @@ at plan time, before a model is loaded. The words of the built-ins:
 
 * ``causal-lm``   the model has `.module` (torch, logits over token ids) and `.tokenizer`
 * ``language``    can be asked about text, whatever runs it: see `Language`
+* ``write``       `write(asked, sampling) -> [Written]`: answers to prompts, see `Writer`
 * ``decode``      `prompts(batch, length, seed)` makes inputs, `decode(prompts, n) -> Decoded` answers them greedily
                   with exactly n tokens each
 * ``answer``      `answer(prompt, n) -> Decoded` of one prompt, from any number of threads; nothing is queued here
@@ -45,16 +46,29 @@ from distbench.protocols.meter import (
     WorkAt,
     Workload,
 )
-from distbench.protocols.model import Language, Model, Resolved, Stop
+from distbench.protocols.model import (
+    Asked,
+    Guess,
+    Language,
+    Model,
+    Prompt,
+    Resolved,
+    Sampling,
+    Stop,
+    Writer,
+    Written,
+)
 from distbench.protocols.task import Metric, Outcome, Progress, Sample, Task
 from distbench.protocols.work import Decoded, Shape, Timing, Work
 
 __all__ = [
     "SEARCH",
     "About",
+    "Asked",
     "DataSource",
     "Decoded",
     "Deployment",
+    "Guess",
     "Initialiser",
     "Language",
     "LearnReport",
@@ -68,12 +82,14 @@ __all__ = [
     "Model",
     "Outcome",
     "Progress",
+    "Prompt",
     "Quantiser",
     "Quantity",
     "Reading",
     "Readings",
     "Resolved",
     "Sample",
+    "Sampling",
     "Shape",
     "Signal",
     "SignalRequest",
@@ -86,4 +102,6 @@ __all__ = [
     "Work",
     "WorkAt",
     "Workload",
+    "Writer",
+    "Written",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -38,12 +38,22 @@ class TeacherHandle(Protocol):
         """What it is, for cache keys."""
         ...
 
+    @property
+    def writer(self) -> str:
+        """What decides the text that it writes: as `identity`, without how often or how patiently it is asked."""
+        ...
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """What can be asked of it."""
+        ...
+
     def open(self) -> Any:
         """Load it."""
         ...
 
     def tokenizer(self) -> Any:
-        """Load its tokenizer alone."""
+        """Load its tokenizer alone; None where nobody here has it."""
         ...
 
 
@@ -56,6 +66,8 @@ class SignalRequest:
     temperature: float = 1.0
     seed: int = 0
     record: bool = True  # keep the teacher's distribution of the training part; False: it is asked while training
+    asks: frozenset[str] = frozenset()  # what the objective wants of the teachers: see `Loss.asks`
+    tokenizer: Callable[[], Any] | None = None  # loads that of the model which will learn
     progress: Progress = field(default=lambda done, total, what: None)
 
 
@@ -101,7 +113,8 @@ class DataSource(Protocol):
     """Makes a training signal. With a teacher it records the teacher's distribution; the cache key is content.
 
     Optional: `paths`, the options that are paths (a path, a list or a mapping): they start at the suite's folder and
-    stay out of ids, so `identity` hashes what lies there.
+    stay out of ids, so `identity` hashes what lies there. `needs_for(asks)`: what a teacher must offer besides, for an
+    objective that asks this of it (see `Loss.asks`).
     """
 
     Options: ClassVar[type[BaseModel]]

@@ -35,6 +35,8 @@ class Model(Protocol):
     # Optional: `requires`, top-level modules beyond distbench's own dependencies, checked before anything runs;
     # `devices`, kinds of device it runs on ({"cpu"}); without it the plug-in refuses by itself.
     # `variables(options)`, a class method: environment variables that it reads; a child's environment lacks others.
+    # `unseen`, names of options that change nothing of what it says, such as how long an answer is waited for.
+    # `tokenizer_of(path)`, a class method: loads the tokenizer alone.
 
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
@@ -61,6 +63,67 @@ class Model(Protocol):
 
 Stop = Callable[[Sequence[int]], bool]
 """Asked after every generated token, with all generated so far: whether that was the last one."""
+
+
+Prompt = str | list[dict[str, str]]
+"""What an answer is asked for: a text, or the messages of a conversation, each with `role` and `content`."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How an answer is written: at most `most` tokens, at a temperature; 0: the likeliest token each time.
+
+    top_logprobs: how many of the likeliest tokens at each step are told, where the model can.
+    """
+
+    most: int
+    temperature: float = 0.0
+    top_logprobs: int = 0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One answer that is wanted; a model that samples here draws from `seed`."""
+
+    prompt: Prompt
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What was thought at one step: the bytes of the token that came, and the likeliest ones with their natural logs.
+
+    Bytes are None for a token that stands for no text.
+    """
+
+    token: bytes | None
+    top: tuple[tuple[bytes | None, float], ...]
+
+
+@dataclass(frozen=True)
+class Written:
+    """An answer. Counts are those of who wrote it; None: it does not tell.
+
+    ids: its tokens, the token that ended it not among them. guesses: one a token, the end included where it is told.
+    """
+
+    text: str
+    ended: bool  # False: cut at `most` tokens
+    ids: tuple[int, ...] | None = None
+    prompt_tokens: int | None = None
+    tokens: int | None = None
+    guesses: tuple[Guess, ...] | None = None
+
+
+class Writer(Protocol):
+    """The capability ``write``: answers to prompts."""
+
+    def write(self, asked: Sequence[Asked], sampling: Sampling) -> list[Written]:
+        """Return an answer to each, in order.
+
+        Raises UsageError for what this model can never do, RunError for what went wrong this time.
+        """
+        ...
 
 
 class Language(Protocol):
