@@ -1,10 +1,11 @@
-"""Paths among a data source's options: they start at the suite's folder, and say nothing about what the data are.
+"""Paths among a plug-in's options: they start at the suite's folder, and say nothing about what is computed.
 
-A source names them in `paths`; its `identity` hashes what lies there.
+A plug-in names them in `paths`, with a dot between levels ("calibration.texts"); its `identity` hashes what lies there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,29 @@ from distbench import plugins
 from distbench.schema.strict import Use
 
 
-def located(data: Use, directory: Path) -> Use:
+def located(chosen: Use, directory: Path, group: str = "data") -> Use:
     """Return the options with absolute paths. A value is a path, a list of them, or a mapping to them."""
-    found = {name: _absolute(data.options[name], directory) for name in _paths(data)}
-    return Use(**{"use": data.use, **data.options, **found}) if found else data
+    return _with_paths(chosen, group, lambda value: _absolute(value, directory))
 
 
-def without_paths(data: Use) -> Use:
-    """Return what of the options decides the data: everything but where files lie."""
-    named = _paths(data)
-    return Use(use=data.use, **{k: v for k, v in data.options.items() if k not in named}) if named else data
+def without_paths(chosen: Use, group: str = "data") -> Use:
+    """Return what of the options decides the result: everything but where files lie, which is None."""
+    return _with_paths(chosen, group, lambda value: None)
 
 
-def _paths(data: Use) -> frozenset[str]:
-    named: frozenset[str] = getattr(plugins.load("data", data.use), "paths", frozenset())
-    return named & data.options.keys()
+def _with_paths(chosen: Use, group: str, change: Callable[[Any], Any]) -> Use:
+    options = chosen.options
+    for name in getattr(plugins.load(group, chosen.use), "paths", ()):
+        options = _changed(options, name.split("."), change)
+    return Use(**{"use": chosen.use, **options})
+
+
+def _changed(options: dict[str, Any], steps: list[str], change: Callable[[Any], Any]) -> dict[str, Any]:
+    first, *rest = steps
+    value = options.get(first)
+    if value is None or (rest and not isinstance(value, dict)):
+        return options
+    return options | {first: _changed(value, rest, change) if rest else change(value)}
 
 
 def _absolute(value: Any, directory: Path) -> Any:

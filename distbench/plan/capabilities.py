@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from distbench import plugins
@@ -115,6 +116,19 @@ def can_be_recorded(recipe: TrainingRecipe) -> bool:
 def asks_of(terms: Sequence[Term]) -> frozenset[str]:
     """Return what losses ask of the teacher."""
     return frozenset(str(plugins.load("losses", term.use).asks) for term in terms) - {"nothing"}
+
+
+def check_init(init: Use, parent: str | None) -> None:
+    """Ask an initialiser whether it fits its parent, where the parent's files lie here already."""
+    fits = getattr(plugins.load("inits", init.use), "fits", None)
+    if fits is not None and parent is not None:
+        fits(plugins.load("inits", init.use)(plugins.options("inits", init)), Path(parent))
+
+
+def makes_untrained(init: Use) -> bool:
+    """Return whether nothing of what a teacher knows is in what an initialiser makes."""
+    kind = plugins.load("inits", init.use)
+    return not kind.needs or bool(getattr(kind, "untrained", False))
 
 
 def check_start(init: Use | None, quantise: Use | None, student: str, parent: str) -> str:

@@ -78,8 +78,14 @@ def measure_id(
 
 
 def step(use: Use | None, group: str) -> Any:
-    """Return a step of a recipe in canonical form, with the versions of what it needs installed."""
+    """Return a step of a recipe in canonical form, with the versions of what it needs installed.
+
+    A plug-in's `identity` says what else decides its result, such as the content of a file that it names.
+    """
     if use is None:
         return None
-    needed = plugins.versions(group, use.use)
-    return use.model_dump(mode="json") | ({" versions": needed} if needed else {})  # no option can have that name
+    kind = plugins.load(group, use.use)
+    more = {" versions": plugins.versions(group, use.use)}  # no option can have such names
+    if hasattr(kind, "identity"):
+        more[" content"] = kind(plugins.options(group, use)).identity()
+    return without_paths(use, group).model_dump(mode="json") | {key: value for key, value in more.items() if value}

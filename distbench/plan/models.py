@@ -10,12 +10,14 @@ from distbench import plugins
 from distbench.data.located import located
 from distbench.errors import UsageError, did_you_mean
 from distbench.plan.capabilities import (
+    check_init,
     check_offers,
     check_runs,
     check_start,
     check_training,
     check_variables,
     family,
+    makes_untrained,
     signal_of,
 )
 from distbench.plan.deployments import rows_of
@@ -117,6 +119,8 @@ class ModelPlanner:
         if spec.distil is not None:
             distil = spec.distil.model_copy(update={"data": located(spec.distil.data, self.directory)})
             spec = spec.model_copy(update={"distil": distil})
+        if spec.init is not None:
+            spec = spec.model_copy(update={"init": located(spec.init, self.directory, "inits")})
         teachers = [self.models[name] for name in spec.teachers]
         assert not isinstance(spec.deploy, list), "a row has one deployment"
         start: ModelRef | None = None
@@ -126,7 +130,9 @@ class ModelPlanner:
         options = self._options(spec, use, teachers[0].ref)
         if spec.source is not None:
             start, found = self._source(spec.name, "student", parent, spec.source, options)
-        if spec.distil is None and spec.init is not None and not plugins.load("inits", spec.init.use).needs:
+        if spec.init is not None:
+            check_init(spec.init, (start or teachers[0].ref).path)
+        if spec.distil is None and spec.init is not None and makes_untrained(spec.init):
             raise UsageError(
                 f"student {spec.name!r}: init {spec.init.use!r} makes an untrained model; give it a 'distil' step"
             )

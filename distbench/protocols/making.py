@@ -167,6 +167,11 @@ class Initialiser(Protocol):
     Options: ClassVar[type[BaseModel]]
     needs: ClassVar[frozenset[str]]  # of the parent; empty: no parent is opened
     makes: ClassVar[str | None]  # the model plug-in of the result; None: the parent's
+    # Optional: `untrained`, True where the result has random weights although a parent is opened;
+    # `paths`, names of options that are paths ("calibration.texts"): they start at the suite's folder;
+    # `identity()`: what decides the result besides the options (a file's digest);
+    # `fits(folder)`: raises UsageError where the parent's files show, before it is loaded, that this cannot be made;
+    # `notes`, after `make`: what was chosen, such as the blocks that were kept, for the record.
 
     def __init__(self, options: BaseModel) -> None: ...
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
+from distbench.data.text_lines import read_texts
 from distbench.errors import RunError, UsageError
 from distbench.hashing import digest, file_digest, text_digest
 from distbench.protocols import Metric, Outcome, Progress, Sample
@@ -160,28 +160,6 @@ def _relative(p: Any, q: Any) -> np.ndarray:
     terms = terms.where(p > float("-inf"), terms.new_zeros(()))  # 0 · log 0 = 0, not NaN
     total: np.ndarray = terms.double().sum(-1).cpu().numpy()
     return total
-
-
-def read_texts(path: Path, field: str) -> Iterator[str]:
-    """Yield the texts of a .jsonl file's `field`, or the lines of any other file that are not blank.
-
-    Raises RunError with file and line for what is not a text.
-    """
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            if path.suffix != ".jsonl":
-                yield line.rstrip("\n")
-                continue
-            try:
-                document = json.loads(line)
-            except ValueError as error:
-                raise RunError(f"{path}:{number}: not JSON ({error})") from None
-            text = document.get(field) if isinstance(document, dict) else None
-            if not isinstance(text, str):
-                raise RunError(f"{path}:{number}: no text in field {field!r}")
-            yield text
 
 
 def _check_vocabularies(model: Any, reference: Any) -> None:
