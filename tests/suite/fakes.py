@@ -125,6 +125,10 @@ class HardLabels:
         epochs: int = Field(1, ge=1)
 
 
+class Labels:
+    Options = NoOptions
+
+
 class LayerDrop:
     class Options(Strict):
         keep: int | list[int]
@@ -181,6 +185,7 @@ INSTALLED = {
     "tasks": {"lm-eval": "LMEval", "classification": "Classification"},
     "data": {"teacher-sampled": "TeacherSampled", "sklearn-digits": "SklearnDigits"},
     "methods": {"soft-labels": "SoftLabels", "hard-labels": "HardLabels"},
+    "losses": {"labels": "Labels"},
     "inits": {"layer-drop": "LayerDrop", "mlp": "FreshMLP"},
     "quantisers": {"int8-dynamic": "Int8Dynamic"},
     "deployments": {"elsewhere": "Elsewhere"},
