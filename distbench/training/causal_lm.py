@@ -14,15 +14,14 @@ from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.training import checkpoints
+from distbench.training.diary import Diary, thin
 from distbench.training.looks import Look, look
 from distbench.training.objective import Weighted, losses_of
 from distbench.training.precision import autocast
 from distbench.training.pupil import Pupil
 from distbench.training.schedule import Schedule
 from distbench.training.teachers import Tutors
-from distbench.training.trainer import Collate, Diary, DistilTrainer, Rows, Watch
-
-CURVE_POINTS = 100
+from distbench.training.trainer import Collate, DistilTrainer, Rows, Watch
 
 
 def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
@@ -209,17 +208,10 @@ def _report(
         heldout_before=before.kl,
         heldout_after=after.kl,
         heldout_n=after.positions,
-        loss=_thin(diary.curve),
+        loss=thin(diary.curve),
         options=options,
         heldout=diary.looks,
         kept_step=kept,
         stopped=diary.stopped,
         resumed_from=resumed,
     )
-
-
-def _thin(curve: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Average the loss curve down to `CURVE_POINTS`."""
-    width = max(1, -(-len(curve) // CURVE_POINTS))
-    groups = [curve[i : i + width] for i in range(0, len(curve), width)]
-    return [(group[-1][0], sum(loss for _, loss in group) / len(group)) for group in groups]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +16,11 @@ from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError
 from distbench.protocols import Progress
 from distbench.training import checkpoints
+from distbench.training.diary import Diary
 from distbench.training.schedule import CHECKPOINT_SECONDS, Schedule
 
 Look = Callable[[], float]
 OPTIMISER_COPIES = 3  # a checkpoint holds the weights and AdamW's two moments
-
-
-@dataclass
-class Diary:
-    """What happened in a training; what a resumed one needs of it is sealed with every checkpoint."""
-
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    looks: list[tuple[int, float]] = field(default_factory=list)
-    seconds: float = 0.0
-    stopped: str = "budget"
-
-    @property
-    def best(self) -> tuple[int, float] | None:
-        """The look with the smallest value, the earliest of equal ones."""
-        return min(self.looks, key=lambda one: one[1], default=None)
-
-    @property
-    def looks_without_progress(self) -> int:
-        """How many looks there were since the best."""
-        return len(self.looks) - 1 - self.looks.index(self.best) if self.best else 0
-
-    def facts(self) -> dict[str, Any]:
-        """Return what is sealed."""
-        return {"curve": self.curve, "looks": self.looks, "seconds": self.seconds}
-
-    @classmethod
-    def read(cls, facts: dict[str, Any]) -> Diary:
-        """Read what was sealed."""
-        pairs = {name: [(int(step), float(value)) for step, value in facts[name]] for name in ("curve", "looks")}
-        return cls(pairs["curve"], pairs["looks"], float(facts["seconds"]))
 
 
 class Rows(torch.utils.data.Dataset[int]):
