@@ -111,6 +111,17 @@ def check_installed(group: str, name: str) -> None:
             raise _missing_module(group, _entry(group, name), ModuleNotFoundError(name=module))
 
 
+def check_extra(what: str, module: str, extra: str) -> None:
+    """Raise EnvironmentFault where a module that one of distbench's own extras brings is not installed."""
+    if not _importable(module):
+        raise EnvironmentFault(f"{what} needs {module!r}, which is not installed; pip install 'distbench[{extra}]'")
+
+
+def version_of(module: str) -> str:
+    """Return the version of an installed module, "unknown" where its package does not tell."""
+    return _version(module)
+
+
 def versions(group: str, name: str) -> dict[str, str]:
     """Return the versions of the modules that a plug-in `requires`: they can change what it computes."""
     return {module: _version(module) for module in getattr(load(group, name), "requires", ())}

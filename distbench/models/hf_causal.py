@@ -47,7 +47,7 @@ class HFCausal(ScoresByLogits):
 
     Options = HFCausalOptions
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"causal-lm", "language", "cache", "decode", "layers", "int8", "learn", "save", "weights"}
+        {"causal-lm", "language", "cache", "decode", "layers", "int8", "learn", "lora", "save", "weights"}
     )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
 

@@ -71,6 +71,9 @@ def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers
         raise UsageError(f"student {student!r}: data {train.data.use!r} gives {data.yields}; {use!r} learns from {can}")
     if method.uses_teacher and not teachers:
         raise UsageError(f"{student!r}: method {train.use!r} needs a teacher")
+    if train.options.get("lora") is not None:
+        check_offers(f"student {student!r}: lora", frozenset({"lora"}), use)
+        plugins.check_extra(f"student {student!r}: lora", "peft", "lora")
     besides = frozenset[str]()
     if hasattr(data, "needs_for"):
         recipe = method(plugins.options("methods", train)).recipe(0)

@@ -63,6 +63,8 @@ def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings:
     if train is not None:
         source = plugins.load("data", train.data.use)(plugins.options("data", train.data))
         data = [source.identity(), _code("data", train.data.use), _code("methods", train.use)]
+        if train.options.get("lora") is not None:
+            data.append(["peft", plugins.version_of("peft")])
         train = train.model_copy(update={"data": without_paths(train.data)})
     return short_digest(["make", parts, train, data, _surroundings(settings)])
 

@@ -16,6 +16,7 @@ at plan time, before a model is loaded. The words of the built-ins:
 * ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
 * ``learn``       can be trained: `learn(signal, recipe, session)`
+* ``lora``        `learn` can train low-rank adapters, and merge them: the budget's `lora`
 * ``save``        can be written: `save(folder)`
 """
 
