@@ -1,7 +1,7 @@
-"""Low-rank adapters around a model's linear layers, merged into the weights at the end (Hu et al. 2021, LoRA,
-https://arxiv.org/abs/2106.09685): an adapted layer computes x Wᵀ + alpha / rank · x Aᵀ Bᵀ, and only A and B are trained.
+"""Low-rank adapters around a model's linear layers, merged into the weights at the end.
 
-The model stays the object that it is: its layers are replaced where they stand, and put back by `merge`.
+An adapted layer computes x Wᵀ + alpha / rank · x Aᵀ Bᵀ, and only A and B are trained (Hu et al. 2021, LoRA,
+https://arxiv.org/abs/2106.09685). The model stays the object that it is: its layers are replaced where they stand, and put back by `merge`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ from typing import Any
 
 from distbench.errors import RunError, UsageError, did_you_mean
 from distbench.schema.training import Lora
-
-REQUIRES = "peft"  # the module that `wrap` and `merge` import
-EXTRA = "lora"
 
 
 def wrap(module: Any, lora: Lora) -> list[str]:
@@ -24,7 +21,7 @@ def wrap(module: Any, lora: Lora) -> list[str]:
     from peft import LoraConfig, inject_adapter_in_model
 
     names = targets(module, lora.targets)
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)  # type: ignore[arg-type]
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)
     inject_adapter_in_model(config, module)
     return names
 
@@ -61,7 +58,7 @@ def targets(module: Any, wanted: list[str] | None) -> list[str]:
         if isinstance(layer, torch.nn.Linear) and layer is not head
     }
     if wanted is None:
-        return list(linear)
+        return sorted(linear)
     found = {name: word for name in linear for word in wanted if name == word or name.endswith("." + word)}
     for word in wanted:
         if word not in found.values():
@@ -69,4 +66,4 @@ def targets(module: Any, wanted: list[str] | None) -> list[str]:
             raise UsageError(
                 f"lora: the model has no linear layer {word!r}{did_you_mean(word, words)} (it has {', '.join(words)})"
             )
-    return list(found)
+    return sorted(found)
