@@ -7,6 +7,7 @@ from typing import Any
 
 from distbench import plugins
 from distbench.cell.agreement import agreement_of, listen, prompts_for, refuse_disagreement
+from distbench.cell.card import CARD_FILES
 from distbench.cell.opened import open_model
 from distbench.data.checkpoint import weights_digest
 from distbench.errors import RunError
@@ -65,4 +66,5 @@ def files_digest(folder: Path) -> str:
     """Return the content hash of a made model: of its safetensors files where it has any, else of every file."""
     if any(folder.glob("*.safetensors")):
         return weights_digest(folder)
-    return digest({path.name: file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()})
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in CARD_FILES]
+    return digest({path.name: file_digest(path) for path in files})

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.cell.card import write_card
 from distbench.cell.export import export, files_digest
-from distbench.cell.opened import TeacherHandle, open_model
-from distbench.errors import RunError, UsageError
-from distbench.protocols import LearnSession, Progress, SignalRequest, TrainingRecipe
+from distbench.cell.opened import open_model
+from distbench.cell.teach import prepare, teach
+from distbench.errors import RunError
+from distbench.protocols import Progress
 from distbench.schema.cell import MakeCell
-from distbench.schema.record import MakeResult, Training
-from distbench.schema.suite import DistilSpec, FitSpec
-from distbench.schema.training import Term
+from distbench.schema.record import MakeResult
 from distbench.store.run_dir import RunDir
 
 
@@ -24,18 +22,20 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
     if cell.deploy is not None:
         return export(cell, run, folder, progress)
     # The signal comes first: it may load the teachers, and they are gone again before the student is opened.
-    signal, signal_seconds = _signal(cell, run, progress) if cell.train else (None, 0.0)
+    lesson = prepare(cell, run, progress) if cell.train else None
     model = _initial(cell, run)
-    training = _train(cell, run, model, signal, signal_seconds, progress) if cell.train else None
+    training = teach(cell, run, model, lesson, progress) if lesson else None
     if cell.quantise:
         model = plugins.load("quantisers", cell.quantise.use)(plugins.options("quantisers", cell.quantise)).quantise(
             model
         )
     target = folder / "model"
     model.save(target)
+    weights_digest = files_digest(target)
+    write_card(cell, training, weights_digest, target)
     return MakeResult(
         use=cell.use,
-        weights_digest=files_digest(target),
+        weights_digest=weights_digest,
         footprint=model.footprint(),
         training=training,
     )
@@ -54,93 +54,3 @@ def _initial(cell: MakeCell, run: RunDir) -> Any:
             raise RunError(f"{cell.title}: init {cell.init.use!r} needs a parent")
         parent = open_model(parent_ref, run, cell.settings)
     return kind(plugins.options("inits", cell.init)).make(parent, cell.settings)
-
-
-def _weights(cell: MakeCell) -> tuple[float, ...]:
-    """Return the weights of the teachers in their mixture, summing to 1."""
-    given = cell.train.teacher_weights if isinstance(cell.train, DistilSpec) else None
-    given = given or [1.0] * len(cell.teachers)
-    return tuple(weight / sum(given) for weight in given)
-
-
-def _signal(cell: MakeCell, run: RunDir, progress: Progress) -> tuple[Any, float]:
-    assert cell.train is not None
-    source = plugins.load("data", cell.train.data.use)(plugins.options("data", cell.train.data))
-    ask = SignalRequest(
-        teachers=[TeacherHandle(ref, run, cell.settings) for ref in cell.teachers],
-        weights=_weights(cell),
-        temperature=cell.signal_temperature,
-        seed=cell.settings.seed,
-        record=cell.record,
-        asks=_asks(cell.train),
-        tokenizer=_tokenizer(cell, run),
-        progress=progress,
-    )
-    began = time.perf_counter()
-    signal = source.signal(ask)
-    return signal, time.perf_counter() - began
-
-
-def _asks(train: DistilSpec | FitSpec) -> frozenset[str]:
-    """Return what an objective wants of the teachers."""
-    recipe = plugins.load("methods", train.use)(plugins.options("methods", train)).recipe(0)
-    return frozenset(str(plugins.load("losses", term.use).asks) for term in recipe.terms) - {"nothing"}
-
-
-def _tokenizer(cell: MakeCell, run: RunDir) -> Callable[[], Any] | None:
-    """Return what loads the tokenizer of the model that will learn: that of the model it starts from."""
-    start = cell.start or (cell.teachers[0] if cell.teachers else None)
-    return TeacherHandle(start, run, cell.settings).tokenizer if start is not None else None
-
-
-def _train(cell: MakeCell, run: RunDir, model: Any, signal: Any, signal_seconds: float, progress: Progress) -> Training:
-    spec: DistilSpec | FitSpec = cell.train  # type: ignore[assignment]
-    if signal.kind not in type(model).learns:
-        raise UsageError(
-            f"{cell.title}: data {spec.data.use!r} gives {signal.kind}, which {cell.use!r} cannot learn from"
-        )
-    method = plugins.load("methods", spec.use)(plugins.options("methods", spec))
-    recipe = method.recipe(cell.settings.seed)
-    scratch = run.scratch(cell.id)
-    session = LearnSession(
-        progress=progress,
-        scratch=scratch,
-        teachers=[] if cell.record else [TeacherHandle(ref, run, cell.settings) for ref in cell.teachers],
-        weights=_weights(cell),
-    )
-    began = time.perf_counter()
-    report = model.learn(signal, recipe, session)
-    return Training(
-        method=spec.use,
-        objective=objective_words(recipe),
-        data=spec.data.use,
-        data_digest=signal.digest,
-        examples=signal.examples,
-        units=report.units,
-        epochs=float(report.epochs),
-        steps=report.steps,
-        seconds=time.perf_counter() - began,
-        teacher_seconds=0.0 if signal.from_cache else signal_seconds,
-        from_cache=signal.from_cache,
-        heldout_kl_before=report.heldout_before,
-        heldout_kl_after=report.heldout_after,
-        heldout_n=report.heldout_n,
-        loss=report.loss,
-        heldout=report.heldout,
-        kept_step=report.kept_step,
-        stopped=report.stopped,
-        resumed_from=report.resumed_from,
-        options=report.options,
-    )
-
-
-def objective_words(recipe: TrainingRecipe) -> str:
-    """Return the terms of an objective in words, with their weights where there are several."""
-    if len(recipe.terms) == 1:
-        return _term_words(recipe.terms[0])
-    return " + ".join(f"{term.weight:g} × {_term_words(term)}" for term in recipe.terms)
-
-
-def _term_words(term: Term) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in term.options.items() if (key, value) != ("temperature", 1.0))
-    return f"{term.use} ({options})" if options else term.use
