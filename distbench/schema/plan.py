@@ -8,7 +8,7 @@ from pydantic import Field
 
 from distbench.schema.cell import ModelRef, Role, Settings
 from distbench.schema.strict import Strict
-from distbench.schema.suite import Suite
+from distbench.schema.suite import Control, StudyPoint, Suite
 
 
 class PlannedModel(Strict):
@@ -19,7 +19,11 @@ class PlannedModel(Strict):
     role: Role
     of: list[str] = []
     control_of: str | None = None
-    control: str | None = None
+    control: str | None = Field(None, description="the no-teacher control")
+    kind: Control | None = Field(None, description="of a control")
+    seed: int | None = Field(None, description="of its training, where it is trained with several")
+    seed_of: str | None = Field(None, description="the model of which this is another training run")
+    study: StudyPoint | None = None
     required: bool = True
     made_by: str
     origin: str

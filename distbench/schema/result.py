@@ -8,6 +8,7 @@ from pydantic import Field
 
 from distbench.schema.record import Agreement, Footprint, HostFacts, Training
 from distbench.schema.strict import Strict
+from distbench.schema.suite import Control, StudyPoint
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "NO_SIGNAL", "INVALID"]
 
@@ -261,6 +262,44 @@ class Disagreement(Strict):
     student: str
 
 
+class SeedRow(Strict):
+    """One training run of a student that is trained with several seeds; `control`: its own control's scores."""
+
+    seed: int
+    name: str
+    scores: dict[str, float | None] = Field(description="task → mean score")
+    control: dict[str, float | None] = {}
+    retained: Estimate
+    verdict: Verdict = Field(description="of its retention alone")
+    gap_recovered: Estimate | None = None
+
+
+class SeedTask(Strict):
+    """One task over all training runs. `student` and `control` are mean scores, over seeds and items."""
+
+    task: str
+    metric: str
+    higher_is_better: bool
+    student: Estimate
+    control: Estimate | None = None
+    delta: Estimate | None = Field(
+        None, description="distilled − control, + is better, paired by seed: over training runs on these test items"
+    )
+    delta_both: Estimate | None = Field(None, description="the same over training runs and test items")
+
+
+class SeedSpread(Strict):
+    """What several training runs of one recipe say of the method. Intervals cover training runs and test items."""
+
+    rows: list[SeedRow]
+    tasks: list[SeedTask] = []
+    retained: Estimate = Field(description="of the mean over seeds")
+    control_retained: Estimate | None = None
+    gap_recovered: Estimate | None = None
+    deviation: float | None = Field(None, description="standard deviation of the retained share between seeds")
+    missing: list[int] = Field([], description="seeds that did not finish, on either side")
+
+
 class StudentResult(Strict):
     """One student beside its teacher."""
 
@@ -270,6 +309,8 @@ class StudentResult(Strict):
     of: list[str]
     control_of: str | None = None
     control: str | None = Field(None, description="name of this student's no-teacher control")
+    kind: Control | None = Field(None, description="of a control")
+    study: StudyPoint | None = None
     required: bool
     made_by: str = Field(description="the recipe in words")
     compression: dict[str, float | None]
@@ -281,7 +322,8 @@ class StudentResult(Strict):
     task_groups: dict[str, SuiteScore] = Field({}, description="retention of tasks that were named as a group")
     divergence: list[Divergence] = []
     measurements: list[Measurement]
-    gap_recovered: Estimate | None = None
+    gap_recovered: Estimate | None = Field(None, description="of this model; with several seeds, of the method")
+    seeds: SeedSpread | None = Field(None, description="all its training runs, where it was trained with several seeds")
     gate: list[GateCheck] = []
     verdict: Verdict
     verdict_reason: str
@@ -331,6 +373,37 @@ class TradeOff(Strict):
     reason: str | None = None
 
 
+class StudyAxis(Strict):
+    """One thing that a study varies. `amount`: a number of examples, so there is a data-efficiency curve."""
+
+    name: str
+    values: list[Any]
+    amount: bool = False
+
+
+class StudyEntry(Strict):
+    """One point of a study: a student, and its control beside it."""
+
+    at: dict[str, Any]
+    student: str
+    control: str | None = None
+    seeds: int = Field(1, description="training runs that finished")
+    retained: Estimate
+    control_retained: Estimate | None = None
+    scores: dict[str, Estimate] = Field({}, description="task → mean score")
+    control_scores: dict[str, Estimate] = {}
+    gap_recovered: Estimate | None = None
+
+
+class Study(Strict):
+    """Students that differ in what a grid varied, with one teacher."""
+
+    name: str
+    teacher: str
+    axes: list[StudyAxis]
+    entries: list[StudyEntry]
+
+
 class CellSummary(Strict):
     """One cell in the provenance table."""
 
@@ -362,6 +435,7 @@ class Result(Strict):
     teachers: list[TeacherResult]
     students: list[StudentResult]
     trade_offs: list[TradeOff] = []
+    studies: list[Study] = []
     cells: list[CellSummary]
     host: HostFacts | None = None
     packages: dict[str, str] = {}

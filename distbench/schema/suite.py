@@ -13,6 +13,10 @@ DEVICE_PATTERN = r"^(auto|cpu|cuda|cuda:\d{1,3}|cuda:GPU-[0-9A-Fa-f-]{1,36})$"
 TASK_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$"
 DeviceName = Annotated[str, StringConstraints(pattern=DEVICE_PATTERN)]
 DType = Literal["auto", "float32", "bfloat16", "float16"]
+Control = Literal["no-teacher", "untrained"]
+Controls = Literal["no-teacher", "untrained", "none"] | Annotated[list[Control], Field(min_length=1, max_length=2)]
+MOST_SEEDS, LARGEST_SEED = 100, 2**31 - 1
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 class DistilSpec(Use):
@@ -25,8 +29,36 @@ class DistilSpec(Use):
     teacher_weights: TeacherWeights | None = Field(
         None, description="of each teacher in their mixture; equal where left out"
     )
-    control: Literal["no-teacher", "none"] = Field(
-        "no-teacher", description="the same student, data and budget without the teacher is trained beside it"
+    control: Controls = Field(
+        "no-teacher",
+        description="no-teacher: the same student, data and budget without the teacher is trained beside it; "
+        "untrained: the student as it starts",
+    )
+    seeds: (
+        Annotated[int, Field(ge=1, le=MOST_SEEDS)] | Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS)]
+    ) | None = Field(
+        None, description="train this often, from the suite's seed on, or with these seeds; the first is the student"
+    )
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        """The controls that are wanted."""
+        given = [self.control] if isinstance(self.control, str) else self.control
+        return tuple(each for each in given if each != "none")
+
+    def training_seeds(self, first: int) -> list[int]:
+        """Return the seeds to train with, `first` being the suite's."""
+        if isinstance(self.seeds, list):
+            return list(self.seeds)
+        return [(first + k) % (LARGEST_SEED + 1) for k in range(self.seeds or 1)]
+
+
+class StudyPoint(Strict):
+    """Where a student stands in a study. A list in an option makes one point for each of its values."""
+
+    name: Name
+    at: Annotated[dict[str, Any], Field(min_length=1, max_length=8)] = Field(
+        description="what varies, by name: {labelled: 107, method: soft-labels}"
     )
 
 
@@ -67,6 +99,9 @@ class StudentSpec(Strict):
         {}, description="how its model plug-in opens it; as its teacher is opened where left out"
     )
     required: bool = Field(True, description="false: shown, but the gate of the run does not depend on it")
+    study: StudyPoint | None = Field(
+        None, description="the study that it belongs to, and where; a grid in its options sets this"
+    )
 
     @property
     def teachers(self) -> list[str]:
@@ -151,7 +186,7 @@ class Suite(Strict):
     version: Literal[1]
     name: Name
     description: str | None = Field(None, max_length=2000)
-    seed: int = Field(0, ge=0, le=2**31 - 1)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: DeviceName = "auto"
     dtype: DType = "auto"
     threads: int | None = Field(

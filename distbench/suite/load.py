@@ -15,6 +15,7 @@ from distbench.errors import Position, UsageError
 from distbench.schema.suite import Suite
 from distbench.schema.wording import Document, Fault, KeyPath, drop_consequences, faults_of
 from distbench.suite.checks import refuse_excess, semantic_faults
+from distbench.suite.grids import Origin, expanded
 from distbench.suite.overrides import apply
 from distbench.suite.uses import plugin_faults
 from distbench.suite.yaml_source import Source, read_source
@@ -47,11 +48,12 @@ def digest_of(suite: Suite) -> str:
 def validate(source: Source) -> Suite:
     """Validate a tree, or raise an error about the first fault by position."""
     refuse_excess(source)
-    source = replace(source, tree=_with_empty_meters(source.tree))
+    source, origin = expanded(replace(source, tree=_with_empty_meters(source.tree)))
+    refuse_excess(source)
     suite, faults = _schema(source)
     faults = _distinct([*semantic_faults(source), *faults, *plugin_faults(source.tree, source.plain)])
     if faults or suite is None:
-        _raise_first(drop_consequences(faults), source)
+        _raise_first(drop_consequences(faults), source, origin)
     return suite
 
 
@@ -78,13 +80,14 @@ def _distinct(faults: list[Fault]) -> list[Fault]:
     return list(kept.values())
 
 
-def _raise_first(faults: list[Fault], source: Source) -> NoReturn:
+def _raise_first(faults: list[Fault], source: Source, origin: Origin) -> NoReturn:
     def order(fault: Fault) -> tuple[bool, int, int]:
         at = _position(fault, source)
         return fault.error is not UsageError, at.line or 0, at.column or 0
 
     first = min(faults, key=order)
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    places = {origin(fault.path) for fault in faults}  # a grid repeats what is wrong in each of its students
+    more = f" (and {len(places) - 1} more)" if len(places) > 1 else ""
     raise first.error(first.say() + more, at=_position(first, source))
 
 
