@@ -16,6 +16,7 @@ from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.training import checkpoints
 from distbench.training.diary import Diary, thin
 from distbench.training.looks import Look, look
+from distbench.training.lora import merge, wrap
 from distbench.training.objective import Weighted, losses_of
 from distbench.training.precision import autocast
 from distbench.training.pupil import Pupil
@@ -36,14 +37,33 @@ def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: Lear
     losses = losses_of(recipe.terms)
     schedule = Schedule.of(recipe.budget, signal.examples)
     before = look(module, signal.heldout)
+    adapted = _adapt(module, recipe)
     with _folder(session.scratch) as folder:
         pupil = _pupil(module, losses, recipe, signal, session)
         course = Course(model, pupil, signal, recipe, schedule, folder, session)
         diary, resumed = course.run()
         kept = course.restore_best(diary)
+    if adapted:
+        merge(module)
     module.to(dtype).eval()
     after = look(module, signal.heldout)
-    return _report(course, diary, (before, after), kept, resumed)
+    report = _report(course, diary, (before, after), kept, resumed)
+    report.options |= adapted
+    return report
+
+
+def _adapt(module: Any, recipe: TrainingRecipe) -> dict[str, Any]:
+    """Put adapters around the student's layers if its budget says so; return them for the record."""
+    import torch
+
+    lora = recipe.budget.lora
+    if lora is None:
+        return {}
+    torch.manual_seed(recipe.seed)
+    layers = wrap(module, lora)
+    trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    facts = {"rank": lora.rank, "alpha": lora.alpha, "dropout": lora.dropout, "layers": len(layers)}
+    return {"lora": facts | {"trained_parameters": trained}}
 
 
 @contextmanager
@@ -69,7 +89,6 @@ def _pupil(
     if not session.teachers:
         raise UsageError(f"losses that ask a teacher's {', '.join(sorted(asks))} need a teacher while training")
     tutors = Tutors([handle.open().module for handle in session.teachers], session.weights)
-    tutors.check_vocabulary(module)
     return Pupil(module, losses, tutors, recipe.temperature)
 
 

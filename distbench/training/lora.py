@@ -1,7 +1,8 @@
 """Low-rank adapters around a model's linear layers, merged into the weights at the end.
 
 An adapted layer computes x Wᵀ + alpha / rank · x Aᵀ Bᵀ, and only A and B are trained (Hu et al. 2021, LoRA,
-https://arxiv.org/abs/2106.09685). The model stays the object that it is: its layers are replaced where they stand, and put back by `merge`.
+https://arxiv.org/abs/2106.09685). The model stays the object that it is: its layers are replaced where they stand, and
+put back by `merge`.
 """
 
 from __future__ import annotations
