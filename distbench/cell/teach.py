@@ -9,6 +9,7 @@ from typing import Any
 
 from distbench import plugins
 from distbench.cell.opened import TeacherHandle
+from distbench.data.tokenizers import difference
 from distbench.errors import UsageError
 from distbench.protocols import LearnSession, Progress, SignalRequest, TrainingRecipe
 from distbench.schema.cell import MakeCell
@@ -23,6 +24,9 @@ def _weights(cell: MakeCell) -> tuple[float, ...]:
     given = cell.train.teacher_weights if isinstance(cell.train, DistilSpec) else None
     given = given or [1.0] * len(cell.teachers)
     return tuple(weight / sum(given) for weight in given)
+
+
+BY_TOKEN = frozenset({"distribution", "logits"})  # what losses ask that is only comparable token by token
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,24 @@ def prepare(cell: MakeCell, run: RunDir, progress: Progress) -> Lesson:
         tokenizer=_tokenizer(cell, run),
         progress=progress,
     )
+    if source.yields == "tokens":
+        _check_tokenizers(ask)
     began = time.perf_counter()
     signal = source.signal(ask)
     return Lesson(signal, time.perf_counter() - began)
+
+
+def _check_tokenizers(ask: SignalRequest) -> None:
+    """Raise UsageError where a loss compares distributions over tokens that mean different texts."""
+    if ask.tokenizer is None or not ask.asks & BY_TOKEN:
+        return
+    own = ask.tokenizer()
+    for teacher in ask.teachers:
+        other = teacher.tokenizer()
+        if own is None or other is None:
+            raise UsageError("a loss that compares distributions over tokens needs the tokenizers of both models")
+        if found := difference(other.get_vocab(), own.get_vocab()):
+            raise UsageError(found)
 
 
 def _asks(train: DistilSpec | FitSpec) -> frozenset[str]:
@@ -103,7 +122,7 @@ def teach(cell: MakeCell, run: RunDir, model: Any, lesson: Lesson, progress: Pro
         kept_step=report.kept_step,
         stopped=report.stopped,
         resumed_from=report.resumed_from,
-        options=report.options,
+        options=report.options | ({"data": facts} if (facts := getattr(signal, "facts", {})) else {}),
     )
 
 

@@ -111,6 +111,32 @@ def plan(
 
 
 @app.command()
+def distil(
+    suite: SuiteArg = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--student", help="make only this student of the suite; repeatable")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="run directory; an existing one is resumed, `run` with it goes on")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="also copy each checkpoint to TO/NAME")] = None,
+    control: Annotated[bool, typer.Option(help="also make the no-teacher controls")] = True,
+    sets: Sets = None,
+    device: Device = None,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    debug: Debug = False,
+) -> None:
+    """Make the students of a suite, and nothing else: ordinary checkpoints with a provenance card."""
+    from distbench.cli.distilling import Wish, distil_suite
+    from distbench.cli.running import Request
+
+    request = Request(suite, sets, None, None, None, None, device)
+    wish = Wish(tuple(names or ()), to, control)
+    raise typer.Exit(distil_suite(request, wish, out, as_json=json, quiet=quiet))
+
+
+@app.command()
 def compare(run: Run, json: Json = False, debug: Debug = False) -> None:
     """Compare the students of a run with their teacher."""
     from distbench.cli.reading import show_comparison

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.data.tokenizers import difference, vocabulary_of
 from distbench.errors import EnvironmentFault, UsageError
 from distbench.protocols import TrainingRecipe
+from distbench.schema.cell import ModelRef
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
 from distbench.schema.training import Term
@@ -132,6 +134,21 @@ def makes_untrained(init: Use) -> bool:
     """Return whether nothing of what a teacher knows is in what an initialiser makes."""
     kind = plugins.load("inits", init.use)
     return not kind.needs or bool(getattr(kind, "untrained", False))
+
+
+def check_tokens(train: DistilSpec, student: str, start: ModelRef, teachers: Sequence[ModelRef]) -> None:
+    """Raise UsageError where a loss would compare distributions over tokens that mean different texts.
+
+    What lies in files is looked at; models that another cell makes are checked when they are there.
+    """
+    recipe = plugins.load("methods", train.use)(plugins.options("methods", train)).recipe(0)
+    if start.path is None or not asks_of(recipe.terms) & {"distribution", "logits"}:
+        return
+    own = vocabulary_of(Path(start.path))
+    for teacher in teachers:
+        other = vocabulary_of(Path(teacher.path)) if teacher.path is not None else None
+        if own is not None and other is not None and (found := difference(other, own)):
+            raise UsageError(f"student {student!r}: {found}")
 
 
 def check_start(init: Use | None, quantise: Use | None, student: str, parent: str) -> str:

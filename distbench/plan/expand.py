@@ -19,6 +19,7 @@ from distbench.schema.plan import PlannedModel
 from distbench.schema.strict import Use
 from distbench.schema.suite import Suite, TaskSpec
 
+Cell = MakeCell | EvaluateCell | MeasureCell
 GROUP = 4  # students measured beside one teacher at a time: five loaded models is what a small machine holds
 
 

@@ -14,6 +14,7 @@ from distbench.plan.capabilities import (
     check_offers,
     check_runs,
     check_start,
+    check_tokens,
     check_training,
     check_variables,
     family,
@@ -149,6 +150,7 @@ class ModelPlanner:
         control = self._plan_control(spec, use, recipe, options) if controlled else None
         if spec.distil is not None:
             check_training(spec.distil, spec.name, use, [t.ref.use for t in teaching])
+            check_tokens(spec.distil, spec.name, start or teachers[0].ref, refs)
         made = self._make(spec.name, "student", use, recipe, options)
         ref = self._deployed(spec.name, "student", made, spec.deploy, quantised=spec.quantise is not None)
         self._keep(spec, ref, recipe_words(spec, spec.distil), found, control)

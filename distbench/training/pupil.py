@@ -30,6 +30,9 @@ class Pupil(torch.nn.Module):
         self.head: Head | None = head_of(student)
         self.temperature = temperature
         self.tutors = tutors
+        own = int(student.get_output_embeddings().weight.shape[0])
+        self.shared = tutors.shared_vocabulary(student) if tutors else own  # tokens that losses compare
+        self._cut = self.shared < own
         self.vocabulary = [(each.weight, each.loss) for each in losses if each.reads == "logits"]
         self.features = torch.nn.ModuleDict()
         self.feature_weights: dict[str, float] = {}
@@ -62,7 +65,7 @@ class Pupil(torch.nn.Module):
         rows = TokenRows(batch["ids"], batch.get("documents"), batch.get("scored"))
         inputs = rows.inputs(batch["ids"].device)
         out = self._trunk(inputs)
-        thought = self.tutors.think(inputs, self.asked_for) if self.tutors else None
+        thought = self.tutors.think(inputs, self.asked_for, self.shared) if self.tutors else None
         loss = self._vocabulary(batch, rows, out, thought) / positions if self.vocabulary else 0.0
         for name, module in self.features.items():
             assert thought is not None
@@ -81,8 +84,11 @@ class Pupil(torch.nn.Module):
         target_of = self._targets(batch, labels, keep, thought)
         if self.head is not None:
             hidden = chosen(out.last_hidden_state.flatten(0, 1), keep)
-            return chunked_sum(hidden, self.head.weight, self.head.bias, target_of, self.vocabulary)
-        logits = chosen(out.logits.flatten(0, 1), keep)
+            weight, bias = self.head.weight, self.head.bias
+            if self._cut:
+                weight, bias = weight[: self.shared], bias if bias is None else bias[: self.shared]
+            return chunked_sum(hidden, weight, bias, target_of, self.vocabulary)
+        logits = chosen(out.logits.flatten(0, 1), keep)[:, : self.shared]
         target = target_of(slice(0, len(labels)))
         return sum(weight * loss(logits, target) for weight, loss in self.vocabulary)
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from distbench.errors import UsageError
 from distbench.losses.head import Head, head_of
 
 Rows = Callable[[slice], list[Any]]
@@ -21,6 +20,7 @@ class Thought:
     outputs: list[Any]
     heads: list[Head | None]
     weights: Sequence[float]
+    vocabulary: int  # the logits' width: what student and teachers have in common
 
     def logits(self, keep: Any) -> Rows:
         """Return a function of a slice of the kept positions to every teacher's logits there, each [n, V]."""
@@ -32,13 +32,17 @@ class Thought:
 
         def of(rows: slice) -> list[Any]:
             with torch.no_grad():
-                return [_logits(head, state[rows]) for head, state in zip(self.heads, states, strict=True)]
+                pairs = zip(self.heads, states, strict=True)
+                return [_logits(head, state[rows], self.vocabulary) for head, state in pairs]
 
         return of
 
 
-def _logits(head: Head | None, state: Any) -> Any:
-    return state if head is None else torch.nn.functional.linear(state, head.weight, head.bias)
+def _logits(head: Head | None, state: Any, vocabulary: int) -> Any:
+    if head is None:
+        return state[:, :vocabulary]
+    bias = head.bias if head.bias is None else head.bias[:vocabulary]
+    return torch.nn.functional.linear(state, head.weight[:vocabulary], bias)
 
 
 class Tutors:
@@ -49,8 +53,8 @@ class Tutors:
         self.weights = tuple(weights) or (1.0 / len(modules),) * len(modules)
         self.heads = [head_of(module) for module in self.modules]
 
-    def think(self, inputs: dict[str, Any], asked_for: dict[str, bool]) -> Thought:
-        """Return what the teachers make of the same rows as the student."""
+    def think(self, inputs: dict[str, Any], asked_for: dict[str, bool], vocabulary: int) -> Thought:
+        """Return what the teachers make of the same rows as the student, over so many tokens."""
         outputs = []
         with torch.no_grad():
             for index, (module, head) in enumerate(zip(self.modules, self.heads, strict=True)):
@@ -59,22 +63,19 @@ class Tutors:
                     outputs.append(module(**inputs, use_cache=False, **wanted))
                 else:
                     outputs.append(head.hidden(inputs, **wanted))
-        return Thought(outputs, self.heads, self.weights)
+        return Thought(outputs, self.heads, self.weights, vocabulary)
 
     def shapes(self, student: Any) -> tuple[Any, Any]:
         """Return the shapes of the student and of the first teacher, for losses that compare what is inside."""
         return shape_of(student), shape_of(self.modules[0])
 
-    def check_vocabulary(self, student: Any) -> None:
-        """Raise UsageError where a teacher's logits are not over the student's vocabulary."""
-        size = student.get_output_embeddings().weight.shape[0]
-        for module in self.modules:
-            other = module.get_output_embeddings().weight.shape[0]
-            if other != size:
-                raise UsageError(
-                    f"teacher and student have vocabularies of {other} and {size} tokens; pad one of them, or use a "
-                    "sequence-level or cross-tokenizer method"
-                )
+    def shared_vocabulary(self, student: Any) -> int:
+        """Return how many tokens teachers and student have in common.
+
+        Of models with one tokenizer the output layers may still differ: some are padded to a round size. What lies
+        beyond the smallest is no token of anybody's text.
+        """
+        return min(int(module.get_output_embeddings().weight.shape[0]) for module in (student, *self.modules))
 
 
 def shape_of(module: Any) -> Any:

@@ -1,0 +1,153 @@
+"""`distil`: only the cells that make students, and where their checkpoints lie."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from distbench.cli.output import err, out, print_json
+from distbench.cli.running import Request
+from distbench.errors import ExitCode, UsageError, did_you_mean
+from distbench.execute.reporter import TerminalReporter
+from distbench.execute.run import Runner
+from distbench.execute.start import begin, default_out
+from distbench.executors.local import LocalExecutor
+from distbench.plan.expand import Cell, Plan, expand
+from distbench.schema.plan import PlannedModel
+from distbench.schema.record import MakeResult
+from distbench.store.cache import Cache
+from distbench.store.files import disk_faults
+from distbench.store.run_dir import RunDir
+
+
+@dataclass(frozen=True)
+class Wish:
+    """Which students to make; none named: all. `to`: a folder for copies of the checkpoints."""
+
+    names: Sequence[str]
+    to: Path | None
+    controls: bool
+
+
+def distil_suite(request: Request, wish: Wish, out_dir: Path | None, *, as_json: bool, quiet: bool) -> ExitCode:
+    """Make the students and print what became of them."""
+    loaded = request.load()
+    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
+    models = _wanted(plan, wish)
+    _refuse_occupied(models, wish.to)
+    run = RunDir.prepare(out_dir or default_out(loaded.suite.name))
+    with run.lock():
+        begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
+        with TerminalReporter(err(), quiet=quiet) as reporter:
+            state = Runner(_making(plan, models), run, Cache(), LocalExecutor(run.path), reporter).execute()
+        rows = [_row(model, run, state.failed) for model in models]
+        if wish.to is not None:
+            _copy(rows, wish.to)
+    _show(rows, run, as_json=as_json)
+    return ExitCode.RUN_FAILED if state.failed else ExitCode.OK
+
+
+def _wanted(plan: Plan, wish: Wish) -> list[PlannedModel]:
+    """Return the students that are made here, and their controls."""
+    made = {model.name: model for model in plan.models if model.role != "teacher" and model.ref.cell is not None}
+    students = {name: model for name, model in made.items() if model.role == "student"}
+    for name in wish.names:
+        if name not in students:
+            known = {model.name for model in plan.models if model.role == "student"}
+            if name in known:
+                raise UsageError(f"student {name!r} is loaded from its source: there is nothing to make")
+            raise UsageError(f"the suite makes no student {name!r}{did_you_mean(name, students)}")
+    if not students:
+        raise UsageError(f"suite {plan.suite.name!r} makes no student: all are loaded from their sources")
+    chosen = set(wish.names or students)
+    return [
+        model
+        for model in made.values()
+        if model.name in chosen or (wish.controls and model.control_of in chosen and model.role == "control")
+    ]
+
+
+def _making(plan: Plan, models: Sequence[PlannedModel]) -> list[Cell]:
+    """Return the cells that make the models, with what they need, in plan order."""
+    cells = {cell.id: cell for cell in plan.cells}
+    wanted: set[str] = set()
+
+    def visit(cell_id: str) -> None:
+        if cell_id not in wanted:
+            wanted.add(cell_id)
+            for need in cells[cell_id].needs:
+                visit(need)
+
+    for model in models:
+        assert model.ref.cell is not None
+        visit(model.ref.cell)
+    return [cell for cell in plan.cells if cell.id in wanted]
+
+
+def _row(model: PlannedModel, run: RunDir, failed: dict[str, str]) -> dict[str, Any]:
+    assert model.ref.cell is not None
+    row: dict[str, Any] = {"name": model.name, "role": model.role, "made_by": model.made_by}
+    if model.ref.cell in failed or not run.is_done(model.ref.cell):
+        return row | {"checkpoint": None, "error": failed.get(model.ref.cell, "it was not made")}
+    row["checkpoint"] = str((run.cells / model.ref.cell / "model").resolve())
+    result = run.record(model.ref.cell).result
+    assert isinstance(result, MakeResult)
+    if training := result.training:
+        row |= {
+            "objective": training.objective,
+            "units": training.units,
+            "steps": training.steps,
+            "seconds": training.seconds,
+            "heldout_kl_before": training.heldout_kl_before,
+            "heldout_kl_after": training.heldout_kl_after,
+            "stopped": training.stopped,
+        }
+    return row
+
+
+def _refuse_occupied(models: Sequence[PlannedModel], to: Path | None) -> None:
+    for target in [to / model.name for model in models] if to is not None else []:
+        if target.exists():
+            raise UsageError(f"{target} exists already; name another --to folder")
+
+
+def _copy(rows: Sequence[dict[str, Any]], to: Path) -> None:
+    for row in rows:
+        if row["checkpoint"] is None:
+            continue
+        target = to / row["name"]
+        with disk_faults(target):
+            shutil.copytree(row["checkpoint"], target)
+        row["checkpoint"] = str(target.resolve())
+
+
+def _show(rows: Sequence[dict[str, Any]], run: RunDir, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": str(run.path.resolve()), "models": list(rows)})
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("model", "objective", "tokens or examples", "seconds", "held-out KL", "checkpoint"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row.get("objective", "–"),
+            str(row.get("units", "–")),
+            f"{row['seconds']:.0f}" if "seconds" in row else "–",
+            _change(row.get("heldout_kl_before"), row.get("heldout_kl_after")),
+            row["checkpoint"] or f"FAILED: {row['error']}",
+        )
+    out().print(table)
+    out().print(f"run: {run.path.resolve()}", markup=False, soft_wrap=True)
+
+
+def _change(before: float | None, after: float | None) -> str:
+    if after is None:
+        return "–"
+    return f"{after:.4g}" if before is None else f"{before:.4g} → {after:.4g}"
