@@ -95,15 +95,14 @@ def _options(step: Step, name: Any) -> type[BaseModel] | None:
 def _is_grid(model: type[BaseModel], key: str, values: list[Any]) -> bool:
     """Say whether a list is no value of an option, but a list of its values.
 
-    A list that is valid as it stands never is. One with a wrong entry is a wrong list where the option takes lists: it
-    fails inside. Where the option takes none, or where some entry alone would be right, it is a grid.
+    A list that is valid as it stands never is. Where the option takes lists (then a wrong one fails inside), a grid is
+    a list of lists, of which one at least is right; where it takes none, every list is a grid.
     """
     whole = _errors(model, key, values)
-    if not whole:
-        return False
-    if any(not _errors(model, key, value) for value in values[: MOST_POINTS + 1]):
-        return True
-    return not any(isinstance(place, int) for where in whole for place in where)
+    if any(isinstance(place, int) for where in whole for place in where):
+        lists = [value for value in values[: MOST_POINTS + 1] if isinstance(value, list)]
+        return any(not _errors(model, key, value) for value in lists)
+    return bool(whole)
 
 
 def _errors(model: type[BaseModel], key: str, value: Any) -> list[tuple[int | str, ...]]:
