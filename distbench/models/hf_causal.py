@@ -14,12 +14,13 @@ from distbench.data.checkpoint import check_checkpoint, check_safetensors
 from distbench.data.sources import resolve_checkpoint
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.models import int8
+from distbench.models.hf_weights import refuse_incomplete, refuse_nan
 from distbench.models.language import ScoresByLogits
 from distbench.models.quantised import BESIDE_INTEGERS, check_library
 from distbench.models.torch_compiled import CompiledDecoder
 from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
-from distbench.models.torch_weights import plain, weight_bytes
+from distbench.models.torch_weights import weight_bytes
 from distbench.protocols import Decoded, LearnReport, LearnSession, Resolved, Stop, TrainingRecipe
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
@@ -91,7 +92,7 @@ class HFCausal(ScoresByLogits):
             check_checkpoint(path)
             check_library(path)
             module, tokenizer = _open_folder(path, settings), _tokenizer(path)
-        _refuse_nan(module, path)
+        refuse_nan(module, path)
         if options.attention is not None:
             module.set_attn_implementation(options.attention)
         return cls(module.to(device).eval(), tokenizer, settings, path if path.is_dir() else None, options)
@@ -266,7 +267,7 @@ def _open_folder(folder: Path, settings: Settings) -> Any:
         )
     except (ValueError, KeyError, RuntimeError) as error:
         raise RefusedError(f"{folder}: transformers cannot load it ({str(error).splitlines()[0][:160]})") from error
-    _refuse_incomplete(report, folder)
+    refuse_incomplete(report, folder)
     return module
 
 
@@ -282,7 +283,7 @@ def _open_gguf(path: Path) -> tuple[Any, Any]:
     loaded, report = AutoModelForCausalLM.from_pretrained(
         path.parent, gguf_file=path.name, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
     )
-    _refuse_incomplete(report, path)
+    refuse_incomplete(report, path)
     config = type(loaded.config).from_dict(
         {k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"}
     )
@@ -290,19 +291,3 @@ def _open_gguf(path: Path) -> tuple[Any, Any]:
     module.load_state_dict(loaded.state_dict())
     module.tie_weights()
     return module, _tokenizer(path.parent, gguf_file=path.name)
-
-
-def _refuse_incomplete(report: dict[str, Any], path: Path) -> None:
-    missing, shapes = sorted(report["missing_keys"]), report["mismatched_keys"]
-    if missing:
-        raise RefusedError(f"{path}: {len(missing)} tensors are missing from the weights, first {missing[0]!r}")
-    if shapes:
-        raise RefusedError(f"{path}: tensor {next(iter(shapes))!r} has another shape than config.json says")
-
-
-def _refuse_nan(module: Any, path: Path) -> None:
-    import torch
-
-    for name, parameter in module.named_parameters():
-        if not all(bool(torch.isfinite(part).all()) for part in plain(parameter)):
-            raise RefusedError(f"{path}: tensor {name!r} holds NaN or infinite values")
