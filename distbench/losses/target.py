@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +14,20 @@ IGNORED = -100  # a position without a label; as in torch
 
 @dataclass(frozen=True)
 class Full:
-    """The logits of one or several teachers, each [n, V]; `weights` sum to 1."""
+    """The logits of one or several teachers, each [n, V]; `weights` sum to 1. A token that is ruled out has −inf."""
 
     logits: Sequence[Any]
     weights: Sequence[float] = (1.0,)
 
     def log_probabilities(self, temperature: float) -> Any:
-        """Return the log of the teachers' weighted mean distribution at a temperature, [n, V] float32."""
+        """Return the log of the teachers' weighted mean distribution at a temperature, [n, V], at least float32."""
         import torch
 
-        each = [torch.log_softmax(one.float() / temperature, dim=-1) for one in self.logits]
+        each = [torch.log_softmax(at_least_float32(one) / temperature, dim=-1) for one in self.logits]
         if len(each) == 1:
             return each[0]
-        return torch.logsumexp(
-            torch.stack([one + torch.tensor(w).log() for one, w in zip(each, self.weights, strict=True)]), dim=0
-        )
+        weighted = [one + math.log(w) for one, w in zip(each, self.weights, strict=True)]
+        return torch.logsumexp(torch.stack(weighted), dim=0)
 
     def rows(self, chosen: slice) -> Full:
         """Return some of the positions."""
@@ -44,7 +44,7 @@ class Softened:
     def log_probabilities(self, temperature: float) -> Any:
         """Return `logp`; another temperature than the recorded one is a UsageError."""
         _same(self.temperature, temperature)
-        return self.logp.float()
+        return at_least_float32(self.logp)
 
     def rows(self, chosen: slice) -> Softened:
         """Return some of the positions."""
@@ -53,7 +53,7 @@ class Softened:
 
 @dataclass(frozen=True)
 class TopK:
-    """The k most likely tokens at one temperature, never renormalised: ids [n, k] int64, logp [n, k].
+    """The k most likely tokens at one temperature, never renormalised: ids [n, k] int64, distinct; logp [n, k].
 
     What is left of the mass is one rest bucket.
     """
@@ -81,6 +81,13 @@ class Target:
     def rows(self, chosen: slice) -> Target:
         """Return some of the positions."""
         return Target(self.labels[chosen], self.teacher.rows(chosen) if self.teacher is not None else None)
+
+
+def at_least_float32(values: Any) -> Any:
+    """Return values in float32, or as they are where they are more precise than that."""
+    import torch
+
+    return values if values.dtype == torch.float64 else values.float()
 
 
 def _same(recorded: float, asked: float) -> None:
