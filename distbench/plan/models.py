@@ -23,12 +23,13 @@ from distbench.plan.capabilities import (
 )
 from distbench.plan.deployments import rows_of
 from distbench.plan.identity import make_id, opened_identity, step
+from distbench.plan.studies import TrainingRun, as_trained, check_untrained, training_runs
 from distbench.schema.cell import MakeCell, ModelRef, Role, Settings
 from distbench.schema.plan import PlannedModel
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, StudentSpec, TeacherSpec
 
-SUFFIX = "-no-teacher"
+SUFFIX, UNTRAINED = "-no-teacher", "-untrained"
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,18 @@ class Origin:
 MADE_HERE = Origin("made in this run")
 
 
+@dataclass(frozen=True)
+class Made:
+    """What all training runs of a student share: its family, how it is opened, and its recipe."""
+
+    spec: StudentSpec
+    use: str
+    options: dict[str, Any]
+    recipe: Recipe
+    origin: Origin
+    controlled: bool
+
+
 class ModelPlanner:
     """Collects planned models and make cells; a recipe that occurs twice is made once."""
 
@@ -96,7 +109,7 @@ class ModelPlanner:
             assert spec.fit is not None
             fit = spec.fit.model_copy(update={"data": located(spec.fit.data, self.directory)})
             check_training(fit, name, spec.use, [])
-            init = Use(use=spec.use, **options)
+            init = located(Use(use=spec.use, **options), self.directory, "inits")
             ref = self._make(name, "teacher", spec.use, Recipe(init=init, train=fit))
             found, made_by = Origin("trained in this run"), f"{words(init)}, then {words(fit)}"
         self.models[name] = PlannedModel(
@@ -146,16 +159,49 @@ class ModelPlanner:
         teaching = self._teaching(spec, teachers)
         refs = [teacher.ref for teacher in teaching]
         softness, record = signal_of(spec.distil, spec.name, use)
-        recipe = Recipe(refs, start or teachers[0].ref, spec.init, spec.distil, spec.quantise, None, softness, record)
-        control = self._plan_control(spec, use, recipe, options) if controlled else None
+        train = spec.distil and as_trained(spec.distil)
+        recipe = Recipe(refs, start or teachers[0].ref, spec.init, train, spec.quantise, None, softness, record)
         if spec.distil is not None:
             check_training(spec.distil, spec.name, use, [t.ref.use for t in teaching])
             check_tokens(spec.distil, spec.name, start or teachers[0].ref, refs)
-        made = self._make(spec.name, "student", use, recipe, options)
-        ref = self._deployed(spec.name, "student", made, spec.deploy, quantised=spec.quantise is not None)
-        self._keep(spec, ref, recipe_words(spec, spec.distil), found, control)
-        if control is not None:
-            self.models[control] = self.models.pop(control)  # after its student
+        made = Made(spec, use, options, recipe, found, controlled)
+        for run in training_runs(spec, self.settings) if controlled else [TrainingRun(self.settings)]:
+            self._trained(made, run)
+        if controlled and spec.distil is not None and "untrained" in spec.distil.controls:
+            self._plan_untrained(made, teachers)
+
+    def _trained(self, made: Made, run: TrainingRun) -> None:
+        """Plan one training of a student, and the control that is trained beside it."""
+        spec, name = made.spec, run.name(made.spec.name)
+        ref = self._finished(name, "student", made, made.recipe, run)
+        control = self._no_teacher(made) if made.controlled else None
+        self._keep(spec, ref, recipe_words(spec, spec.distil), made.origin, run, name + SUFFIX if control else None)
+        if control is None:
+            return
+        taught_by_nobody = replace(made.recipe, train=as_trained(control))
+        self._add(
+            PlannedModel(
+                name=name + SUFFIX,
+                label=f"control of {run.label(spec.label or spec.name)}",
+                role="control",
+                of=spec.teachers,
+                control_of=name,
+                kind="no-teacher",
+                seed=run.seed,
+                seed_of=None if run.first else spec.name + SUFFIX,
+                required=False,
+                made_by=recipe_words(spec, control),
+                origin=MADE_HERE.words,
+                ref=self._finished(name + SUFFIX, "control", made, taught_by_nobody, run),
+            )
+        )
+
+    def _finished(self, name: str, role: Role, made: Made, recipe: Recipe, run: TrainingRun) -> ModelRef:
+        """Return the model of a recipe, on the student's runtime."""
+        spec = made.spec
+        assert not isinstance(spec.deploy, list), "a row has one deployment"
+        ref = self._make(name, role, made.use, recipe, made.options, run.settings)
+        return self._deployed(name, role, ref, spec.deploy, quantised=spec.quantise is not None)
 
     def _teaching(self, spec: StudentSpec, compared: list[PlannedModel]) -> list[PlannedModel]:
         """Return who teaches a student: those that it is compared with, or those that its distillation names."""
@@ -173,55 +219,86 @@ class ModelPlanner:
             raise UsageError(f"student {spec.name!r}: {len(given)} teacher_weights for {len(teaching)} teachers")
         return teaching
 
-    def _plan_control(self, spec: StudentSpec, use: str, recipe: Recipe, options: dict[str, Any]) -> str | None:
-        """Plan the same student, data and budget with the method that needs no teacher."""
-        distil = spec.distil
-        if distil is None or distil.control == "none":
+    def _no_teacher(self, made: Made) -> DistilSpec | None:
+        """Return the training of the control: the same data and budget, with the method that needs no teacher."""
+        distil = made.spec.distil
+        if distil is None or "no-teacher" not in distil.controls:
             return None
         method = plugins.load("methods", distil.use)
         if not method.uses_teacher or not method.control:
             return None
         allowed = plugins.load("methods", method.control).Options.model_fields
         budget = {key: value for key, value in distil.options.items() if key in allowed}
-        train = DistilSpec(
+        return DistilSpec(
             use=method.control,
             data=distil.data,
             control="none",
-            teachers=distil.teachers,
             teacher_weights=distil.teacher_weights,
             **budget,
         )
-        name = spec.name + SUFFIX
-        made = self._make(name, "control", use, replace(recipe, train=train), options)
-        assert not isinstance(spec.deploy, list)
-        quantised = spec.quantise is not None
-        ref = self._deployed(name, "control", made, spec.deploy, quantised=quantised)  # on its student's runtime
-        self.models[name] = PlannedModel(
-            name=name,
-            label=f"control of {spec.label or spec.name}",
-            role="control",
-            of=spec.teachers,
-            control_of=spec.name,
-            required=False,
-            made_by=recipe_words(spec, train),
-            origin=MADE_HERE.words,
-            ref=ref,
-        )
-        return name
 
-    def _keep(self, spec: StudentSpec, ref: ModelRef, made_by: str, found: Origin, control: str | None = None) -> None:
-        self.models[spec.name] = PlannedModel(
-            name=spec.name,
-            label=spec.label or spec.name,
-            role="student",
-            of=spec.teachers,
-            control=control,
-            required=spec.required,
-            made_by=made_by,
-            origin=found.words,
-            ref=ref,
-            notes=found.notes,
+    def _plan_untrained(self, made: Made, teachers: list[PlannedModel]) -> None:
+        """Plan the student as it starts: the row that says what any training buys. It is the same for every seed."""
+        spec, start, name = made.spec, made.recipe.start, made.spec.name + UNTRAINED
+        check_untrained(spec, parent=spec.init is not None and bool(plugins.load("inits", spec.init.use).needs))
+        if spec.init is None and spec.quantise is None:
+            assert start is not None, "it has a source"
+            opened = self._reopened(start, name, "control", made.options)
+            assert not isinstance(spec.deploy, list)
+            ref = self._deployed(name, "control", opened, spec.deploy)
+        else:
+            recipe = Recipe([teacher.ref for teacher in teachers], start, spec.init, None, spec.quantise)
+            ref = self._finished(name, "control", made, recipe, TrainingRun(self.settings))
+        self._add(
+            PlannedModel(
+                name=name,
+                label=f"untrained {spec.label or spec.name}",
+                role="control",
+                of=spec.teachers,
+                control_of=spec.name,
+                kind="untrained",
+                required=False,
+                made_by=recipe_words(spec, None) or "as it starts",
+                origin=made.origin.words,
+                ref=ref,
+                notes=made.origin.notes,
+            )
         )
+
+    def _keep(
+        self,
+        spec: StudentSpec,
+        ref: ModelRef,
+        made_by: str,
+        found: Origin,
+        run: TrainingRun | None = None,
+        control: str | None = None,
+    ) -> None:
+        run = run or TrainingRun(self.settings)
+        name = run.name(spec.name)
+        self._add(
+            PlannedModel(
+                name=name,
+                label=run.label(spec.label or spec.name),
+                role="student",
+                of=spec.teachers,
+                control=control,
+                seed=run.seed,
+                seed_of=None if run.first else spec.name,
+                study=spec.study,
+                required=spec.required and run.first,
+                made_by=made_by,
+                origin=found.words,
+                ref=ref,
+                notes=found.notes,
+            )
+        )
+
+    def _add(self, model: PlannedModel) -> None:
+        """Keep a model. Raises UsageError where a control has the name that the suite gave to another student."""
+        if model.name in self.models:
+            raise UsageError(f"two models are named {model.name!r}; a control takes its student's name with an ending")
+        self.models[model.name] = model
 
     # -- sources and recipes ----------------------------------------------------------------------------------------
 
@@ -274,9 +351,21 @@ class ModelPlanner:
             name, role, kind.makes, Recipe(start=ref, deploy=deploy), _changed("models", kind.makes, opens)
         )
 
-    def _make(self, name: str, role: Role, use: str, recipe: Recipe, options: dict[str, Any] | None = None) -> ModelRef:
-        """Plan the cell of a recipe, once, and return the model that it will make, opened with `options`."""
-        cell_id = make_id(recipe.parts(use), recipe.train, self.settings)
+    def _make(
+        self,
+        name: str,
+        role: Role,
+        use: str,
+        recipe: Recipe,
+        options: dict[str, Any] | None = None,
+        settings: Settings | None = None,
+    ) -> ModelRef:
+        """Plan the cell of a recipe, once, and return the model that it will make, opened with `options`.
+
+        `settings` are the run's, but for another training seed.
+        """
+        settings = settings or self.settings
+        cell_id = make_id(recipe.parts(use), recipe.train, settings)
         parents = [*recipe.teachers, *([recipe.start] if recipe.start else [])]
         if cell_id not in self.cells:
             self.cells[cell_id] = MakeCell(
@@ -293,7 +382,7 @@ class ModelPlanner:
                 deploy=recipe.deploy,
                 signal_temperature=recipe.temperature,
                 record=recipe.record,
-                settings=self.settings,
+                settings=settings,
             )
         made = ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id)
         return self._reopened(made, name, role, options or {})
