@@ -35,8 +35,9 @@ def next_cells(run: RunDir, plan: Plan) -> list[EvaluateCell]:
         teacher = models[student.of[0]]
         compared, _, _ = compared_tasks(evidence, student, teacher, None, gate)
         need = wanted(compared, gate)
-        # the control answers what its student answers: the gap between them is paired
-        for name in (teacher.name, student.name, *([student.control] if student.control else [])):
+        # a control answers what its student answers: the gap between them is paired
+        controls = [model.name for model in plan.models if model.control_of == student.name]
+        for name in (teacher.name, student.name, *controls):
             mine = stops.setdefault(name, {})
             for task, stop in need.items():
                 mine[task] = max(mine.get(task, 0), stop)

@@ -37,7 +37,8 @@ def rows_of(spec: StudentSpec) -> list[Row]:
             raise UsageError(f"student {spec.name!r}: two of its deployments are {suffix!r}; leave one out")
         seen.add(suffix)
         named = {"name": f"{spec.name}@{suffix}", "label": f"{spec.label or spec.name} on {_words(use)}"}
-        rows.append(Row(spec.model_copy(update={"deploy": use, **named}), controlled=False))
+        changed = {"deploy": use, "study": None, **named}  # the plain student is the point of a study
+        rows.append(Row(spec.model_copy(update=changed), controlled=False))
     return rows
 
 

@@ -121,6 +121,10 @@ def _meters(suite: Suite, directory: Path) -> dict[str, dict[str, Any]]:
     return meters
 
 
+def _has_speed(model: PlannedModel) -> bool:
+    return model.role != "control" and model.seed_of is None
+
+
 def _measures(
     meters: dict[str, dict[str, Any]], models: list[PlannedModel], tasks: list[TaskSpec], chosen: Chosen
 ) -> list[MeasureCell]:
@@ -131,8 +135,8 @@ def _measures(
         check_work(workload, model.ref.use, model.name)
     cells = []
     for teacher in (model for model in models if model.role == "teacher"):
-        # a control is its student's architecture with other weights: its speed is known
-        students = [model for model in models if model.of[:1] == [teacher.name] and model.role != "control"]
+        # a control, or another training run, is its student's architecture with other weights: its speed is known
+        students = [model for model in models if model.of[:1] == [teacher.name] and _has_speed(model)]
         for first in range(0, len(students), GROUP):
             group = [teacher, *students[first : first + GROUP]]
             refs = [model.ref.model_copy(update={"name": model.name}) for model in group]

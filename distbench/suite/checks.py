@@ -59,6 +59,7 @@ def _students(tree: dict[str, Any], source: Source) -> Iterator[Fault]:
     for index, student in _mappings(tree.get("students")).items():
         path: KeyPath = ("students", index)
         yield from _steps(path, student)
+        yield from _repeated((*path, "distil"), mapping(student.get("distil")))
         yield from _parents(path, student.get("of"), teachers, names)
         name = student.get("name")
         if not isinstance(name, str):
@@ -85,6 +86,15 @@ def _steps(path: KeyPath, student: dict[str, Any]) -> Iterator[Fault]:
     elif "source" in has and "init" in has:
         text = "source opens a model and init makes one; a student has only one of them"
         yield Fault((*path, "init"), _say(text), on_key=True)
+
+
+def _repeated(path: KeyPath, distil: dict[str, Any]) -> Iterator[Fault]:
+    """Find a seed, or a control, that is listed twice."""
+    for key, noun in (("seeds", "seed"), ("control", "control")):
+        listed = sequence(distil.get(key))
+        for place, each in enumerate(listed):
+            if isinstance(each, (int, str)) and each in listed[:place]:
+                yield Fault((*path, key, place), _say(f"{noun} {shorten(str(each))} is listed twice"))
 
 
 def _parents(path: KeyPath, of: Any, teachers: dict[str, Any], students: set[Any]) -> Iterator[Fault]:
