@@ -14,6 +14,7 @@ from distbench.data.checkpoint import check_checkpoint, check_safetensors
 from distbench.data.sources import resolve_checkpoint
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.models import int8
+from distbench.models.hf_blocks import blocks_of, keep_blocks
 from distbench.models.hf_weights import refuse_incomplete, refuse_nan
 from distbench.models.language import ScoresByLogits
 from distbench.models.quantised import BESIDE_INTEGERS, check_library
@@ -21,7 +22,18 @@ from distbench.models.torch_compiled import CompiledDecoder
 from distbench.models.torch_decode import cache_bytes, decode_greedily, random_prompts
 from distbench.models.torch_device import prepare_torch, torch_dtype
 from distbench.models.torch_weights import weight_bytes
-from distbench.protocols import Decoded, LearnReport, LearnSession, Resolved, Stop, TrainingRecipe
+from distbench.models.writing import levels, prompts_of, written
+from distbench.protocols import (
+    Asked,
+    Decoded,
+    LearnReport,
+    LearnSession,
+    Resolved,
+    Sampling,
+    Stop,
+    TrainingRecipe,
+    Written,
+)
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
@@ -48,7 +60,8 @@ class HFCausal(ScoresByLogits):
 
     Options = HFCausalOptions
     offers: ClassVar[frozenset[str]] = frozenset(
-        {"causal-lm", "language", "cache", "decode", "layers", "int8", "learn", "lora", "save", "weights"}
+        {"causal-lm", "language", "cache", "decode", "layers", "remake", "int8", "learn", "lora", "save", "weights"}
+        | {"write"}
     )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
 
@@ -171,6 +184,18 @@ class HFCausal(ScoresByLogits):
         ends = (n for n in range(1, len(tokens) + 1) if stop is not None and stop(tokens[:n]))
         return tokens[: next(ends, len(tokens))]
 
+    def write(self, asked: Sequence[Asked], sampling: Sampling) -> list[Written]:
+        """Return an answer to each prompt, all of them at once."""
+        import torch
+
+        from distbench.data.text_decoding import Decoding, continue_rows
+
+        prompts = prompts_of(self, asked, sampling)
+        drawn = torch.from_numpy(np.stack([levels(one.seed, sampling.most) for one in asked]))
+        how = Decoding(sampling.most, self.ends, sampling.temperature, drawn)
+        answers = continue_rows(self.module, prompts, how, len(prompts))
+        return [written(self.tokenizer, self.ends, *pair) for pair in zip(prompts, answers, strict=True)]
+
     # -- inference work ---------------------------------------------------------------------------------------------
 
     def prompts(self, batch: int, length: int, seed: int) -> Any:
@@ -196,22 +221,19 @@ class HFCausal(ScoresByLogits):
 
     def layer_count(self) -> int:
         """Return the number of decoder blocks."""
-        return len(_blocks(self.module))
+        return len(blocks_of(self.module))
 
     def keep_layers(self, indices: list[int]) -> None:
         """Keep these decoder blocks (sorted, 0-based), in place."""
-        import torch
+        keep_blocks(self.module, indices)
+        self.folder = None
 
-        blocks = _blocks(self.module)
-        kept = torch.nn.ModuleList([blocks[i] for i in indices])
-        for position, block in enumerate(kept):
-            for part in block.modules():
-                if hasattr(part, "layer_idx"):
-                    part.layer_idx = position  # type: ignore[assignment]
-        self.module.get_decoder().layers = kept
-        self.module.config.update({"num_hidden_layers": len(indices)})
-        if getattr(self.module.config, "layer_types", None):
-            self.module.config.layer_types = [self.module.config.layer_types[i] for i in indices]
+    def remade(self, module: Any) -> Self:
+        """Return the same tokenizer and options around another module, on the same device; this one is not changed."""
+        if self.options.attention is not None:
+            module.set_attn_implementation(self.options.attention)
+        module.generation_config = self.module.generation_config
+        return type(self)(module.to(self.module.device).eval(), self.tokenizer, self.settings, None, self.options)
 
     def quantise_int8(self, skip: tuple[str, ...]) -> list[str]:
         """Replace linear layers by dynamic int8 ones, in place; the output head stays as it is."""
@@ -231,13 +253,6 @@ def _count(shape: list[int]) -> int:
     for side in shape:
         total *= side
     return total
-
-
-def _blocks(module: Any) -> Any:
-    layers = getattr(module.get_decoder(), "layers", None)
-    if layers is None:
-        raise RefusedError(f"{type(module).__name__} has no list of decoder blocks named 'layers'")
-    return layers
 
 
 def _tokenizer(folder: Path, **options: Any) -> Any:

@@ -14,6 +14,7 @@ at plan time, before a model is loaded. The words of the built-ins:
 * ``weights``     `weight_bytes()` -> bytes of the weights in memory, in the dtype they have there, tied ones once
 * ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
 * ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
+* ``remake``      `remade(module)` -> the same tokenizer and options around another torch module
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
 * ``learn``       can be trained: `learn(signal, recipe, session)`
 * ``lora``        `learn` can train low-rank adapters, and merge them: the budget's `lora`
