@@ -20,6 +20,7 @@ from distbench.training.lora import merge, wrap
 from distbench.training.objective import Weighted, losses_of
 from distbench.training.precision import autocast
 from distbench.training.pupil import Pupil
+from distbench.training.rewriting import Rewriter
 from distbench.training.schedule import Schedule
 from distbench.training.teachers import Tutors
 from distbench.training.trainer import Collate, DistilTrainer, Rows, Watch
@@ -142,10 +143,10 @@ class Course:
         part = self.folder / f"best-{step}.part"
         save_model(self.pupil.student, str(part))
         part.rename(self.folder / f"best-{step}.safetensors")
-        newest = checkpoints.newest(self.folder)
-        sealed = Diary.read(checkpoints.facts_of(newest)).best if newest else None
+        sealed = (Diary.read(checkpoints.facts_of(each)).best for each in checkpoints.complete(self.folder))
+        needed = {step, *(best[0] for best in sealed if best is not None)}
         for old in self.folder.glob("best-*.safetensors"):
-            if old.stem not in {f"best-{step}", f"best-{sealed[0]}" if sealed else ""}:
+            if int(old.stem.removeprefix("best-")) not in needed:
                 old.unlink()
 
     def restore_best(self, diary: Diary) -> int | None:
@@ -169,10 +170,15 @@ class Course:
             data_collator=Collate(self.signal),
             callbacks=[watch],
             diary=diary,
+            rewrite=self._rewriter(),
         )
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         return trainer
+
+    def _rewriter(self) -> Rewriter | None:
+        share = self.recipe.on_policy
+        return Rewriter(self.pupil.student, share, self.recipe.seed) if share else None
 
     def _arguments(self) -> Any:
         from transformers import TrainingArguments
@@ -213,6 +219,7 @@ def _report(
         if autocast(course.recipe.budget.precision, course.model.settings.device)
         else "float32",
         "teacher": "online" if course.pupil.tutors else "recorded" if course.pupil.asks_teacher else "none",
+        **({"on_policy": course.recipe.on_policy} if course.recipe.on_policy else {}),
         "heldout_cross_entropy": [before.cross_entropy, after.cross_entropy],
         "training_seconds": diary.seconds,
     }

@@ -30,6 +30,11 @@ def newest(folder: Path) -> Path | None:
     return max(found, key=step_of, default=None)
 
 
+def complete(folder: Path) -> list[Path]:
+    """Return the complete checkpoints, oldest first."""
+    return sorted((each for each in folder.glob(PREFIX + "*") if _is_complete(each)), key=step_of)
+
+
 def step_of(checkpoint: Path) -> int:
     """Return the step a checkpoint was taken after."""
     return int(checkpoint.name.removeprefix(PREFIX))
@@ -46,8 +51,7 @@ def seal(checkpoint: Path, facts: dict[str, Any]) -> None:
         part.write_text(json.dumps(content), encoding="utf-8")
         _sync(part)
         part.rename(checkpoint / SEAL)
-    kept = sorted((each for each in checkpoint.parent.glob(PREFIX + "*") if _is_complete(each)), key=step_of)
-    for old in kept[:-KEEP]:
+    for old in complete(checkpoint.parent)[:-KEEP]:
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -69,6 +69,14 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
         self.loss_is_scaled_for_ga = True  # by `positions` below
         self._since: list[float] = []
 
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
+        """Return the batches of a step, as the student may have rewritten them, and their positions."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.rewrite is None or not batches:
+            return batches, items
+        batches = self.rewrite(batches, self.state.global_step)
+        return batches, self._get_num_items_in_batch(batches, device)
+
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
         """Return the positions of a whole step that count, over all its batches and processes, per process."""
         count = sum(_positions(batch) for batch in batch_samples)
@@ -83,8 +91,6 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the batch's part of the step's objective, and stop a training that diverges."""
-        if self.rewrite is not None:
-            inputs = self.rewrite(inputs, self.state.global_step)
         loss = model(inputs, num_items_in_batch, 1.0 / self.current_gradient_accumulation_steps)
         value = float(loss.detach())
         if not math.isfinite(value):

@@ -1,4 +1,4 @@
-"""`distbench distil`: students made from the command line, killed and made again, with what went into them written down."""
+"""`distbench distil`: students from the command line, killed and made again, with what went into them written down."""
 
 from __future__ import annotations
 
@@ -144,21 +144,10 @@ def test_a_teacher_with_other_tokens_is_refused_before_anything_runs(place: Path
 
 
 def test_a_killed_distillation_goes_on_and_ends_with_the_same_weights(place: Path, made: dict[str, Any]) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "distbench",
-        "distil",
-        "suite.yaml",
-        "--student",
-        "kd",
-        "--no-control",
-        "--out",
-        "cut",
-    ]
+    wish = ("distil", "suite.yaml", "--student", "kd", "--no-control", "--out", "cut")
     environment = os.environ | {"DISTBENCH_CACHE": str(place / "cut-cache")}
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "distbench", *wish],
         cwd=place,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -173,7 +162,7 @@ def test_a_killed_distillation_goes_on_and_ends_with_the_same_weights(place: Pat
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not list((place / "cut").glob("cells/*/record.json"))
-    done = distbench(place, *command[3:], "--json", "-q", DISTBENCH_CACHE=str(place / "cut-cache"))
+    done = distbench(place, *wish, "--json", "-q", DISTBENCH_CACHE=str(place / "cut-cache"))
     (row,) = json.loads(done.stdout)["models"]
     record = json.loads((Path(row["checkpoint"]) / "provenance.json").read_text())["training"]
     assert record["resumed_from"] >= 2
