@@ -27,7 +27,7 @@ class Rewriter:
         return [self._one(batch, step, index) for index, batch in enumerate(batches)]
 
     def _one(self, batch: dict[str, Any], step: int, index: int) -> dict[str, Any]:
-        lot = random.Random(f"{self.seed}/{self.rank}/{step}/{index}")
+        lot = random.Random(f"{self.seed}/{self.rank}/{step}/{index}")  # noqa: S311 - drawn, not secret
         if lot.random() >= self.share:
             return batch
         rows = TokenRows(batch["ids"], batch.get("documents"), batch.get("scored"))
