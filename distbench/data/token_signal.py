@@ -6,7 +6,7 @@ tokens) instead of 2 bytes a vocabulary entry. The candidates are never renormal
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 PADDING = -1  # in `documents`
@@ -114,6 +114,7 @@ class TokenSignal:
     digest: str
     seconds: float = 0.0
     from_cache: bool = False
+    facts: dict[str, int | float | str] = field(default_factory=dict)  # what became of the documents, for the record
 
     @property
     def examples(self) -> int:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field, ValidationError
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.hashing import digest, file_digest
 from distbench.models.language import ScoresByLogits, scored
+from distbench.models.writing import WritesByLogits
 from distbench.protocols import Decoded, Resolved, Stop
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
@@ -46,7 +47,7 @@ class NoOptions(Strict):
     """Options of a runtime that has none."""
 
 
-class ExportedLM(ScoresByLogits, ABC):
+class ExportedLM(ScoresByLogits, WritesByLogits, ABC):
     """A language model that a runtime other than torch computes, one open session a process.
 
     A subclass names itself in `use`, its files in `weights` (globs, the first must exist), and implements `_load` and
@@ -55,7 +56,7 @@ class ExportedLM(ScoresByLogits, ABC):
     """
 
     Options: ClassVar[type[BaseModel]] = NoOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"language", "decode"})
+    offers: ClassVar[frozenset[str]] = frozenset({"language", "decode", "write"})
     learns: ClassVar[frozenset[str]] = frozenset()
     devices: ClassVar[frozenset[str]] = frozenset({"cpu"})
     requires: ClassVar[tuple[str, ...]] = ()
@@ -112,6 +113,11 @@ class ExportedLM(ScoresByLogits, ABC):
         if settings.device.partition(":")[0] not in cls.devices:
             raise EnvironmentFault(f"{cls.use!r} runs on {', '.join(sorted(cls.devices))} only, not {settings.device}")
         return cls(path, settings, options or cls.Options())
+
+    @classmethod
+    def tokenizer_of(cls, path: Path) -> Any:
+        """Load the tokenizer alone."""
+        return _tokenizer(path)
 
     def footprint(self) -> Footprint:
         """Bytes of the runtime's files; parameters are those of the model that was exported."""

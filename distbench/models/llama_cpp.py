@@ -75,6 +75,11 @@ class LlamaCppLM(ExportedLM):
         self.context_length = self.facts.context_length
         self.ends = frozenset(self.facts.ends)
 
+    @classmethod
+    def tokenizer_of(cls, path: Path) -> Any:
+        """Load the tokenizer alone."""
+        return super().tokenizer_of(path) if path.is_dir() else _tokenizer_in(path)
+
     @cached_property
     def tokenizer(self) -> Any:
         """The Hugging Face tokenizer of a bare file, read only when asked for: it takes longer than the model."""

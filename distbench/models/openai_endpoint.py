@@ -18,10 +18,11 @@ from pydantic import Field, StringConstraints
 
 from distbench.errors import EnvironmentFault, OverloadedError, RefusedError, RunError
 from distbench.hashing import digest
+from distbench.models.openai_answers import answer_of, request_of
 from distbench.models.openai_http import Server, UnusableRequestError
 from distbench.models.openai_stream import Reply
 from distbench.models.openai_words import freshened, word_prompts
-from distbench.protocols import Decoded, Resolved
+from distbench.protocols import Asked, Decoded, Resolved, Sampling, Written
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
@@ -90,7 +91,8 @@ class OpenAIEndpoint:
     """A served language model. Offers what a client can do: ask for a number of tokens and see when they come."""
 
     Options = OpenAIOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"answer", "decode", "served"})
+    offers: ClassVar[frozenset[str]] = frozenset({"answer", "decode", "served", "write"})
+    unseen: ClassVar[frozenset[str]] = frozenset({"api_key_env", "retries", "timeout_seconds", "unique_prompts"})
     learns: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
@@ -151,6 +153,18 @@ class OpenAIEndpoint:
         """Send one prompt; marks count from this call, so an opening connection is in them. Not repeated."""
         return _together(self._ask([prompt], output_tokens))
 
+    def write(self, asked: Sequence[Asked], sampling: Sampling) -> list[Written]:
+        """Return an answer to each prompt, asked as it stands, one after the other.
+
+        An answer that fails in any way that may pass is asked for again, as often as `retries` says.
+        """
+        return [self._patiently(lambda one=one: self._written(one, sampling), RunError) for one in asked]  # type: ignore[misc]
+
+    def _written(self, asked: Asked, sampling: Sampling) -> Written:
+        path, body = request_of(asked.prompt, sampling, self.options.model, self.options.api, self.dialect)
+        (reply,) = self.server.ask(path, [body])
+        return answer_of(reply, sampling, self.server.where)
+
     def greet(self) -> None:
         """Find the dialect that the server takes."""
         prompt = word_prompts(1, 8, 0)[0]
@@ -189,18 +203,21 @@ class OpenAIEndpoint:
             "server that heeds max_tokens and ignore_eos or min_tokens"
         )
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
+    def _patiently(self, ask: Callable[[], T], again: type[RunError] = OverloadedError) -> T:
         """Ask again while the server is too busy: exponential back-off with full jitter, and Retry-After as a floor.
 
+        again: the errors after which to ask again; a request that the server does not understand is never repeated.
         After Brooker 2015, https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
         """
         for attempt in range(self.options.retries + 1):
             try:
                 return ask()
-            except OverloadedError as error:
-                floor = error.wait_seconds or 0.0
+            except UnusableRequestError:
+                raise
+            except again as error:
+                floor = getattr(error, "wait_seconds", None) or 0.0
                 if attempt == self.options.retries:
-                    raise OverloadedError(f"{error.message}, also after {attempt} retries") from None
+                    raise type(error)(f"{error.message}, also after {attempt} retries") from None
                 if floor > LONGEST_WAIT:
                     raise OverloadedError(f"{error.message}; it wants to be asked again in {floor:.0f} s") from None
                 spread = min(FIRST_WAIT * 2**attempt, LONGEST_WAIT)

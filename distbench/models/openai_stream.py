@@ -55,6 +55,8 @@ class Reply:
 
     marks_ns: list[int] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  # the text without a reasoning model's thoughts
+    logprobs: list[dict[str, Any]] = field(default_factory=list)  # as the server sent them, piece by piece
     generated: int | None = None  # tokens, as the server counted
     prompt_tokens: int | None = None
     finish: str | None = None
@@ -75,10 +77,13 @@ class Reply:
             raise RunError(f"reported an error in its stream: {error_text(event)}")
         self._usage(event.get("usage"))
         for choice in _choices(event, data):
-            piece = _piece(choice)
+            piece = _piece(choice, THOUGHTS)
             if piece:
                 self.marks_ns.append(now_ns)
                 self.text.append(piece)
+                self.said.append(_piece(choice, ()))
+            if isinstance(choice.get("logprobs"), dict):
+                self.logprobs.append(choice["logprobs"])
             if isinstance(choice.get("finish_reason"), str):
                 self.finish = choice["finish_reason"]
 
@@ -118,9 +123,9 @@ def _choices(event: dict[str, Any], data: str) -> list[dict[str, Any]]:
     return choices
 
 
-def _piece(choice: dict[str, Any]) -> str:
+def _piece(choice: dict[str, Any], besides: tuple[str, ...]) -> str:
     delta = choice.get("delta")
     found = [choice.get("text")]
     if isinstance(delta, dict):
-        found = [delta.get(name) for name in ("content", *THOUGHTS)]
+        found = [delta.get(name) for name in ("content", *besides)]
     return "".join(piece for piece in found if isinstance(piece, str))

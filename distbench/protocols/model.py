@@ -104,7 +104,7 @@ class Guess:
 class Written:
     """An answer. Counts are those of who wrote it; None: it does not tell.
 
-    ids: its tokens, the token that ended it not among them. guesses: one a token, the end included where it is told.
+    ids: its tokens, the one that ended it included. guesses: one a token, that of the end only where it is told.
     """
 
     text: str
