@@ -1,25 +1,26 @@
-"""What a classifier learns from: feature vectors, labels where they exist, and the teacher's class probabilities."""
+"""What a classifier learns from: inputs, labels where they exist, and the teacher's class probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Kind = Literal["features", "texts", "images"]
 
 
 @dataclass
 class FeatureSignal:
     """Arrays in row order.
 
-    Shapes: x [n, …]: feature vectors float32, images or token ids; y [n] int64,
-    -1 = unlabelled; teacher_logp [n, classes] float64 natural log at
-    `temperature`, or None without a teacher; heldout_x, heldout_logp likewise, at temperature 1.
+    Shapes: x [n, …]: feature vectors [n, features] float32, images [n, height, width, channels] float32 in 0–1, or
+    texts [n] object (str): every model reads them with its own tokenizer. y [n] int64, -1 = unlabelled; teacher_logp
+    [n, classes] float64 natural log at `temperature`, or None without a teacher; heldout_x, heldout_logp likewise, at
+    temperature 1; heldout_y [h] int64, or None where the held-out rows have no labels.
     """
 
-    kind: ClassVar[str] = "features"
     x: NDArray[Any]
     y: NDArray[np.int64]
     classes: int
@@ -30,17 +31,19 @@ class FeatureSignal:
     digest: str
     seconds: float = 0.0
     from_cache: bool = False
+    kind: Kind = "features"
+    heldout_y: NDArray[np.int64] | None = None
+    names: tuple[str, ...] = ()  # of the classes
 
     @property
     def examples(self) -> int:
         """Training rows, labelled or not."""
         return int(self.x.shape[0])
 
-
-def mixture(models: Sequence[Any], x: NDArray[Any], weights: Sequence[float]) -> NDArray[np.float64]:
-    """Return the weighted mean of classifiers' probabilities, [n, classes]; equal weights where none are given."""
-    each = np.stack([model.classify(x) for model in models])
-    return np.asarray(np.average(each, axis=0, weights=weights or None), dtype=np.float64)
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """Indices of the rows that have a label."""
+        return np.flatnonzero(self.y >= 0)
 
 
 def soften(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

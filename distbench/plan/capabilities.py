@@ -53,7 +53,11 @@ def check_variables(use: str, options: dict[str, Any], name: str) -> None:
 
 def check_task(task: TaskSpec, use: str, name: str) -> None:
     """Check that a model can be asked a task."""
-    check_offers(f"task {task.title!r} of model {name!r}", plugins.load("tasks", task.use).needs, use)
+    kind = plugins.load("tasks", task.use)
+    check_offers(f"task {task.title!r} of model {name!r}", kind.needs, use)
+    if hasattr(kind, "reads") and kind.reads(task) not in family(use).learns:
+        can = ", ".join(sorted(family(use).learns)) or "nothing"
+        raise UsageError(f"task {task.title!r} asks about {kind.reads(task)}; model {name!r} ({use}) reads {can}")
 
 
 def check_work(workload: TaskSpec | None, use: str, name: str) -> None:

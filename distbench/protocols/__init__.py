@@ -12,8 +12,9 @@ at plan time, before a model is loaded. The words of the built-ins:
 * ``served``      computes in another process, maybe on another machine: only meters that are `at_a_distance` read it
 * ``cache``       `cache_bytes(prompts)` -> bytes of the key-value cache after these prompts
 * ``weights``     `weight_bytes()` -> bytes of the weights in memory, in the dtype they have there, tied ones once
-* ``classify``    `classify(x) -> probabilities`, x [n, features] float32 -> [n, classes] float64, rows sum to 1
-* ``layers``      decoder blocks can be dropped: `keep_layers(indices)`
+* ``classify``    `classify(x) -> probabilities`, n vectors, images or texts (see `FeatureSignal`) of a kind that the
+                  model `learns` -> [n, classes] float64, rows sum to 1
+* ``layers``      decoder or encoder blocks can be dropped: `keep_layers(indices)`
 * ``remake``      `remade(module)` -> the same tokenizer and options around another torch module
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
 * ``learn``       can be trained: `learn(signal, recipe, session)`

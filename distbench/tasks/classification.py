@@ -8,7 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from distbench import plugins
-from distbench.errors import UsageError
+from distbench.data.labelled_rows import Rows
+from distbench.data.located import located, without_paths
+from distbench.errors import RunError, UsageError
 from distbench.hashing import digest, text_digest
 from distbench.protocols import Metric, Outcome, Progress, Sample, Shape, Work
 from distbench.schema.cell import Settings
@@ -18,6 +20,7 @@ from distbench.tasks.drawing import Drawn, draw
 from distbench.work.answering import answering
 
 BATCH = 4096
+SHOWN = 2000  # characters of a text that its record shows
 
 
 class ClassificationOptions(Strict):
@@ -40,35 +43,54 @@ class ClassificationTask:
         """Check that the task names a data plug-in."""
         if not spec.data or "use" not in spec.data:
             raise UsageError(f"task {spec.title!r}: 'classification' needs data: {{use: DATA-PLUG-IN}}")
-        return spec
+        use = Use.model_validate(spec.data)
+        if not hasattr(plugins.load("data", use.use), "test_rows"):
+            raise UsageError(f"task {spec.title!r}: data {use.use!r} has no test rows with labels")
+        return spec.model_copy(update={"data": located(use, directory).model_dump()})
+
+    @classmethod
+    def reads(cls, spec: TaskSpec) -> str:
+        """Return the kind of its rows, which a model must learn from to understand."""
+        return str(cls._source(spec).yields)
 
     @classmethod
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
         """Return the digest of the data."""
-        return {"code": 2, "data": spec.data, "rows": cls._source(spec).identity()}
+        named = without_paths(Use.model_validate(spec.data)).model_dump()
+        return {"code": 3, "data": named, "rows": cls._source(spec).identity()}
 
     @staticmethod
     def _source(spec: TaskSpec) -> Any:
         use = Use.model_validate(spec.data)
         return plugins.load("data", use.use)(plugins.options("data", use))
 
-    def _rows(self, seed: int) -> tuple[Any, Any, Any, Drawn]:
-        rows = self._source(self.spec).test_rows()
-        drawn = draw(len(rows.y), self.spec.samples, seed, self.spec.title, self.spec.part)
-        return rows.x[drawn.indices], rows.y[drawn.indices], rows.index[drawn.indices], drawn
+    def _rows(self, seed: int) -> tuple[Rows, Drawn]:
+        rows: Rows = self._source(self.spec).test_rows()
+        if not len(rows):
+            raise RunError(f"task {self.spec.title!r}: 0 examples")
+        drawn = draw(len(rows), self.spec.samples, seed, self.spec.title, self.spec.part)
+        return rows.take(np.asarray(drawn.indices, dtype=np.int64)), drawn
 
     def work(self, model: Any, shape: Shape, seed: int) -> Work:
-        """Return one call of the model for `shape.batch` test rows, repeated where the test set is smaller."""
-        x, _, _, _ = self._rows(seed)
-        return answering(model.classify, x[np.arange(shape.batch) % len(x)])
+        """Return one call of the model for `shape.batch` test rows, repeated where the test set is smaller.
+
+        The model gets what a user would send: cutting a text into tokens, or preparing an image, is a part of the work.
+        """
+        rows, _ = self._rows(seed)
+        return answering(model.classify, rows.x[np.arange(shape.batch) % len(rows)])
 
     def run(self, model: Any, settings: Settings, progress: Progress) -> Outcome:
         """Classify every chosen row."""
-        x, y, index, drawn = self._rows(settings.seed)
-        probabilities = np.concatenate([model.classify(x[i : i + BATCH]) for i in range(0, len(x), BATCH)])
-        progress(len(x), len(x), self.spec.title)
+        rows, drawn = self._rows(settings.seed)
+        x, y, index = rows.x, rows.y, rows.index
+        parts = []
+        for start in range(0, len(x), BATCH):
+            parts.append(model.classify(x[start : start + BATCH]))
+            progress(min(start + BATCH, len(x)), len(x), self.spec.title)
+        probabilities = np.concatenate(parts)
+        _refuse_outside(y, probabilities.shape[1], rows, self.spec.title)
         answers = probabilities.argmax(axis=1)
-        rows_digest = [text_digest([str(i), row.tobytes().hex()]) for i, row in zip(index, x, strict=True)]
+        rows_digest = [text_digest([str(i), _content(row)]) for i, row in zip(index, x, strict=True)]
         samples = [
             Sample(
                 task=self.spec.title,
@@ -77,7 +99,7 @@ class ClassificationTask:
                 score=float(answers[i] == y[i]),
                 prediction=str(answers[i]),
                 label=str(y[i]),
-                prompt=f"row {index[i]}",
+                prompt=_shown(x[i], int(index[i])),
                 confidence=float(probabilities[i].max()),
                 label_probability=float(probabilities[i][y[i]]),
                 answer_digest=digest([float(p) for p in probabilities[i]])[:16],
@@ -94,3 +116,20 @@ class ClassificationTask:
             prompt_digest=text_digest(rows_digest),
             drawn=drawn.facts(),
         )
+
+
+def _refuse_outside(y: Any, head: int, rows: Rows, title: str) -> None:
+    """Raise RunError for a label that the model has no output for: to count it as wrong would be a mistake."""
+    for position in np.flatnonzero(y >= head)[:1]:
+        raise RunError(
+            f"task {title!r}: label {rows.classes[y[position]]!r} (number {y[position]}) of row {rows.index[position]} "
+            f"is outside the head, which has {head} labels"
+        )
+
+
+def _content(row: Any) -> str:
+    return row if isinstance(row, str) else row.tobytes().hex()
+
+
+def _shown(row: Any, index: int) -> str:
+    return row[:SHOWN] if isinstance(row, str) else f"row {index}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from distbench.data.feature_signal import FeatureSignal
 from distbench.errors import RunError, UsageError
 from distbench.losses.target import IGNORED, Softened, Target
@@ -14,7 +17,7 @@ from distbench.training.objective import Weighted, losses_of
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted sum of losses, each a mean over the rows of a batch that have what it needs."""
+    """A weighted sum of losses, each a mean over the rows of a step that have what it needs."""
 
     losses: list[Weighted]
 
@@ -24,8 +27,10 @@ class Objective:
         losses = losses_of(recipe.terms)
         for each in losses:
             if each.reads != "logits" or each.asks not in ("nothing", "distribution"):
+                wants = each.asks if each.reads == "logits" else each.reads
                 raise UsageError(
-                    f"loss {each.name!r} reads {each.reads}; this learner shows its class probabilities only"
+                    f"loss {each.name!r} compares the {wants} of teacher and student; of a classifier's teacher only "
+                    "its class probabilities are known"
                 )
         return cls(losses)
 
@@ -34,21 +39,24 @@ class Objective:
         """Whether any loss needs the teacher."""
         return any(each.asks != "nothing" for each in self.losses)
 
-    def check(self, signal: FeatureSignal) -> None:
-        """Raise RunError where the signal lacks what the losses need."""
+    def rows(self, signal: FeatureSignal) -> NDArray[np.int64]:
+        """Return the training rows that say something to the objective: all with a teacher, else the labelled ones.
+
+        Raises RunError where the signal lacks what the losses need.
+        """
         if self.asks_teacher and signal.teacher_logp is None:
             raise RunError("soft labels need a teacher")
-        if not self.asks_teacher and not bool((signal.y >= 0).any()):
-            raise RunError("no labelled example to learn from")
+        rows = np.arange(signal.examples) if self.asks_teacher else signal.labelled
+        if not len(rows):
+            raise RunError("0 examples to learn from" if self.asks_teacher else "no labelled example to learn from")
+        return rows
 
-    def __call__(self, logits: Any, target: Target) -> Any:
-        """Return the loss of a batch; logits [n, classes]."""
-        loss = logits.new_zeros(())
-        labelled = int((target.labels != IGNORED).sum())
+    def __call__(self, logits: Any, target: Target, rows: int, labelled: int) -> Any:
+        """Return a batch's part of the loss of its step, which has so many rows and labelled rows; logits [n, C]."""
+        loss = logits.sum() * 0.0  # a batch without any label has a gradient too
         for each in self.losses:
-            rows = len(logits) if each.asks != "nothing" else labelled
-            if rows:
-                loss = loss + each.weight * each.loss(logits, target) / rows
+            if count := rows if each.asks != "nothing" else labelled:
+                loss = loss + each.weight * each.loss(logits, target) / count
         return loss
 
 
@@ -61,3 +69,9 @@ def target_of(signal: FeatureSignal, device: Any) -> Target:
     if signal.teacher_logp is not None:
         teacher = Softened(torch.from_numpy(signal.teacher_logp).float().to(device), signal.temperature)
     return Target(torch.where(labels < 0, IGNORED, labels), teacher)
+
+
+def label_entropy(probabilities: NDArray[np.float64], y: NDArray[np.int64]) -> float:
+    """Return the mean cross-entropy on labels in nats; infinite where a label has probability 0."""
+    with np.errstate(divide="ignore"):
+        return float(-np.log(probabilities[np.arange(len(y)), y]).mean())
