@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import __version__
+from distbench.data.located import without_paths
 from distbench.host import package_versions
 from distbench.schema.cell import MakeCell, ModelRef
 from distbench.schema.record import Training
@@ -34,7 +35,7 @@ def provenance(cell: MakeCell, training: Training | None, weights_digest: str) -
         "model": cell.use,
         "weights_digest": weights_digest,
         "start": _model(cell.start),
-        "init": _step(cell.init),
+        "init": _step(cell.init and without_paths(cell.init, "inits")),
         "teachers": [_model(teacher) for teacher in cell.teachers] if training else [],
         "train": _step(cell.train),
         "training": training.model_dump(mode="json", exclude={"loss"}) if training else None,

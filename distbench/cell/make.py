@@ -23,7 +23,7 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
         return export(cell, run, folder, progress)
     # The signal comes first: it may load the teachers, and they are gone again before the student is opened.
     lesson = prepare(cell, run, progress) if cell.train else None
-    model = _initial(cell, run)
+    model, chosen = _initial(cell, run)
     training = teach(cell, run, model, lesson, progress) if lesson else None
     if cell.quantise:
         model = plugins.load("quantisers", cell.quantise.use)(plugins.options("quantisers", cell.quantise)).quantise(
@@ -37,20 +37,23 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
         use=cell.use,
         weights_digest=weights_digest,
         footprint=model.footprint(),
+        initial=chosen,
         training=training,
     )
 
 
-def _initial(cell: MakeCell, run: RunDir) -> Any:
+def _initial(cell: MakeCell, run: RunDir) -> tuple[Any, dict[str, Any] | None]:
+    """Return the untrained model, and what its initialiser chose."""
     parent_ref = cell.start or (cell.teachers[0] if cell.teachers else None)
     if cell.init is None:
         if parent_ref is None:
             raise RunError(f"{cell.title}: nothing to start from")
-        return open_model(parent_ref, run, cell.settings)
+        return open_model(parent_ref, run, cell.settings), None
     kind = plugins.load("inits", cell.init.use)
     parent = None
     if kind.needs:
         if parent_ref is None:
             raise RunError(f"{cell.title}: init {cell.init.use!r} needs a parent")
         parent = open_model(parent_ref, run, cell.settings)
-    return kind(plugins.options("inits", cell.init)).make(parent, cell.settings)
+    initialiser = kind(plugins.options("inits", cell.init))
+    return initialiser.make(parent, cell.settings), getattr(initialiser, "notes", None) or None

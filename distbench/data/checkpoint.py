@@ -29,6 +29,11 @@ def check_checkpoint(folder: Path, *, trust_remote_code: bool = False) -> list[P
     return files
 
 
+def read_config(folder: Path) -> dict[str, Any] | None:
+    """Return a checkpoint's configuration, None where the folder has none. RefusedError where it is no JSON object."""
+    return _config(folder) if (folder / "config.json").is_file() else None
+
+
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():

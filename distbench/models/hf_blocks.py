@@ -47,7 +47,8 @@ def keep_blocks(module: Any, kept: Sequence[int]) -> None:
 
 def block_fields(config: dict[str, Any], kept: list[int]) -> dict[str, Any]:
     """Return the fields of a configuration that change when only these blocks stay, with their new values."""
-    total, fields = config[COUNT], {COUNT: len(kept)}
+    total = config[COUNT]
+    fields: dict[str, Any] = {COUNT: len(kept)}
     for name in LISTS:
         if isinstance(values := config.get(name), list) and len(values) == total:
             fields[name] = [values[i] for i in kept]

@@ -124,9 +124,7 @@ class Training(Strict):
     )
     kept_step: int | None = Field(None, description="the step whose weights were kept; null: the last")
     stopped: str = Field("budget", description="why the training ended: budget | patience | seconds")
-    resumed_from: int | None = Field(
-        None, description="step of the checkpoint that a killed training went on from"
-    )
+    resumed_from: int | None = Field(None, description="step of the checkpoint that a killed training went on from")
     options: dict[str, Any] = {}
 
 
@@ -158,6 +156,7 @@ class MakeResult(Strict):
     use: str
     weights_digest: str
     footprint: Footprint
+    initial: dict[str, Any] | None = Field(None, description="what the initialiser chose, such as the blocks it kept")
     training: Training | None = None
     agreement: Agreement | None = Field(None, description="of an exported model with its source")
     notes: list[str] = []

@@ -27,7 +27,8 @@ MIXED: dict[str, dict[str, Any]] = {  # families whose blocks differ from one an
     "smollm3": {"no_rope_layer_interval": 3, "use_sliding_window": True, "sliding_window": 4},
     "gpt_oss": {"num_local_experts": 4, "num_experts_per_tok": 2, "sliding_window": 4},
     "deepseek_v3": {
-        "num_key_value_heads": 4, "first_k_dense_replace": 2, "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_group": 2,
+        "num_key_value_heads": 4, "first_k_dense_replace": 2, "n_routed_experts": 4, "num_experts_per_tok": 2,
+        "moe_intermediate_size": 16, "n_group": 2,
         "topk_group": 1, "q_lora_rank": 8, "kv_lora_rank": 8, "qk_rope_head_dim": 8, "v_head_dim": 8,
         "qk_nope_head_dim": 8, "n_shared_experts": 1,
     },
