@@ -15,11 +15,12 @@ from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.training import checkpoints
 from distbench.training.diary import Diary, thin
+from distbench.training.foreign import Foreigner
 from distbench.training.looks import Look, look
 from distbench.training.lora import merge, wrap
 from distbench.training.objective import Weighted, losses_of
 from distbench.training.precision import autocast
-from distbench.training.pupil import Pupil
+from distbench.training.pupil import ACROSS, Pupil
 from distbench.training.rewriting import Rewriter
 from distbench.training.schedule import Schedule
 from distbench.training.teachers import Tutors
@@ -40,7 +41,7 @@ def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: Lear
     before = look(module, signal.heldout)
     adapted = _adapt(module, recipe)
     with _folder(session.scratch) as folder:
-        pupil = _pupil(module, losses, recipe, signal, session)
+        pupil = _pupil(model, losses, recipe, signal, session)
         course = Course(model, pupil, signal, recipe, schedule, folder, session)
         diary, resumed = course.run()
         kept = course.restore_best(diary)
@@ -79,18 +80,22 @@ def _folder(scratch: Path | None) -> Iterator[Path]:
 
 
 def _pupil(
-    module: Any, losses: list[Weighted], recipe: TrainingRecipe, signal: TokenSignal, session: LearnSession
+    model: Any, losses: list[Weighted], recipe: TrainingRecipe, signal: TokenSignal, session: LearnSession
 ) -> Pupil:
     """Return the student with its objective; teachers are loaded only where something asks them in training."""
-    asks = {each.asks for each in losses} - {"nothing"}
+    module, asks = model.module, {each.asks for each in losses} - {"nothing"}
     if not asks:
         return Pupil(module, losses)
     if asks == {"distribution"} and signal.recorded is not None and not recipe.on_policy:
         return Pupil(module, losses, temperature=signal.recorded.temperature)
     if not session.teachers:
         raise UsageError(f"losses that ask a teacher's {', '.join(sorted(asks))} need a teacher while training")
-    tutors = Tutors([handle.open().module for handle in session.teachers], session.weights)
-    return Pupil(module, losses, tutors, recipe.temperature)
+    teachers = [handle.open() for handle in session.teachers]
+    if ACROSS not in asks:
+        return Pupil(module, losses, Tutors([each.module for each in teachers], session.weights), recipe.temperature)
+    if asks != {ACROSS} or len(teachers) != 1:
+        raise UsageError("a teacher with another tokenizer is one teacher, and labels are all that goes with it")
+    return Pupil(module, losses, foreigner=Foreigner(teachers[0].module, teachers[0].tokenizer, model.tokenizer))
 
 
 @dataclasses.dataclass
@@ -218,7 +223,7 @@ def _report(
         "precision": "bfloat16"
         if autocast(course.recipe.budget.precision, course.model.settings.device)
         else "float32",
-        "teacher": "online" if course.pupil.tutors else "recorded" if course.pupil.asks_teacher else "none",
+        "teacher": course.pupil.teacher,
         **({"on_policy": course.recipe.on_policy} if course.recipe.on_policy else {}),
         "heldout_cross_entropy": [before.cross_entropy, after.cross_entropy],
         "training_seconds": diary.seconds,

@@ -15,25 +15,35 @@ from distbench.data.token_signal import TokenRows
 from distbench.losses.chunked import chunked_sum
 from distbench.losses.head import Head, head_of
 from distbench.losses.target import Full, Target, TopK
+from distbench.training.foreign import Foreigner
 from distbench.training.objective import Weighted
 from distbench.training.teachers import Thought, Tutors
+
+ACROSS = "other-tokenizer"  # what a loss asks that compares with a teacher of another vocabulary
 
 
 class Pupil(torch.nn.Module):
     """A student module with the losses it is trained by, and the projectors that some of them train along."""
 
     def __init__(
-        self, student: Any, losses: Sequence[Weighted], tutors: Tutors | None = None, temperature: float = 1.0
+        self,
+        student: Any,
+        losses: Sequence[Weighted],
+        tutors: Tutors | None = None,
+        temperature: float = 1.0,
+        foreigner: Foreigner | None = None,
     ) -> None:
         super().__init__()
         self.student = student
         self.head: Head | None = head_of(student)
         self.temperature = temperature
-        self.tutors = tutors
+        self.tutors, self.foreigner = tutors, foreigner
         own = int(student.get_output_embeddings().weight.shape[0])
         self.shared = tutors.shared_vocabulary(student) if tutors else own  # tokens that losses compare
         self._cut = self.shared < own
-        self.vocabulary = [(each.weight, each.loss) for each in losses if each.reads == "logits"]
+        by_logits = [each for each in losses if each.reads == "logits"]
+        self.vocabulary = [(each.weight, each.loss) for each in by_logits if each.asks != ACROSS]
+        self.across = [(each.weight, each.loss) for each in by_logits if each.asks == ACROSS]
         self.features = torch.nn.ModuleDict()
         self.feature_weights: dict[str, float] = {}
         self._reads = {each.reads for each in losses}
@@ -67,6 +77,8 @@ class Pupil(torch.nn.Module):
         out = self._trunk(inputs)
         thought = self.tutors.think(inputs, self.asked_for, self.shared) if self.tutors else None
         loss = self._vocabulary(batch, rows, out, thought) / positions if self.vocabulary else 0.0
+        if self.across:
+            loss = loss + share * self._across(rows, out)
         for name, module in self.features.items():
             assert thought is not None
             value = module(outputs_of(out), outputs_of(thought.outputs[0]), rows.mask().to(batch["ids"].device))
@@ -92,6 +104,26 @@ class Pupil(torch.nn.Module):
         target = target_of(slice(0, len(labels)))
         return sum(weight * loss(logits, target) for weight, loss in self.vocabulary)
 
+    def _across(self, rows: TokenRows, out: Any) -> Any:
+        """Return the mean of the losses across tokenizers, over the positions where both have read equally far."""
+        assert self.foreigner is not None, "a loss across tokenizers compares with a teacher that is there"
+        states = out.logits if self.head is None else out.last_hidden_state
+        heard = self.foreigner.hear(rows)
+        if heard is None:
+            return states.sum() * 0.0
+        chosen_states = states.flatten(0, 1)[heard.positions.to(states.device)]
+        labels = rows.ids[:, 1:].flatten().to(states.device).long()[heard.positions.to(states.device)]
+
+        def target_of(part: slice) -> Target:
+            return Target(labels[part], Full([heard.logits(part)]))
+
+        if self.head is None:
+            whole = target_of(slice(0, len(labels)))
+            total = sum(weight * loss(chosen_states, whole) for weight, loss in self.across)
+        else:
+            total = chunked_sum(chosen_states, self.head.weight, self.head.bias, target_of, self.across)
+        return total / len(labels)
+
     def _targets(
         self, batch: dict[str, Any], labels: Any, keep: Any, thought: Thought | None
     ) -> Callable[[slice], Target]:
@@ -103,6 +135,13 @@ class Pupil(torch.nn.Module):
             logp = chosen(batch["recorded_logp"].flatten(0, 1), keep)
             return lambda rows: Target(labels[rows], TopK(ids[rows].long(), logp[rows].float(), self.temperature))
         return lambda rows: Target(labels[rows])
+
+    @property
+    def teacher(self) -> str:
+        """Where the teacher's part of the objective comes from: "online", "recorded" or "none"."""
+        if self.tutors is not None or self.foreigner is not None:
+            return "online"
+        return "recorded" if self.asks_teacher else "none"
 
     @property
     def asks_teacher(self) -> bool:
