@@ -10,7 +10,9 @@ from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements, measured_again
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_at, floor_of, policy_checks
+from distbench.compare.seeds import Trained, seed_spread, seed_warnings
 from distbench.compare.sequential import decide, restated, sequential_score
+from distbench.compare.studies import studies
 from distbench.compare.task_groups import task_groups, with_groups
 from distbench.compare.tasks import Compared, compare_task
 from distbench.compare.tradeoff import trade_offs
@@ -19,7 +21,7 @@ from distbench.compare.warnings import run_warnings, student_warnings
 from distbench.errors import RunError
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import Footprint
-from distbench.schema.result import CellSummary, Result, StudentResult, TeacherResult
+from distbench.schema.result import CellSummary, Estimate, Result, SeedSpread, StudentResult, TeacherResult
 from distbench.schema.suite import GateSpec
 from distbench.store.run_dir import RunDir
 
@@ -39,7 +41,9 @@ def compare(run: RunDir) -> Result:
     gate = manifest.suite.gate or GateSpec()
     teachers = {model.name: model for model in evidence.models("teacher")}
     students = [
-        _student(evidence, model, teachers[model.of[0]], gate) for model in manifest.models if model.role != "teacher"
+        _student(evidence, model, teachers[model.of[0]], gate)
+        for model in manifest.models
+        if model.role != "teacher" and model.seed_of is None
     ]
     verdict, reason = run_verdict(students)
     first = next(iter(evidence.records.values()))
@@ -59,6 +63,7 @@ def compare(run: RunDir) -> Result:
         teachers=[_teacher(evidence, model, gate) for model in teachers.values()],
         students=students,
         trade_offs=trade_offs(list(teachers), students, gate.alpha),
+        studies=studies(evidence, students, gate.alpha),
         cells=_cells(evidence),
         host=first.host,
         packages=first.packages,
@@ -100,6 +105,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         compared = [restated(c, decision) for c in compared]
     groups = task_groups(compared, gate) if decision is None else {}
     suite = with_groups(suite, groups, gate)
+    spread = _seeds(evidence, Trained(model, compared, absent, suite), teacher, gate)
     policies = policy_checks(compared, statements, absent, gate)
     checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
     verdict, reason = student_verdict(checks)
@@ -111,6 +117,8 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         of=model.of,
         control_of=model.control_of,
         control=model.control,
+        kind=model.kind,
+        study=model.study,
         required=model.required,
         made_by=model.made_by,
         compression=compression,
@@ -122,16 +130,47 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         task_groups=groups,
         divergence=[each.result for each in statements],
         measurements=measurements,
-        gap_recovered=suite_gap(compared, gate.alpha) if control else None,
+        gap_recovered=_gap(spread, compared, gate.alpha) if control else None,
+        seeds=spread,
         gate=checks,
         verdict=verdict,
         verdict_reason=reason,
         disagreements=shown,
         disagreements_total=total,
     )
-    return result.model_copy(
-        update={"warnings": student_warnings(evidence, model, teacher, result, [c.pair for c in compared])}
-    )
+    found = student_warnings(evidence, model, teacher, result, [c.pair for c in compared])
+    found += seed_warnings(spread, same_model=_same_model(evidence, model))
+    return result.model_copy(update={"warnings": found})
+
+
+def _gap(spread: SeedSpread | None, compared: list[Compared], alpha: float) -> Estimate | None:
+    """Return the gap that was recovered: by the method where it was trained several times, else by the one model."""
+    return spread.gap_recovered if spread and spread.gap_recovered else suite_gap(compared, alpha)
+
+
+def _seeds(evidence: Evidence, first: Trained, teacher: PlannedModel, gate: GateSpec) -> SeedSpread | None:
+    """Return the spread over a student's training runs; a control has none of its own."""
+    if first.model.role != "student":
+        return None
+    return seed_spread([first, *_further(evidence, first.model, teacher, gate)], gate.alpha)
+
+
+def _further(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gate: GateSpec) -> list[Trained]:
+    by_name = {each.name: each for each in evidence.manifest.models}
+    found = []
+    for run in (each for each in evidence.manifest.models if each.seed_of == model.name):
+        compared, _, absent = compared_tasks(evidence, run, teacher, by_name.get(run.control or ""), gate)
+        decision = decide(compared, gate) if gate.sequential else None
+        suite = suite_score(compared, gate, absent)
+        suite = suite if decision is None else sequential_score(decision, compared, absent)
+        found.append(Trained(run, compared, absent, suite))
+    return found
+
+
+def _same_model(evidence: Evidence, model: PlannedModel) -> bool:
+    """Say whether all training runs of a student gave the same weights."""
+    runs = [evidence.made(each) for each in evidence.manifest.models if model.name in (each.name, each.seed_of)]
+    return len(runs) > 1 and all(runs) and len({each.weights_digest for each in runs if each}) == 1
 
 
 def compared_tasks(

@@ -36,7 +36,7 @@ def next_cells(run: RunDir, plan: Plan) -> list[EvaluateCell]:
         compared, _, _ = compared_tasks(evidence, student, teacher, None, gate)
         need = wanted(compared, gate)
         # a control answers what its student answers: the gap between them is paired
-        controls = [each.name for each in plan.models if student.name == each.control_of or each.name == student.control]
+        controls = [m.name for m in plan.models if m.control_of == student.name or m.name == student.control]
         for name in (teacher.name, student.name, *controls):
             mine = stops.setdefault(name, {})
             for task, stop in need.items():

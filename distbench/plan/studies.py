@@ -6,7 +6,7 @@ The suite's seed stays everywhere else: the teacher is trained once, and every r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distbench.errors import UsageError
@@ -76,14 +76,14 @@ def studies_of(models: Sequence[PlannedModel]) -> list[StudySize]:
     for model in models:
         if model.study is not None and model.role == "student" and model.seed_of is None:
             found.setdefault(model.study.name, []).append(model.study)
-    return [StudySize(name, len(points), axes_of(points)) for name, points in found.items()]
+    return [StudySize(name, len(points), axes_of([point.at for point in points])) for name, points in found.items()]
 
 
-def axes_of(points: Sequence[StudyPoint]) -> dict[str, list[object]]:
-    """Return what varies in a study, with its values in the order in which they come."""
+def axes_of(points: Sequence[Mapping[str, object]]) -> dict[str, list[object]]:
+    """Return what varies between points, with its values in the order in which they come."""
     axes: dict[str, list[object]] = {}
     for point in points:
-        for name, value in point.at.items():
+        for name, value in point.items():
             values = axes.setdefault(name, [])
             if not any(type(each) is type(value) and each == value for each in values):
                 values.append(value)
