@@ -164,7 +164,7 @@ class Course:
                 logits = self.learner.logits(part)
             loss = self.objective(logits.float(), self._target(part), len(chosen), labelled)
             if not bool(torch.isfinite(loss)):
-                raise RunError(f"training diverged: loss {float(loss)} at step {step}, lr {rate:.3g}")
+                raise RunError(f"training diverged: loss {float(loss.detach())} at step {step}, lr {rate:.3g}")
             loss.backward()
             total += float(loss.detach())
         torch.nn.utils.clip_grad_norm_(self.learner.module.parameters(), self.schedule.max_grad_norm)
