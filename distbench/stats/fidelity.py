@@ -142,10 +142,7 @@ def kappa(student: Answers, teacher: Answers, *, clusters: Labels | None = None,
     expected = share_s[t] + share_t[s] - 2 * chance
     influence = (same - agreed) / (1 - chance) - (1 - agreed) * expected / (1 - chance) ** 2
     found = mean_estimate(value + influence, clusters=clusters, alpha=alpha)
-    # κ lies in [−1, 1], and the expansion does not know it
-    low = found.low if found.low is None else max(found.low, -1.0)
-    high = found.high if found.high is None else min(found.high, 1.0)
-    return replace(found, value=value, low=low, high=high, method="kappa" if clusters is None else "kappa_cluster")
+    return replace(found, value=value, method="kappa" if clusters is None else "kappa_cluster")
 
 
 def flips(cells: Cells, *, alpha: float = 0.05) -> Flips:
