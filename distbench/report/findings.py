@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from distbench.compare.seeds import ENOUGH
 from distbench.report import numbers
 from distbench.report.view import View
 from distbench.report.visible import one_line
 from distbench.schema.result import StudentResult
 
+_MOST_TASKS = 2
 # The interval covers the choice of test items; at small budgets two seeds can disagree about the sign.
 SEEDS = " One training run a side: another seed may answer differently."
 
@@ -16,12 +18,13 @@ def distillation(view: View, student: StudentResult) -> tuple[str, str, str]:
     label = one_line(student.label, 80)
     gap, control = student.gap_recovered, view.by_name.get(student.control or "")
     kl = _kl_sentence(student, control) + (f" Its control: {one_line(control.made_by, 160)}." if control else "")
+    kl += _untrained_sentence(view, student)
     if gap is None:
         why = "Its control has no result to compare with" if student.control else "No control was trained beside it"
         return "neutral", f"{label}: nobody can say.", f"{why}.{kl}"
     if gap.value is None:
         return "neutral", f"{label}: cannot be said.", f"{gap.reason or 'no value'}.{kl}".replace("..", ".")
-    kl += SEEDS
+    kl += _seeds_sentence(student)
     shown = view.gap(student)
     gain = f"It closes {shown} of the gap between its control and the teacher ({numbers.items(gap.n)})"
     if gap.lo is not None and gap.lo > 0:
@@ -29,6 +32,32 @@ def distillation(view: View, student: StudentResult) -> tuple[str, str, str]:
     if gap.hi is not None and gap.hi < 0:
         return "fail", f"{label}: distillation made it worse.", f"{gain}: below 0 the control is better.{kl}"
     return "undecided", f"{label}: no clear gain from distillation.", f"{gain}, and the interval holds 0.{kl}"
+
+
+def _seeds_sentence(student: StudentResult) -> str:
+    """Say how many training runs stand behind a sentence; from three on, what they say of the method."""
+    spread = student.seeds
+    if spread is None or not spread.tasks:
+        return SEEDS
+    runs = len(spread.rows)
+    if runs < ENOUGH:
+        return (
+            f" Only {runs} training runs a side: a claim about the method needs {ENOUGH}; another seed may answer "
+            "differently."
+        )
+    found = [(task.task, task.delta) for task in spread.tasks if task.delta]
+    said = "; ".join(f"{numbers.as_signed(each)} on {one_line(task, 60)}" for task, each in found[:_MOST_TASKS])
+    more = f"; and {len(found) - _MOST_TASKS} more tasks" if len(found) > _MOST_TASKS else ""
+    return (
+        f" Over {runs} training runs a side, distilled − control: {said}{more} (interval over seeds). The interval of "
+        "the gap covers training runs and test items."
+    )
+
+
+def _untrained_sentence(view: View, student: StudentResult) -> str:
+    """Say what the student was before any training, where that was evaluated."""
+    start = next((each for each in view.controls if (each.control_of, each.kind) == (student.name, "untrained")), None)
+    return "" if start is None else f" Untrained it retains {view.retained(start)}."
 
 
 def _kl_sentence(student: StudentResult, control: StudentResult | None) -> str:

@@ -102,7 +102,7 @@ class View:
 
     @property
     def controls(self) -> list[StudentResult]:
-        """The no-teacher controls."""
+        """The controls: trained without the teacher, or not trained at all."""
         return [each for each in self.result.students if each.role == "control"]
 
     def _rank(self, student: StudentResult) -> tuple[bool, int, float]:

@@ -107,7 +107,7 @@ def _marks(plane: Plane) -> list[go.Scatter]:
 
 def _hover(plane: Plane, point: Point) -> str:
     verdict = words.VERDICTS[point.student.verdict]
-    role = "no-teacher control" if point.control else f"{verdict.glyph} {verdict.word}"
+    role = f"{point.student.kind or 'no-teacher'} control" if point.control else f"{verdict.glyph} {verdict.word}"
     return frame.hover(
         plot_text(point.student.label, 60),
         role,

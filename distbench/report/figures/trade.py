@@ -38,7 +38,7 @@ class Point:
 
     @property
     def control(self) -> bool:
-        """Whether it is a no-teacher control."""
+        """Whether it is a control."""
         return self.student.role == "control"
 
 

@@ -11,7 +11,9 @@ from distbench.report.sections.groups import Groups
 from distbench.report.sections.method import Method
 from distbench.report.sections.provenance import Provenance
 from distbench.report.sections.section import Section
+from distbench.report.sections.seeds import Seeds
 from distbench.report.sections.speed import Speed
+from distbench.report.sections.studies import Studies
 from distbench.report.sections.tasks import Tasks
 from distbench.report.sections.tradeoff import TradeOff
 from distbench.report.sections.training import TrainingCost
@@ -21,9 +23,11 @@ from distbench.report.sections.warnings import Warnings
 SECTIONS: tuple[Section, ...] = (
     VerdictBand(),
     TradeOff(),
+    Studies(),
     Tasks(),
     Speed(),
     TrainingCost(),
+    Seeds(),
     Agreement(),
     Reliability(),
     Disagreements(),
