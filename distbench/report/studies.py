@@ -127,6 +127,26 @@ def pivot(study: Study) -> Pivot | None:
     )
 
 
+def study_rows(view: View, study: Study) -> tuple[list[str], list[list[str]]]:
+    """Return a study as text: the headings, and a row a student."""
+    axes = [axis.name for axis in study.axes]
+    rows = [
+        [
+            *(coordinate(entry.at, axis) for axis in axes),
+            numbers.count(entry.seeds),
+            str(numbers.as_percent(entry.retained, view.against("retained")).brief),
+            _text(entry.control_retained),
+            _text(entry.gap_recovered, (0.0,)),
+        ]
+        for entry in study.entries
+    ]
+    return [*map(humanise, axes), "Training runs", "Retained", "Control retained", "Gap recovered"], rows
+
+
+def _text(found: Estimate | None, against: Sequence[float] = ()) -> str:
+    return DASH if found is None else str(numbers.as_percent(found, against).brief)
+
+
 def _others(study: Study, entry: StudyEntry, without: Sequence[str]) -> str:
     """Return where a student stands on all axes that vary but some."""
     axes = [axis for axis in study.axes if axis.name not in without and len(axis.values) > 1]

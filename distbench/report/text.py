@@ -14,6 +14,7 @@ from distbench.report import numbers, words
 from distbench.report.beyond import beyond_scores
 from distbench.report.findings import distillation, warnings
 from distbench.report.numbers import Shown
+from distbench.report.studies import shown_studies, study_rows
 from distbench.report.view import View
 from distbench.report.visible import one_line
 from distbench.schema.result import Result, StudentResult
@@ -32,6 +33,7 @@ def terminal_table(result: Result) -> list[RenderableType]:
     more = _more_table(view)
     return [
         *([_Students(view)] if view.students else []),
+        *_study_tables(view),
         *([more] if more else []),
         Group(*_verdict_lines(view)),
     ]
@@ -107,6 +109,23 @@ def _facts(view: View) -> Text:
     )
 
 
+def _study_tables(view: View) -> list[Table]:
+    """Return a table a study, a row a student."""
+    tables = []
+    for study in shown_studies(view):
+        headings, rows = study_rows(view, study)
+        table = Table(
+            box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left",
+            title=Text(f"study {one_line(study.name, _LONGEST_NAME)}", style="dim"),
+        )  # fmt: skip
+        for heading in headings:
+            table.add_column(Text(one_line(heading, _LONGEST_NAME)), justify="right", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(one_line(cell, _LONGEST_NAME)) for cell in row))
+        tables.append(table)
+    return tables
+
+
 def _more_table(view: View) -> Table | None:
     """Return what a score does not show, one line a measure; None where nothing of it was measured."""
     rows = beyond_scores(view)
@@ -157,6 +176,7 @@ def markdown(result: Result) -> str:
     parts = [_markdown_head(view)]
     blocks = [
         ("students", _markdown_students(view)),
+        ("students of studies", _markdown_studies(view)),
         ("task results", _markdown_tasks(view)),
         ("measures", _markdown_more(view)),
         ("training steps", _markdown_training(view)),
@@ -222,6 +242,19 @@ def _markdown_students(view: View) -> list[str]:
         "Gap recovered",
     ]
     return _headed(_row(names) + _row(["---", "---", *["---:"] * (len(names) - 2)]), rows)
+
+
+def _markdown_studies(view: View) -> list[str]:
+    lines: list[str] = []
+    for study in shown_studies(view):
+        headings, rows = study_rows(view, study)
+        axes = len(study.axes)
+        head = _row([_escape(heading) for heading in headings]) + _row(
+            ["---"] * axes + ["---:"] * (len(headings) - axes)
+        )
+        cells = [_row([*map(_escape, row[:axes]), *row[axes:]]) for row in rows]
+        lines += _headed(f"{chr(10) if lines else ''}### Study {_escape(study.name)}\n\n{head}", cells)
+    return lines
 
 
 def _markdown_tasks(view: View) -> list[str]:

@@ -67,7 +67,7 @@ def axes_of(student: dict[str, Any]) -> list[Axis]:
 def known_options(step: Step, name: Any) -> set[str] | None:
     """Return the options of a plug-in; None where nobody can tell: it is unknown, or cannot be loaded."""
     model = _options(step, name)
-    return None if model is None else set(model.model_fields)
+    return None if model is None else _keys(model)
 
 
 def _of_step(step: Step, given: dict[str, Any]) -> Iterator[Axis]:
@@ -78,9 +78,14 @@ def _of_step(step: Step, given: dict[str, Any]) -> Iterator[Axis]:
     for key, value in given.items():
         if key in _OWN_LISTS or not isinstance(key, str) or not isinstance(value, list) or not value:
             continue
-        owners = [step.spec] if key in step.spec.model_fields else [each for each in models if key in each.model_fields]
+        owners = [step.spec] if key in step.spec.model_fields else [each for each in models if key in _keys(each)]
         if any(_is_grid(owner, key, value) for owner in owners):
             yield Axis(key, (*step.path, key), value)
+
+
+def _keys(model: type[BaseModel]) -> set[str]:
+    """Return what options are called in a suite file."""
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _options(step: Step, name: Any) -> type[BaseModel] | None:
