@@ -305,7 +305,7 @@ def test_the_parents_files_are_asked_first(tiny_lm: Path, tmp_path: Path) -> Non
     with pytest.raises(UsageError, match="keep 9 of 4"):
         WidthPrune(WidthPruneOptions(intermediate_size=8, keep=9)).fits(tiny_lm)
     (tmp_path / "config.json").write_text('{"model_type": "gemma2", "num_hidden_layers": 2}', encoding="utf-8")
-    with pytest.raises(RefusedError, match="knows the layout of llama, .*, not of 'gemma2'"):
+    with pytest.raises(RefusedError, match=r"knows the layout of llama, .*, not of 'gemma2'"):
         prune.fits(tmp_path)
 
 

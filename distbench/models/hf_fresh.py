@@ -1,0 +1,178 @@
+"""Causal language models with random weights: the parent's configuration, with some of its numbers changed.
+
+Changed in nothing, it is the student of born-again distillation (Furlanello et al. 2018,
+https://arxiv.org/abs/1805.04770): the teacher's own architecture, from scratch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from distbench.errors import UsageError, did_you_mean
+from distbench.models.hf_blocks import COUNT, LISTS, block_fields
+from distbench.schema.cell import Settings
+from distbench.schema.strict import Strict
+
+Number = bool | int | float
+TEXT_DEPENDENT = frozenset({"bos_token_id", "eos_token_id", "pad_token_id"})  # they belong to the tokenizer
+
+
+class ConfigOptions(Strict):
+    """Options of `init: {use: config}`: numbers of the parent's configuration, such as `num_hidden_layers: 6`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number] = Field(init=False)
+
+    embeddings: Literal["random", "copy"] = Field(
+        "random", description="copy: the parent's token embeddings, where the width is the same"
+    )
+
+    @property
+    def changes(self) -> dict[str, Number]:
+        """The numbers that differ from the parent's."""
+        return dict(self.__pydantic_extra__ or {})
+
+
+class FromConfig:
+    """An untrained model of the parent's family, with its tokenizer; weights are drawn by the cell's seed."""
+
+    Options = ConfigOptions
+    needs: ClassVar[frozenset[str]] = frozenset({"causal-lm", "remake", "save"})
+    makes: ClassVar[str | None] = None
+    untrained: ClassVar[bool] = True
+
+    def __init__(self, options: ConfigOptions) -> None:
+        self.options = options
+        self.notes: dict[str, Any] = {}
+
+    def fits(self, folder: Path) -> None:
+        """Raise UsageError where the parent's configuration cannot be changed so."""
+        from transformers import AutoConfig
+
+        if (folder / "config.json").is_file():
+            parent = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            self._check_embeddings(parent, changed(parent, self.options.changes))
+
+    def make(self, parent: Any, settings: Settings) -> Any:
+        """Return the untrained model; the parent gives its tokenizer and, if asked to, its embeddings."""
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        config = changed(parent.module.config, self.options.changes)
+        self._check_embeddings(parent.module.config, config)
+        smallest = max(parent.tokenizer.get_vocab().values()) + 1
+        if config.vocab_size < smallest:
+            raise UsageError(f"config: vocab_size {config.vocab_size} is less than the tokenizer's {smallest} tokens")
+        torch.manual_seed(settings.seed)
+        module = AutoModelForCausalLM.from_config(config, dtype=parent.module.dtype)
+        if self.options.embeddings == "copy":
+            _copy_embeddings(parent.module, module)
+        self.notes = {"changed": self.options.changes, "embeddings": self.options.embeddings}
+        return parent.remade(module)
+
+    def _check_embeddings(self, parent: Any, config: Any) -> None:
+        if self.options.embeddings == "copy":
+            for name in ("hidden_size", "vocab_size"):
+                mine, theirs = getattr(config, name), getattr(parent, name)
+                if mine != theirs:
+                    raise UsageError(f"config: embeddings: copy needs the parent's {name} {theirs}; here it is {mine}")
+
+
+class LikeTeacherOptions(Strict):
+    """`init: {use: like-teacher}` has no options."""
+
+
+class LikeTeacher(FromConfig):
+    """The parent's own architecture with random weights: `config` with nothing changed."""
+
+    Options = LikeTeacherOptions  # type: ignore[assignment]
+
+    def __init__(self, options: LikeTeacherOptions) -> None:
+        super().__init__(ConfigOptions())
+
+
+def changed(parent: Any, changes: dict[str, Number]) -> Any:
+    """Return a configuration with some numbers changed, and what hangs on them.
+
+    Raises UsageError for a key that the family has not, and for numbers that do not fit together.
+    """
+    fields = parent.to_dict()
+    _check_keys(parent, fields, changes)
+    following = _following(fields, changes)
+    try:
+        return type(parent).from_dict(fields | changes | following)
+    except Exception as error:  # the library's own words: each family has its own rules
+        raise UsageError(f"config: {type(parent).__name__} refuses these numbers ({_line(error)})") from error
+
+
+def _check_keys(parent: Any, fields: dict[str, Any], changes: dict[str, Number]) -> None:
+    from transformers import PreTrainedConfig
+
+    general = PreTrainedConfig().to_dict().keys() - {"tie_word_embeddings"}
+    numbers = {
+        name
+        for name, value in fields.items()
+        if name not in general | TEXT_DEPENDENT and not name.startswith("_") and isinstance(value, Number | None)
+    }
+    for key in changes:
+        if key not in numbers:
+            what = "is no number of" if key in fields.keys() - general else "is not a key of"
+            raise UsageError(f"config: {key!r} {what} a {parent.model_type} configuration{did_you_mean(key, numbers)}")
+
+
+def _following(fields: dict[str, Any], changes: dict[str, Number]) -> dict[str, Any]:
+    """Return what changes along: heads of the size that the parent derives, one key a query, entries a block."""
+    found: dict[str, Any] = {}
+    new = fields | changes
+    heads, groups, hidden = (new.get(name) for name in ("num_attention_heads", "num_key_value_heads", "hidden_size"))
+    if not isinstance(heads, int) or not isinstance(hidden, int) or min(heads, hidden) < 1:
+        raise UsageError("config: hidden_size and num_attention_heads must be whole numbers of 1 or more")
+    derived = fields.get("head_dim") in {None, fields["hidden_size"] // fields["num_attention_heads"]}
+    if derived and "head_dim" not in changes:
+        if hidden % heads:
+            raise UsageError(f"config: hidden_size {hidden} is not a multiple of num_attention_heads {heads}")
+        if "head_dim" in fields:
+            found["head_dim"] = hidden // heads
+    if groups is not None and "num_key_value_heads" not in changes and groups == fields["num_attention_heads"]:
+        groups = found["num_key_value_heads"] = heads
+    if groups is not None and (groups < 1 or heads % groups):
+        raise UsageError(f"config: num_attention_heads {heads} is not a multiple of num_key_value_heads {groups}")
+    return found | _blocks(fields, changes)
+
+
+def _blocks(fields: dict[str, Any], changes: dict[str, Number]) -> dict[str, Any]:
+    """Return what a configuration says block by block, for another number of blocks: the parent's first ones."""
+    total, count = fields.get(COUNT), changes.get(COUNT)
+    if count is None or not isinstance(total, int):
+        return {}
+    if not isinstance(count, int) or count < 1:
+        raise UsageError(f"config: {COUNT} must be a whole number of 1 or more")
+    if count <= total:
+        return block_fields(fields, list(range(count)))
+    found = {}
+    for name in LISTS:
+        if values := fields.get(name):
+            if len(set(values)) > 1:
+                raise UsageError(
+                    f"config: the parent's blocks differ ({name}), so it is not known what more than {total} would be"
+                )
+            found[name] = [values[0]] * count
+    return found
+
+
+def _copy_embeddings(parent: Any, module: Any) -> None:
+    import torch
+
+    with torch.no_grad():
+        for mine, theirs in (
+            (module.get_input_embeddings(), parent.get_input_embeddings()),
+            (module.get_output_embeddings(), parent.get_output_embeddings()),
+        ):
+            mine.weight.copy_(theirs.weight)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
