@@ -53,9 +53,7 @@ def request_of(prompt: Prompt, sampling: Sampling, model: str, api: str, keys: K
             body |= {"logprobs": True, "top_logprobs": sampling.top_logprobs}
         return "/chat/completions", body
     if not isinstance(prompt, str):
-        raise UsageError(
-            f"the model {model!r} is asked by completions of text, and a prompt is messages; set api: chat"
-        )
+        raise UsageError(f"the model {model!r} completes text, and a prompt is messages; set api: chat")
     body["prompt"] = prompt
     if sampling.top_logprobs:
         body["logprobs"] = sampling.top_logprobs

@@ -6,13 +6,16 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 MODEL = "tiny"
+
+
+Piece = tuple[str, dict[str, Any] | None]  # text, and what is told of its log-probabilities
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Behaviour:
     hangs: bool = False  # after its last event
     keep_alive: bool = True
     empty_first: bool = True  # events without text before the first piece, as chat servers send them
+    modes: dict[int, str] = field(default_factory=dict)  # of single requests, by number; before `mode`
+    says: Callable[[dict[str, Any]], list[Piece]] | None = None  # what it answers; words without end where left out
 
 
 class Loopback(ThreadingHTTPServer):
@@ -108,6 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._plain(*refusal)
             return
         mode = self.server.behaviour.mode if number >= self.server.behaviour.mode_from else "ok"
+        mode = self.server.behaviour.modes.get(number, mode)
         if mode == "silent":
             self.close_connection = True
             return
@@ -167,6 +173,9 @@ class _Handler(BaseHTTPRequestHandler):
             if not b.hangs:
                 self._end()
             return
+        if b.says is not None and mode == "ok":
+            self._say(body, b.says(body), start)
+            return
         self._send(b": a comment is no text\n\n")
         if b.empty_first:
             self._event(self._choice(body, ""))
@@ -174,6 +183,18 @@ class _Handler(BaseHTTPRequestHandler):
         tokens = 0 if mode == "nothing" else wanted if b.stops_after is None else min(wanted, b.stops_after)
         if self._pieces(body, mode, start, tokens):
             self._finish(body, tokens)
+
+    def _say(self, body: dict[str, Any], pieces: list[Piece], start: float) -> None:
+        """Send an answer that is given, cut at the length that was asked for."""
+        b = self.server.behaviour
+        most = body.get("max_tokens") or body["max_completion_tokens"]
+        for number, (text, logprobs) in enumerate(pieces[:most]):
+            time.sleep(max(0.0, start + b.ttft + number * b.itl - time.perf_counter()))
+            choice = self._choice(body, text)
+            if body.get("logprobs"):
+                choice["choices"][0]["logprobs"] = logprobs
+            self._event(choice)
+        self._finish(body, min(most, len(pieces)), b.finish if len(pieces) > most else "stop")
 
     def _pieces(self, body: dict[str, Any], mode: str, start: float, tokens: int) -> bool:
         """Send the text, each piece no earlier than it is due; return whether the stream goes on."""
@@ -199,9 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._event({"error": {"message": "the engine died", "code": 500}})
             self._end()
 
-    def _finish(self, body: dict[str, Any], tokens: int) -> None:
+    def _finish(self, body: dict[str, Any], tokens: int, finish: str | None = None) -> None:
         b = self.server.behaviour
-        self._event(self._choice(body, "", b.finish))
+        self._event(self._choice(body, "", finish or b.finish))
         if b.usage and body.get("stream_options", {}).get("include_usage"):
             text = body.get("prompt") or body["messages"][0]["content"]
             self._event({"choices": [], "usage": {"prompt_tokens": len(text.split()), "completion_tokens": tokens}})
