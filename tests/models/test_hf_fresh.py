@@ -113,7 +113,8 @@ def test_only_numbers_are_options(value: Any) -> None:
 
 def family(name: str, **numbers: Any) -> Any:
     small = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 6, "num_attention_heads": 4,
-             "num_key_value_heads": 4, "vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}  # fmt: skip
+             "num_key_value_heads": 4, "vocab_size": 64, "pad_token_id": 0, "bos_token_id": 1,
+             "eos_token_id": 2}  # fmt: skip
     return AutoConfig.for_model(name, **(small | numbers))
 
 
