@@ -153,9 +153,8 @@ def test_an_existing_checkpoint_is_where_a_distilled_student_starts(place: Path,
     before = HFCausal.open(place / "start", CPU)
     assert student.layer_count() == before.layer_count() == 2
     assert result.initial is None
-    moved = [
-        float((a - b).detach().abs().max()) for a, b in zip(student.module.parameters(), before.module.parameters(), strict=True)
-    ]
+    pairs = zip(student.module.parameters(), before.module.parameters(), strict=True)
+    moved = [float((a - b).detach().abs().max()) for a, b in pairs]
     assert 0 < max(moved) < 0.01  # two small steps away from where it started, and not from the teacher
     with torch.no_grad():
         teacher = HFCausal.open(place / "model", CPU).module.model.embed_tokens.weight
