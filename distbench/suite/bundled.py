@@ -7,12 +7,18 @@ from pathlib import Path
 from distbench.errors import UsageError, did_you_mean
 from distbench.schema.wording import shorten
 
+FOLDERS = ("recipes", "studies")
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def bundled_suites() -> dict[str, Path]:
-    """Return the suites that come with distbench, by name."""
-    return {path.stem: path for path in sorted(_directory().glob("*.yaml"))}
+    """Return the suites that come with distbench, by name; those of a folder have it in their name, recipes/…"""
+    root = _directory()
+    found = [
+        *sorted(root.glob("*.yaml")),
+        *(path for folder in FOLDERS for path in sorted((root / folder).glob("*.yaml"))),
+    ]
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in found}
 
 
 def resolve_suite(argument: str) -> Path:
