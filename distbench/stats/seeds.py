@@ -28,6 +28,7 @@ from distbench.stats.samples import FloatArray, Labels, check_alpha, paired
 
 OVER_SEEDS = "paired_t_seeds"
 SEEDS_AND_ITEMS = "seeds_and_items"
+_NO_SPREAD = "every run scored the same on every item: no spread to build an interval on"
 _SAME = "every seed shows the same value: no spread to build an interval on"
 _NO_SIGNAL = (Status.NO_SIGNAL, "the teacher is not significantly above the baseline, so there is nothing to retain")
 _NO_GAP = (Status.NO_GAP, "the teacher is not significantly above the control, so there is no gap to recover")
@@ -144,8 +145,13 @@ def _control(task: SeededTask) -> FloatArray:
 
 
 def _linear(tasks: Sequence[SeededTask], columns: Callable[[SeededTask], FloatArray], alpha: float) -> Estimate:
-    found = linear_estimate(_moments(tasks, columns, alpha), (1.0,), alpha=alpha)
-    return replace(found, method=SEEDS_AND_ITEMS, df=None)
+    found = replace(
+        linear_estimate(_moments(tasks, columns, alpha), (1.0,), alpha=alpha), method=SEEDS_AND_ITEMS, df=None
+    )
+    if found.se:
+        return found
+    # every run scored the same on every item (all of them right, say): that is no certainty about further items
+    return replace(found, lo=None, hi=None, se=None, status=Status.NO_INTERVAL, reason=_NO_SPREAD)
 
 
 def _moments(tasks: Sequence[SeededTask], columns: Callable[[SeededTask], FloatArray], alpha: float) -> Moments:

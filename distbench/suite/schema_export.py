@@ -29,7 +29,8 @@ def suite_schema() -> Schema:
     defs: Schema = schema["$defs"]
     for group in ("data", "inits", "quantisers", "deployments"):
         defs[f"use.{group}"] = _alternatives(group, Use, defs["Use"], defs)
-    defs["DistilSpec"] = _training(DistilSpec, defs)
+        defs[f"grid.{group}"] = _alternatives(group, Use, defs["Use"], defs, grid=True)
+    defs["DistilSpec"] = _distil(defs)
     defs["FitSpec"] = _training(FitSpec, defs)
     defs["TeacherSpec"] = _alternatives("models", TeacherSpec, defs["TeacherSpec"], defs)
     _student(defs["StudentSpec"])
@@ -46,10 +47,26 @@ def _training(spec: type[BaseModel], defs: Schema) -> Schema:
     return _alternatives("methods", spec, common, defs)
 
 
+def _distil(defs: Schema) -> Schema:
+    """Return the schema of a student's training, in which an option may be a grid."""
+    common = defs["DistilSpec"]
+    properties = common["properties"]
+    properties["data"] = {"$ref": f"{_REF}grid.data"}
+    for key in ("teachers", "teacher_weights"):
+        properties[key] = _or_list(properties[key])
+    return _alternatives("methods", DistilSpec, common, defs, grid=True)
+
+
+def _or_list(one: Schema) -> Schema:
+    """Return the schema of a value, or of a list of such values: a grid."""
+    shown: Schema = {key: one[key] for key in ("title", "description", "default") if key in one}
+    return {**shown, "anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+
+
 def _student(student: Schema) -> None:
     properties = student["properties"]
     for key, group in (("init", "inits"), ("quantise", "quantisers")):
-        properties[key] = {"anyOf": [{"$ref": f"{_REF}use.{group}"}, {"type": "null"}], "default": None}
+        properties[key] = {"anyOf": [{"$ref": f"{_REF}grid.{group}"}, {"type": "null"}], "default": None}
     one = {"$ref": f"{_REF}use.deployments"}
     several = {"type": "array", "items": one, "minItems": 1, "maxItems": 16}
     properties["deploy"] = {**properties["deploy"], "anyOf": [one, several, {"type": "null"}]}
@@ -71,14 +88,26 @@ def _measure(defs: Schema) -> Schema:
     return {"type": "object", "properties": meters, "additionalProperties": False, "default": {}, "title": "Measure"}
 
 
-def _alternatives(group: str, spec: type[BaseModel], common: Schema, defs: Schema) -> Schema:
-    """Return one schema for each plug-in of a group: the suite's own keys, `use` fixed, and the plug-in's options."""
-    found = []
+def _alternatives(group: str, spec: type[BaseModel], common: Schema, defs: Schema, *, grid: bool = False) -> Schema:
+    """Return one schema for each plug-in of a group: the suite's own keys, `use` fixed, and the plug-in's options.
+
+    In a grid an option may be a list of its values, and `use` a list of plug-ins, which share their options then.
+    """
+    found: list[Schema] = []
+    shared: dict[str, list[Schema]] = {}
     for name in plugins.names(group):
         options = _options(group, name, defs)
         own = {key: value for key, value in options.get("properties", {}).items() if key not in spec.model_fields}
+        if grid:
+            own = {key: _or_list(value) for key, value in own.items()}
+            shared |= {key: [*shared.get(key, []), value] for key, value in own.items()}
         properties = {**common["properties"], **own, "use": {"const": name}}
         found.append(_object(properties, options, common.get("required", [])) | {"title": name})
+    if found and grid:
+        several = {"type": "array", "items": {"enum": plugins.names(group)}, "minItems": 1}
+        properties = {**{key: {"anyOf": each} for key, each in shared.items()}, **common["properties"], "use": several}
+        closed = all(each["additionalProperties"] is False for each in found)
+        found.append(_object(properties, {"additionalProperties": not closed}, common.get("required", [])))
     return {"anyOf": found, "description": common.get("description", "")} if found else common
 
 
