@@ -22,7 +22,7 @@ from distbench.schema.strict import Strict
 CODE_VERSION = 1
 SPLIT_DOMAIN = b"distbench labelled held-out\0"  # so that no other hash of the same text makes the same split
 Paths = str | Annotated[list[str], Field(min_length=1)]
-Label = int | str
+Label = int | str | None
 
 
 class LabelledFiles(Strict):
@@ -39,7 +39,9 @@ class LabelledOptions(Strict):
 
     files: LabelledFiles
     text: str = Field("text", min_length=1, description="field that holds the text")
-    label: str = Field("label", min_length=1, description="field that holds the label: a number from 0, or a name")
+    label: str = Field(
+        "label", min_length=1, description="field that holds the label: a number from 0, a name, or null"
+    )
     classes: list[str] | None = Field(
         None, min_length=2, max_length=100_000, description="names in the order of the head; those of `train`, sorted"
     )
@@ -111,15 +113,17 @@ class LabelledTexts:
     def _rows(self, part: Literal["train", "test", "heldout"], classes: tuple[str, ...]) -> Rows:
         texts: list[str] = []
         labels: list[int] = []
-        numbers = {name: number for number, name in enumerate(classes)}
+        numbers: dict[str | None, int] = {name: number for number, name in enumerate(classes)}
+        if part == "train":
+            numbers[None] = -1
         for path in _listed(getattr(self.options.files, part)):
             for line, text, label in _read(path, self.options.text, self.options.label):
-                if str(label) not in numbers:
-                    raise RunError(
-                        f"{path}:{line}: label {label!r} is outside the head, which has {len(classes)} labels"
-                    )
+                name = None if label is None else str(label)
+                if name not in numbers:
+                    outside = f"label {label!r} is outside the head, which has {len(classes)} labels"
+                    raise RunError(f"{path}:{line}: {'no label' if label is None else outside}")
                 texts.append(text)
-                labels.append(numbers[str(label)])
+                labels.append(numbers[name])
         if not texts:
             raise RunError(f"data 'labelled': 0 examples in {getattr(self.options.files, part)}")
         return Rows("texts", _array(texts), np.asarray(labels, dtype=np.int64), np.arange(len(texts)), classes)
@@ -138,21 +142,25 @@ class LabelledTexts:
         return _found(tuple(_listed(self.options.files.train)), self.options.text, self.options.label)
 
 
-@functools.lru_cache(maxsize=64)
 def _found(paths: tuple[str, ...], text: str, label: str) -> tuple[str, ...]:
-    labels: set[Label] = {each for path in paths for _, _, each in _read(path, text, label)}
+    given = [each for path in paths for _, _, each in _read(path, text, label)]
+    labels, where = set(given) - {None}, ", ".join(paths)
     numbers = {each for each in labels if isinstance(each, int)}
+    if not given:
+        raise RunError(f"{where}: 0 examples")
+    if len(labels) < 2:
+        raise RunError(f"{where}: {len(labels)} different labels; a classifier needs two, or name them in 'classes'")
     if not numbers:
         return tuple(sorted(str(each) for each in labels))
     if len(numbers) < len(labels):
-        raise RunError(f"{paths[0]}: some labels are numbers and some are names; give them as one or the other")
+        raise RunError(f"{where}: some labels are numbers and some are names; give them as one or the other")
     if min(numbers) < 0:
-        raise RunError(f"{paths[0]}: label {min(numbers)}: labels are numbers from 0 on, or names")
+        raise RunError(f"{where}: label {min(numbers)}: labels are numbers from 0 on, or names")
     return tuple(str(number) for number in range(max(numbers) + 1))
 
 
 def _read(path: str, text: str, label: str | None) -> list[tuple[int, str, Label]]:
-    """Return (line, text, label) of every row of a file; without a label field, 0 stands for the label."""
+    """Return (line, text, label) of every row of a file; None where a label is not asked for, or null."""
     facts = _stat(path)
     return _read_unchanged(path, text, label, facts.st_mtime_ns, facts.st_size)
 
@@ -165,7 +173,7 @@ def _read_unchanged(path: str, text: str, label: str | None, changed: int, size:
             for line, content in enumerate(file, start=1):
                 if content.strip():
                     row = _parsed(content, Position(path, line))
-                    given = 0 if label is None else _field(row, label, (int, str), Position(path, line))
+                    given = None if label is None else _field(row, label, (int, str, type(None)), Position(path, line))
                     rows.append((line, _field(row, text, (str,), Position(path, line)), given))
         except UnicodeDecodeError as error:
             raise RunError(f"{path} is not UTF-8: byte {error.start} of a block") from None
@@ -187,7 +195,8 @@ def _field(row: dict[str, Any], name: str, types: tuple[type, ...], at: Position
         raise UsageError(f"no field {name!r}{did_you_mean(name, list(row))} (it has {', '.join(list(row)[:8])})", at=at)
     value = row[name]
     if not isinstance(value, types) or isinstance(value, bool):
-        wanted = " or ".join("text" if each is str else "a whole number" for each in types)
+        words = {str: "text", int: "a whole number"}
+        wanted = " or ".join(words[each] for each in types if each in words)
         raise UsageError(f"field {name!r} is {type(value).__name__}; expected {wanted}", at=at)
     return value
 

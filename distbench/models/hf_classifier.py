@@ -252,5 +252,5 @@ def _refuse_head(config: Any, folder: Path) -> None:
     if problem not in (None, "single_label_classification") or int(config.num_labels) < 2:
         said = problem or f"{config.num_labels} label"
         raise RefusedError(
-            f"{folder}: its head is no choice among classes ({said}); only such classifiers are compared"
+            f"{folder}: its head does not choose among classes ({said}), and only such are compared"
         )
