@@ -139,7 +139,7 @@ class HFClassifier:
         found = np.zeros((len(x), int(self.module.config.num_labels)))
         with torch.inference_mode():
             for rows in self.inputs.batches(x):
-                logits = self.module(**self.inputs.tensors(x[rows], self.device)).logits
+                logits = self._logits(self.inputs.tensors(x[rows], self.device))
                 found[rows] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
         return found
 
@@ -148,9 +148,15 @@ class HFClassifier:
     def logits(self, rows: NDArray[np.int64]) -> Any:
         """Return the logits of training rows, [n, classes]."""
         if isinstance(self.inputs, TextInputs):
-            return self.module(**self.inputs.padded([self._rows[row] for row in rows], self.device)).logits
+            return self._logits(self.inputs.padded([self._rows[row] for row in rows], self.device))
         assert self.inputs is not None
-        return self.module(**self.inputs.tensors(self._rows[rows], self.device)).logits
+        return self._logits(self.inputs.tensors(self._rows[rows], self.device))
+
+    def _logits(self, tensors: dict[str, Any]) -> Any:
+        """Run the module on tensors, in the type of its weights."""
+        dtype = next(self.module.parameters()).dtype
+        given = {n: each.to(dtype) if each.is_floating_point() else each for n, each in tensors.items()}
+        return self.module(**given).logits
 
     def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
         """Train with AdamW, from scratch or from the weights that are there."""
@@ -251,6 +257,4 @@ def _refuse_head(config: Any, folder: Path) -> None:
     problem = getattr(config, "problem_type", None)
     if problem not in (None, "single_label_classification") or int(config.num_labels) < 2:
         said = problem or f"{config.num_labels} label"
-        raise RefusedError(
-            f"{folder}: its head does not choose among classes ({said}), and only such are compared"
-        )
+        raise RefusedError(f"{folder}: its head does not choose among classes ({said}), and only such are compared")

@@ -14,13 +14,14 @@ from distbench.cell.export import UNASKED, export
 from distbench.cell.make import make
 from distbench.errors import RunError
 from distbench.models.hf_deployment import TransformersDeployment
-from distbench.models.mlp import MLPClassifier
-from distbench.protocols import Progress
+from distbench.models.mlp import MLPClassifier, MLPOptions
+from distbench.protocols import LearnSession, Progress
 from distbench.schema.cell import MakeCell, ModelRef
 from distbench.schema.record import MakeResult
 from distbench.schema.strict import Strict, Use
 from distbench.store.run_dir import RunDir
 from tests.conftest import CPU
+from tests.models.classified import blobs, recipe
 
 seen: list[tuple[int, int, str]] = []
 quiet: Progress = lambda done, total, what: seen.append((done, total, what))  # noqa: E731
@@ -125,7 +126,9 @@ def test_an_export_needs_something_to_export(tmp_path: Path) -> None:
 
 
 def test_what_was_not_compared_is_said(tmp_path: Path, more_deployments: None) -> None:
-    MLPClassifier([4], CPU, (3, 2)).save(tmp_path / "mlp")
+    model = MLPClassifier(MLPOptions(hidden=[4]), CPU)
+    model.learn(blobs(), recipe("hard", steps=1), LearnSession())
+    model.save(tmp_path / "mlp")
     found = exported(tmp_path / "mlp", tmp_path, {"use": "Copy"}, use="mlp")
     assert found.agreement is None
     assert found.notes == [UNASKED]

@@ -124,6 +124,14 @@ def test_images_are_resized_and_grey_ones_get_their_channels() -> None:
         inputs.tensors(np.zeros((1, 4, 4, 2), dtype=np.float32), "cpu")
 
 
+def test_half_precision_says_nearly_the_same(saved_text: Path, saved_image: Path) -> None:
+    for folder, x in ((saved_text, reviews().x), (saved_image, pictures().x)):
+        whole, half = (HFClassifier.open(folder, CPU.model_copy(update={"dtype": d})) for d in ("float32", "bfloat16"))
+        assert half.weight_bytes() < 0.6 * whole.weight_bytes()
+        found = half.classify(x)
+        assert 0 < np.abs(found - whole.classify(x)).max() < 0.05
+
+
 def test_a_batch_does_not_change_an_answer(saved_text: Path) -> None:
     """Lengths are mixed, so padding is masked or this fails; order comes back although rows are sorted inside."""
     model, x = HFClassifier.open(saved_text, CPU), reviews().x
