@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from distbench.cell.commit import run_and_commit
 from distbench.cell.evaluate import evaluate
 from distbench.cell.events import Events, die_with_parent
-from distbench.cell.make import make
+from distbench.cell.make import learn, make
 from distbench.cell.measure import measure
 from distbench.cell.opened import open_model
 from distbench.errors import DistbenchError, ExitCode, RunError
@@ -22,13 +23,16 @@ from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.meters.process_memory import reset_high_water
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.store.run_dir import RunDir
+from distbench.training.processes import Processes
+
+SECONDS_TO_BE_ENDED = 3.0
 
 
 class Worker:
     """Runs cells one after the other; keeps the last evaluated model loaded."""
 
-    def __init__(self, run: RunDir, events: Events) -> None:
-        self.run, self.events = run, events
+    def __init__(self, run: RunDir, events: Events, processes: Processes) -> None:
+        self.run, self.events, self.processes = run, events, processes
         self._identity: str | None = None
         self._model: Any = None
 
@@ -39,6 +43,11 @@ class Worker:
         reset_high_water()  # the record's peak memory is this cell's own
         try:
             _check_needs(cell, self.run)
+            self.processes.check(cell.train.launch if isinstance(cell, MakeCell) and cell.train else None)
+            if not self.processes.leads:
+                assert isinstance(cell, MakeCell)
+                learn(cell, self.run, lambda *_: None)
+                return True
             run_and_commit(cell, self.run, lambda folder: self._work(cell, folder))
         except DistbenchError as error:
             traceback.print_exc()
@@ -46,6 +55,8 @@ class Worker:
             return False
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the other cells go on
             traceback.print_exc()
+            if self.processes.count > 1:  # where another process died, this one is ended, and says nothing
+                time.sleep(SECONDS_TO_BE_ENDED)
             text = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
             message = out_of_memory(error) if is_out_of_memory(error) else f"{type(error).__name__}: {text}"
             self.events.send("failed", cell=cell_id, message=message[:500], exit_code=int(ExitCode.RUN_FAILED))
@@ -82,7 +93,8 @@ def main() -> int:
     parser.add_argument("--run", required=True, type=Path)
     parser.add_argument("--id", required=True, action="append", dest="ids")
     arguments = parser.parse_args()
-    worker = Worker(RunDir(arguments.run), Events())
+    processes = Processes.here()
+    worker = Worker(RunDir(arguments.run), Events(follows=not processes.leads), processes)
     done = [worker.do(cell_id) for cell_id in arguments.ids]
     return ExitCode.OK if all(done) else ExitCode.RUN_FAILED
 

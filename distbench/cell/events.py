@@ -12,12 +12,17 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1
+PARENT = "DISTBENCH_TORCHRUN"  # the process that started this one, where that is torchrun
 
 
 class Events:
-    """Takes the process's standard output for events and points file descriptor 1 at the log (standard error)."""
+    """Takes the process's standard output for events and points file descriptor 1 at the log (standard error).
 
-    def __init__(self) -> None:
+    Of several processes that train together the first tells what happens; of the others only a failure is heard.
+    """
+
+    def __init__(self, *, follows: bool = False) -> None:
+        self._follows = follows
         self._pipe = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
         os.dup2(2, 1)
         sys.stdout = sys.stderr
@@ -25,6 +30,8 @@ class Events:
 
     def send(self, event: str, **fields: Any) -> None:
         """Send one event. A parent that is gone is not an error of ours."""
+        if self._follows and event != "failed":
+            return
         with contextlib.suppress(BrokenPipeError, ValueError):
             self._pipe.write(json.dumps({"event": event, **fields}) + "\n")
             self._pipe.flush()
@@ -41,7 +48,7 @@ def die_with_parent() -> None:
     """Ask the kernel (Linux) to kill this process when its parent dies, so that a SIGKILL leaves no orphan."""
     if not sys.platform.startswith("linux"):
         return
-    parent = os.getppid()
+    parent = int(os.environ.pop(PARENT, 0)) or os.getppid()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked

@@ -13,18 +13,16 @@ from distbench.cell.teach import prepare, teach
 from distbench.errors import RunError
 from distbench.protocols import Progress
 from distbench.schema.cell import MakeCell
-from distbench.schema.record import MakeResult
+from distbench.schema.record import MakeResult, Training
 from distbench.store.run_dir import RunDir
+from distbench.training.processes import Processes
 
 
 def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeResult:
     """Write the made model to `folder`/model and return what was done."""
     if cell.deploy is not None:
         return export(cell, run, folder, progress)
-    # The signal comes first: it may load the teachers, and they are gone again before the student is opened.
-    lesson = prepare(cell, run, progress) if cell.train else None
-    model, chosen = _initial(cell, run)
-    training = teach(cell, run, model, lesson, progress) if lesson else None
+    model, chosen, training = learn(cell, run, progress)
     if cell.quantise:
         model = plugins.load("quantisers", cell.quantise.use)(plugins.options("quantisers", cell.quantise)).quantise(
             model
@@ -40,6 +38,21 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
         initial=chosen,
         training=training,
     )
+
+
+def learn(cell: MakeCell, run: RunDir, progress: Progress) -> tuple[Any, dict[str, Any] | None, Training | None]:
+    """Return the model after its training, what its initialiser chose, and what the training did.
+
+    Of several processes each does this, and only the first one's model is whole.
+    """
+    processes = Processes.here()
+    cell = cell.model_copy(update={"settings": processes.own(cell.settings)})
+    with processes.together(cell.settings):
+        # The signal comes first: it may load the teachers, and they are gone again before the student is opened.
+        lesson = prepare(cell, run, progress) if cell.train else None
+        model, chosen = _initial(cell, run)
+        training = teach(cell, run, model, lesson, progress) if lesson else None
+    return model, chosen, training
 
 
 def _initial(cell: MakeCell, run: RunDir) -> tuple[Any, dict[str, Any] | None]:

@@ -10,13 +10,14 @@ from typing import Any
 from distbench import plugins
 from distbench.cell.opened import TeacherHandle
 from distbench.data.tokenizers import difference
-from distbench.errors import UsageError
+from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnSession, Progress, SignalRequest, TrainingRecipe
 from distbench.schema.cell import MakeCell
 from distbench.schema.record import Training
 from distbench.schema.suite import DistilSpec, FitSpec
 from distbench.schema.training import Term
 from distbench.store.run_dir import RunDir
+from distbench.training.processes import Processes
 
 
 def _weights(cell: MakeCell) -> tuple[float, ...]:
@@ -53,8 +54,11 @@ def prepare(cell: MakeCell, run: RunDir, progress: Progress) -> Lesson:
     )
     if source.yields == "tokens":
         _check_tokenizers(ask)
-    began = time.perf_counter()
-    signal = source.signal(ask)
+    began, processes = time.perf_counter(), Processes.here()
+    with processes.first_alone():  # it records what the teacher says; the others find it in the cache
+        signal = source.signal(ask)
+    if processes.shared(signal.digest) != signal.digest:
+        raise RunError(f"data {cell.train.data.use!r} gave process {processes.rank} other rows than the first one")
     return Lesson(signal, time.perf_counter() - began)
 
 
@@ -99,6 +103,7 @@ def teach(cell: MakeCell, run: RunDir, model: Any, lesson: Lesson, progress: Pro
         scratch=scratch,
         teachers=[] if cell.record else [TeacherHandle(ref, run, cell.settings) for ref in cell.teachers],
         weights=_weights(cell),
+        launch=spec.launch,
     )
     began = time.perf_counter()
     report = model.learn(signal, recipe, session)

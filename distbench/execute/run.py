@@ -111,7 +111,7 @@ class Runner:
             assert threads is not None, "only imported cells lack it, and they are never run"
             refs = [ref for cell_id in ready for ref in models_of(self.cells[cell_id])]
             variables = [variables_of(ref.use, ref.options) for ref in refs]
-            self._once(Job(ready, threads, frozenset().union(*variables)))
+            self._once(Job(ready, threads, frozenset().union(*variables), processes_of(self.cells[ready[0]])))
 
     def _once(self, job: Job) -> None:
         watch, present = Watch(), job.ids[0]
@@ -144,6 +144,8 @@ class Runner:
         self.reporter.end(cell.title, "done", seconds)
 
     def _failed(self, cell_id: str, message: str, seconds: float, **details: object) -> None:
+        if cell_id in self.state.failed:  # another of its processes said why
+            return
         self.state.failed[cell_id] = message
         self.run.fail(cell_id, {"message": message, "title": self.cells[cell_id].title, **details})
         self.run.log("failed", cell=cell_id, message=message)
@@ -152,10 +154,16 @@ class Runner:
 
 def _share(last: Cell, cell: Cell) -> bool:
     """Say whether a cell may run in the process of the one before it."""
-    if not isinstance(cell, EvaluateCell) or last.kind == "measure":
+    if not isinstance(cell, EvaluateCell) or last.kind == "measure" or processes_of(last) > 1:
         return False
     # A made model is evaluated in the process that made it.
     return isinstance(last, EvaluateCell) or cell.model.cell == last.id
+
+
+def processes_of(cell: Cell) -> int:
+    """Return how many processes make a cell."""
+    launch = cell.train.launch if isinstance(cell, MakeCell) and cell.train else None
+    return launch.processes if launch else 1
 
 
 def how_it_died(ended: Ended) -> str:

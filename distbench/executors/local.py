@@ -26,6 +26,7 @@ class Job:
     ids: list[str]
     threads: int
     variables: frozenset[str] = frozenset()  # of the environment, that a model asks for by name
+    processes: int = 1  # that train one model together
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ class LocalExecutor:
     def execute(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> Ended:
         """Run one job to its end. An exception in here (Ctrl-C) ends the whole process group of the worker."""
         log_path = self.run / "logs" / f"{job.ids[0]}.log"
-        command = [sys.executable, "-m", "distbench.cell", "--run", str(self.run)]
+        command = [sys.executable, *_prefix(job.processes), "-m", "distbench.cell", "--run", str(self.run)]
         command += [word for cell_id in job.ids for word in ("--id", cell_id)]
         with log_path.open("ab") as log:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                env=child_environment(job.threads, wanted=job.variables), start_new_session=True,
+                env=child_environment(max(1, job.threads // job.processes), wanted=job.variables),
+                start_new_session=True,
             )  # fmt: skip
             self._child = child
             try:
@@ -81,6 +83,14 @@ class LocalExecutor:
                 continue
             break
         self._child = None
+
+
+def _prefix(processes: int) -> list[str]:
+    """Return what starts a worker several times: torchrun, on this machine."""
+    if processes == 1:
+        return []
+    counts = ["--nproc-per-node", str(processes), "--max-restarts", "0", "--standalone"]
+    return ["-m", "distbench.cell.torchrun", *counts]
 
 
 def _group_alive(group: int) -> bool:

@@ -61,7 +61,7 @@ class HFCausal(ScoresByLogits):
     Options = HFCausalOptions
     offers: ClassVar[frozenset[str]] = frozenset(
         {"causal-lm", "language", "cache", "decode", "layers", "remake", "int8", "learn", "lora", "save", "weights"}
-        | {"write"}
+        | {"write", "processes"}
     )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
 

@@ -80,6 +80,8 @@ def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers
     if train.options.get("lora") is not None:
         check_offers(f"student {student!r}: lora", frozenset({"lora"}), use)
         plugins.check_extra(f"student {student!r}: lora", "peft", "lora")
+    if train.launch is not None and train.launch.processes > 1:
+        check_offers(f"student {student!r}: launch", frozenset({"processes"}), use)
     besides = frozenset[str]()
     if hasattr(data, "needs_for"):
         recipe = method(plugins.options("methods", train)).recipe(0)

@@ -12,7 +12,7 @@ from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
 
-CELL_CODE = 2  # raise it when the same inputs would give other numbers
+CELL_CODE = 3  # raise it when the same inputs would give other numbers
 
 
 def _surroundings(settings: Settings) -> dict[str, Any]:
@@ -65,7 +65,10 @@ def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings:
         data = [source.identity(), _code("data", train.data.use), _code("methods", train.use)]
         if train.options.get("lora") is not None:
             data.append(["peft", plugins.version_of("peft")])
-        train = train.model_copy(update={"data": without_paths(train.data)})
+        changed: dict[str, Any] = {"data": without_paths(train.data)}
+        if train.launch is not None and train.launch.processes == 1:
+            changed["launch"] = None  # several processes round otherwise; one is what there is without a launch
+        train = train.model_copy(update=changed)
     return short_digest(["make", parts, train, data, _surroundings(settings)])
 
 

@@ -234,6 +234,7 @@ class ModelPlanner:
             data=distil.data,
             control="none",
             teacher_weights=distil.teacher_weights,
+            launch=distil.launch,
             **budget,
         )
 

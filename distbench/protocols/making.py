@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from distbench.protocols.task import Progress
 from distbench.schema.cell import Settings
-from distbench.schema.training import Budget, TeacherOutputs, Term
+from distbench.schema.training import Budget, Launch, TeacherOutputs, Term
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class LearnSession:
     scratch: Path | None = None  # a folder that survives a killed process; None: nothing to resume from
     teachers: Sequence[TeacherHandle] = ()  # for outputs that were not recorded
     weights: tuple[float, ...] = ()
+    launch: Launch | None = None  # the processes that train together; None: this one alone
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, StringConstraints
 
 from distbench.schema.strict import Label, Name, Strict, Use
-from distbench.schema.training import TeacherWeights
+from distbench.schema.training import Launch, TeacherWeights
 
 DEVICE_PATTERN = r"^(auto|cpu|cuda|cuda:\d{1,3}|cuda:GPU-[0-9A-Fa-f-]{1,36})$"
 TASK_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._+,:/-]{0,127}$"
@@ -40,6 +40,8 @@ class DistilSpec(Use):
         None, description="train this often, from the suite's seed on, or with these seeds; the first is the student"
     )
 
+    launch: Launch | None = Field(None, description="train in several processes; in this one where left out")
+
     @property
     def controls(self) -> tuple[str, ...]:
         """The controls that are wanted."""
@@ -66,6 +68,7 @@ class FitSpec(Use):
     """How a teacher without a source is trained."""
 
     data: Use
+    launch: Launch | None = Field(None, description="train in several processes; in this one where left out")
 
 
 class TeacherSpec(Use):

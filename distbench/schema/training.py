@@ -28,6 +28,17 @@ class Lora(Strict):
     )
 
 
+class Launch(Strict):
+    """Train in several processes, one a device, as torchrun starts them. A batch is divided among them."""
+
+    processes: int = Field(ge=1, le=65_536, description="of all machines together; 1: none is started")
+    sharding: Literal["fsdp2", "none"] = Field(
+        "fsdp2",
+        description="fsdp2: weights, gradients, optimiser state and teachers are divided among the processes; none: "
+        "each holds them all, and gradients are averaged",
+    )
+
+
 class Budget(Strict):
     """What a training may spend and how. A value left out is the learner's own default; the record says which."""
 

@@ -13,13 +13,14 @@ from typing import Any
 from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
-from distbench.training import checkpoints
+from distbench.training import checkpoints, sharding
 from distbench.training.diary import Diary, thin
 from distbench.training.foreign import Foreigner
 from distbench.training.looks import Look, look
 from distbench.training.lora import merge, wrap
 from distbench.training.objective import Weighted, losses_of
 from distbench.training.precision import autocast
+from distbench.training.processes import Processes
 from distbench.training.pupil import ACROSS, Pupil
 from distbench.training.rewriting import Rewriter
 from distbench.training.schedule import Schedule
@@ -30,21 +31,28 @@ from distbench.training.trainer import Collate, DistilTrainer, Rows, Watch
 def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
     """Train a loaded `HFCausal` in place and report what it did.
 
-    Raises RunError when the loss is no longer finite, EnvironmentFault when a checkpoint does not fit on the disk.
+    Of several processes only the first one's model and report are whole at the end. Raises RunError when the loss is no
+    longer finite, EnvironmentFault when a checkpoint does not fit on the disk.
     """
+    processes = Processes.here()
+    processes.check(session.launch)
     if signal.examples == 0 or signal.train.positions == 0:
         raise RunError("0 examples to learn from")
     module, dtype = model.module, next(model.module.parameters()).dtype
     module.float()  # AdamW's small steps are lost in half precision
     losses = losses_of(recipe.terms)
     schedule = Schedule.of(recipe.budget, signal.examples)
-    before = look(module, signal.heldout)
+    before = look(module, signal.heldout) if processes.leads else None
     adapted = _adapt(module, recipe)
     with _folder(session.scratch) as folder:
         pupil = _pupil(model, losses, recipe, signal, session)
-        course = Course(model, pupil, signal, recipe, schedule, folder, session)
+        course = Course(model, pupil, signal, recipe, schedule, folder, session, processes)
         diary, resumed = course.run()
+        course.make_whole()
+        if before is None:
+            return LearnReport(steps=None, units=0, epochs=0.0, heldout_before=None, heldout_after=None, heldout_n=0)
         kept = course.restore_best(diary)
+    module = model.module
     if adapted:
         merge(module)
     module.to(dtype).eval()
@@ -109,6 +117,14 @@ class Course:
     schedule: Schedule
     folder: Path
     session: LearnSession
+    processes: Processes
+    outline: Any = None  # of the student, where its weights are divided among the processes
+
+    @property
+    def sharded(self) -> bool:
+        """Whether every process holds a part of the weights."""
+        launch = self.session.launch
+        return launch is not None and launch.processes > 1 and launch.sharding == "fsdp2"
 
     @property
     def by_labels(self) -> bool:
@@ -118,13 +134,15 @@ class Course:
 
     def run(self) -> tuple[Diary, int | None]:
         """Train; return the diary, and the step of the checkpoint it went on from."""
-        checkpoint = checkpoints.newest(self.folder)
+        checkpoint = self.processes.shared(checkpoints.newest(self.folder) if self.processes.leads else None)
         diary = Diary.read(checkpoints.facts_of(checkpoint)) if checkpoint else Diary()
         watch = Watch(self.schedule, diary, self.session.progress, self._look, self._keep)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             trainer = self._trainer(diary, watch)
             watch.trainer = trainer
+            if self.sharded:
+                self._shard()
             watch.tokens_a_step = self.tokens_a_step
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return diary, checkpoints.step_of(checkpoint) if checkpoint else None
@@ -135,7 +153,34 @@ class Course:
         rows = self.schedule.batch_size * self.schedule.accumulate
         return round(min(rows, self.signal.examples) * self.signal.train.positions / self.signal.examples)
 
+    def _shard(self) -> None:
+        if self.recipe.on_policy:
+            raise UsageError(
+                "on_policy with launch: {sharding: fsdp2}: the processes write texts of different lengths, and weights "
+                "that are divided are gathered in step; use sharding: none"
+            )
+        self.outline = sharding.outline(self.pupil.student)
+        teachers = self.pupil.tutors.modules if self.pupil.tutors else []
+        bfloat16 = autocast(self.recipe.budget.precision, self.model.settings.device)
+        sharding.shard(self.pupil, teachers, bfloat16=bfloat16)
+
+    def make_whole(self) -> None:
+        """Give the model whole weights again: the first process's, which goes on alone."""
+        if self.outline is None:
+            return
+        state = sharding.whole_state(self.pupil.student, keep=self.processes.leads)
+        if self.processes.leads:
+            sharding.fill(self.outline, state)
+            self.model.module = self.outline
+
     def _look(self) -> float:
+        """Return what looks are judged by: the first process's value. Weights that are divided are gathered by all."""
+        if self.outline is not None:
+            with sharding.gathered(self.pupil):
+                return self.processes.shared(self._seen())
+        return self.processes.shared(self._seen() if self.processes.leads else 0.0)
+
+    def _seen(self) -> float:
         seen = look(self.pupil.student, self.signal.heldout)
         return seen.cross_entropy if self.by_labels or seen.kl is None else seen.kl
 
@@ -143,10 +188,17 @@ class Course:
 
     def _keep(self, step: int) -> None:
         """Write the weights of the best look so far; an older one stays as long as a checkpoint may return to it."""
-        from safetensors.torch import save_model
+        from safetensors.torch import save_file, save_model
 
         part = self.folder / f"best-{step}.part"
-        save_model(self.pupil.student, str(part))
+        if self.outline is not None:
+            state = sharding.whole_state(self.pupil.student, keep=self.processes.leads)
+        if not self.processes.leads:
+            return
+        if self.outline is not None:
+            save_file(state, str(part))
+        else:
+            save_model(self.pupil.student, str(part))
         part.rename(self.folder / f"best-{step}.safetensors")
         sealed = (Diary.read(checkpoints.facts_of(each)).best for each in checkpoints.complete(self.folder))
         needed = {step, *(best[0] for best in sealed if best is not None)}
@@ -160,7 +212,7 @@ class Course:
 
         if diary.best is None or (diary.curve and diary.best[0] == diary.curve[-1][0]):
             return None
-        load_model(self.pupil.student, str(self.folder / f"best-{diary.best[0]}.safetensors"))
+        load_model(self.model.module, str(self.folder / f"best-{diary.best[0]}.safetensors"))
         return diary.best[0]
 
     # -- transformers -----------------------------------------------------------------------------------------------
@@ -175,7 +227,10 @@ class Course:
             data_collator=Collate(self.signal),
             callbacks=[watch],
             diary=diary,
+            schedule=self.schedule,
             rewrite=self._rewriter(),
+            processes=self.processes,
+            sharded=self.sharded,
         )
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
@@ -183,7 +238,7 @@ class Course:
 
     def _rewriter(self) -> Rewriter | None:
         share = self.recipe.on_policy
-        return Rewriter(self.pupil.student, share, self.recipe.seed) if share else None
+        return Rewriter(self.pupil.student, share, self.recipe.seed, self.processes.rank) if share else None
 
     def _arguments(self) -> Any:
         from transformers import TrainingArguments
@@ -191,7 +246,7 @@ class Course:
         s, settings = self.schedule, self.model.settings
         return TrainingArguments(
             output_dir=str(self.folder),
-            per_device_train_batch_size=s.batch_size,
+            per_device_train_batch_size=-(-s.batch_size // self.processes.count),
             gradient_accumulation_steps=s.accumulate,
             max_steps=s.steps,
             learning_rate=s.learning_rate,
@@ -209,6 +264,8 @@ class Course:
             seed=self.recipe.seed,
             data_seed=self.recipe.seed,
             dataloader_num_workers=0,
+            ddp_broadcast_buffers=False,
+            ddp_find_unused_parameters=not self.pupil.vocabulary or self.pupil.foreigner is not None,
         )
 
 

@@ -11,15 +11,19 @@ from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME
 
 from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError
 from distbench.protocols import Progress
-from distbench.training import checkpoints
+from distbench.training import checkpoints, sharding
+from distbench.training.dealing import ABSENT, Dealer
 from distbench.training.diary import Diary
+from distbench.training.processes import Processes
 from distbench.training.schedule import CHECKPOINT_SECONDS, Schedule
 
 Look = Callable[[], float]
+ALONE = Processes()
 OPTIMISER_COPIES = 3  # a checkpoint holds the weights and AdamW's two moments
 
 
@@ -43,7 +47,11 @@ class Collate:
     signal: TokenSignal
 
     def __call__(self, rows: list[int]) -> dict[str, Any]:
-        """Return tensors by name; what there is none of is left out."""
+        """Return tensors by name; what there is none of is left out. A batch without any row is some row, `ABSENT`."""
+        present = [row for row in rows if row != ABSENT]
+        if not present:
+            return self([0]) | {"absent": True}
+        rows = present
         taken = self.signal.train.take(rows)
         batch = {"ids": taken.ids, "documents": taken.documents, "scored": taken.scored}
         if self.signal.recorded is not None:
@@ -63,18 +71,38 @@ def _plain(ids: Any, rows: list[int]) -> Any:
 class DistilTrainer(Trainer):  # type: ignore[misc]
     """Trains a `Pupil`."""
 
-    def __init__(self, *arguments: Any, diary: Diary, rewrite: Any = None, **keywords: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        diary: Diary,
+        schedule: Schedule,
+        rewrite: Any = None,
+        processes: Processes = ALONE,
+        sharded: bool = False,
+        **keywords: Any,
+    ) -> None:
         super().__init__(*arguments, **keywords)
-        self.diary, self.rewrite = diary, rewrite
+        self.diary, self.schedule, self.rewrite = diary, schedule, rewrite
+        self.processes, self.sharded = processes, sharded
         self.loss_is_scaled_for_ga = True  # by `positions` below
         self._since: list[float] = []
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Dealer:
+        """Return the order of rows, which is the same for any number of processes."""
+        rows, schedule = len(self.train_dataset), self.schedule
+        a_pass = -(-rows // (schedule.batch_size * schedule.accumulate))
+        return Dealer(
+            rows, schedule.batch_size, self.args.seed, lambda: int(self.state.global_step // a_pass), self.processes
+        )
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """Return the batches of a step, as the student may have rewritten them, and their positions."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         if self.rewrite is None or not batches:
             return batches, items
-        batches = self.rewrite(batches, self.state.global_step)
+        absent = [{"absent": True} if batch.get("absent") else {} for batch in batches]
+        written = self.rewrite(batches, self.state.global_step)
+        batches = [batch | mark for batch, mark in zip(written, absent, strict=True)]
         return batches, self._get_num_items_in_batch(batches, device)
 
     def _get_num_items_in_batch(self, batch_samples: list[Any], device: Any) -> Any:
@@ -91,7 +119,10 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """Return the batch's part of the step's objective, and stop a training that diverges."""
+        absent = inputs.pop("absent", False)
         loss = model(inputs, num_items_in_batch, 1.0 / self.current_gradient_accumulation_steps)
+        if absent:  # all processes take every step; this one has nothing to say in it
+            loss = loss * 0.0
         value = float(loss.detach())
         if not math.isfinite(value):
             rate = self.lr_scheduler.get_last_lr()[0] if self.lr_scheduler else self.args.learning_rate
@@ -110,7 +141,9 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
         """Write the pupil's parameters once each, tied ones included, as safetensors."""
         from safetensors.torch import save_model
 
-        if self.args.should_save:
+        if self.sharded:
+            sharding.save_model(self.model, Path(output_dir or self.args.output_dir))
+        elif self.args.should_save:
             folder = Path(output_dir or self.args.output_dir)
             folder.mkdir(parents=True, exist_ok=True)
             save_model(self.accelerator.unwrap_model(self.model), str(folder / "pupil.safetensors"))
@@ -118,7 +151,23 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         from safetensors.torch import load_model
 
-        load_model(self.accelerator.unwrap_model(self.model), str(Path(resume_from_checkpoint) / "pupil.safetensors"))
+        folder = Path(resume_from_checkpoint)
+        if self.sharded:
+            sharding.load_model(self.model, folder)
+        else:
+            load_model(self.accelerator.unwrap_model(self.model), str(folder / "pupil.safetensors"))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.sharded:  # what was written above is this process's part
+            (Path(output_dir) / OPTIMIZER_NAME).unlink(missing_ok=True)
+            sharding.save_optimiser(self.model, self.optimizer.optimizer, Path(output_dir))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.sharded and checkpoint is not None:
+            sharding.load_optimiser(self.model, self.optimizer.optimizer, Path(checkpoint))
+            self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER_NAME, weights_only=True))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)
@@ -127,6 +176,7 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
             folder, OPTIMISER_COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
         )
         super()._save_checkpoint(model, trial)
+        self.processes.wait()  # each writes a part
         if self.args.should_save:
             checkpoints.seal(folder / f"{checkpoints.PREFIX}{self.state.global_step}", self.diary.facts())
 
@@ -140,29 +190,32 @@ class Watch(TrainerCallback):  # type: ignore[misc]
         self.schedule, self.diary, self.progress, self.look, self.keep = schedule, diary, progress, look, keep
         self.trainer: DistilTrainer | None = None
         self.tokens_a_step = 0
-        self._began = self._saved = 0.0
-        self._before = diary.seconds
+        self._began = 0.0
+        self._before = self._saved = diary.seconds
         self._first = 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock."""
-        self._began = self._saved = time.monotonic()
+        self._began = time.monotonic()
         self._first = state.global_step
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Note the loss; look, stop or save where it is time."""
         assert self.trainer is not None
         now, step = time.monotonic(), state.global_step
-        self.diary.seconds = self._before + now - self._began
-        self.diary.curve.append((step, self.trainer.step_loss()))
+        loss, self.diary.seconds = self.trainer.processes.step(
+            self.trainer.step_loss(), self._before + now - self._began, args.device
+        )
+        self.diary.curve.append((step, loss))
         self.progress(step, state.max_steps, self._words(step, state.max_steps, now))
         if self.schedule.look_every and (step % self.schedule.look_every == 0 or step == state.max_steps):
             self._look(step, control)
         if self.schedule.max_seconds is not None and self.diary.seconds >= self.schedule.max_seconds:
             self._stop("seconds", control)
         every = self.schedule.checkpoint_every
-        if (every is not None and step % every == 0) or (every is None and now - self._saved >= CHECKPOINT_SECONDS):
-            control.should_save, self._saved = True, now
+        since = self.diary.seconds - self._saved
+        if (every is not None and step % every == 0) or (every is None and since >= CHECKPOINT_SECONDS):
+            control.should_save, self._saved = True, self.diary.seconds
 
     def _look(self, step: int, control: Any) -> None:
         value = self.look()
@@ -185,6 +238,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]
 
 
 def _positions(batch: dict[str, Any]) -> int:
+    if batch.get("absent"):
+        return 0
     scored = batch.get("scored")
     ids = batch["ids"]
     return int(ids.shape[0] * (ids.shape[1] - 1) if scored is None else scored.sum())
