@@ -64,6 +64,28 @@ class Strength:
         return found
 
 
+class Level:
+    """The root mean square of a part's input over some channels, relative to that over all: its mean over the tokens.
+
+    An RMS norm divides by it, so without the other channels its output would shrink by this factor.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        self._channels, self._total, self._count = list(channels), 0.0, 0
+
+    def __call__(self, before: Any, after: Any, mask: Any) -> None:
+        """See a batch."""
+        squares = before[mask].double().square()
+        ratio = (squares[:, self._channels].mean(dim=-1) / squares.mean(dim=-1)).sqrt()
+        self._total += float(ratio.sum())
+        self._count += len(ratio)
+
+    @property
+    def value(self) -> float:
+        """The factor; above 1 where the channels are louder than the average one."""
+        return self._total / self._count
+
+
 def observe(module: Any, rows: TokenRows, watched: Sequence[tuple[Any, See]]) -> None:
     """Run the rows through a model, and show every watched part's inputs and outputs."""
     import torch

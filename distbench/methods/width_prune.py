@@ -3,6 +3,9 @@
 After Muralidharan et al. 2024 (Minitron, https://arxiv.org/abs/2407.14679): all widths and, where asked for, the blocks
 are ranked by one measurement on the whole parent, then cut at once. The size of a head stays. With grouped queries, a
 query head never leaves its key/value head: whole groups go, or equally many query heads of every group.
+
+Unlike the paper, where channels go, every norm is scaled for it: an RMS norm over the louder channels alone divides by
+more than before. So channels that are silent can be cut without any change.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from distbench.data.calibration import Calibration
 from distbench.data.checkpoint import read_config
 from distbench.data.token_signal import TokenRows
 from distbench.errors import UsageError
-from distbench.methods.importance import Influence, See, Strength, observe, strongest
+from distbench.methods.importance import Influence, Level, See, Strength, observe, strongest
 from distbench.methods.layer_drop import Keep, chosen
 from distbench.methods.slicing import Kept, KeptInside, Widths, narrowed
 from distbench.schema.cell import Settings
@@ -82,6 +85,8 @@ class WidthPrune:
         measured = Measured.on(parent.module, rows)
         blocks = self._blocks(parent.layer_count(), measured.influence)
         kept = measured.best(blocks, Widths.of(parent.module.config.to_dict()), widths)
+        if len(kept.channels) < measured.channels.shape[1]:
+            level_norms(parent.module, rows, kept.channels)
         if len(blocks) < parent.layer_count():
             parent.keep_layers(blocks)
         self.notes |= {"kept_blocks": blocks, "calibration": self.options.calibration.facts(rows)} | widths.fields()
@@ -147,6 +152,19 @@ class Measured:
         best = [strongest(each, keep) for each in scores]
         groups = strongest([scores[group, heads].sum() for group, heads in enumerate(best)], new.groups)
         return [group * inside + head for group in groups for head in best[group]], groups
+
+
+def level_norms(module: Any, rows: TokenRows, channels: list[int]) -> None:
+    """Scale every norm over the residual stream, in place, by what it will divide by in these channels alone."""
+    import torch
+
+    decoder = module.get_decoder()
+    norms = [decoder.norm, *(norm for b in decoder.layers for norm in (b.input_layernorm, b.post_attention_layernorm))]
+    levels = [Level(channels) for _ in norms]
+    observe(module, rows, list(zip(norms, levels, strict=True)))
+    with torch.no_grad():
+        for norm, level in zip(norms, levels, strict=True):
+            norm.weight.mul_(level.value)
 
 
 def wanted_widths(config: dict[str, Any], options: WidthPruneOptions) -> Widths:

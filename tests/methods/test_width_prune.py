@@ -14,6 +14,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from distbench.data.calibration import Calibration
 from distbench.data.token_signal import TokenRows
 from distbench.errors import RefusedError, UsageError
+from distbench.methods.importance import Level
 from distbench.methods.slicing import Kept, KeptInside, Widths, narrowed
 from distbench.methods.width_prune import Measured, WidthPrune, WidthPruneOptions, wanted_widths
 from distbench.models.hf_causal import HFCausal
@@ -205,6 +206,24 @@ def test_what_does_nothing_is_found_and_cutting_it_changes_nothing(tiny_lm: Path
     }  # fmt: skip
 
 
+def test_silent_channels_are_found_and_cutting_them_changes_nothing(tiny_lm: Path, tmp_path: Path) -> None:
+    parent, silent = HFCausal.open(tiny_lm, CPU), [1, 4, 5, 9, 20, 21, 30, 31]
+    with torch.no_grad():
+        parent.module.model.embed_tokens.weight[:, silent] = 0.0
+        for block in parent.module.model.layers:
+            block.self_attn.o_proj.weight[silent] = 0.0
+            block.mlp.down_proj.weight[silent] = 0.0
+    expected = logits(parent.module)
+    options = {"hidden_size": 24, "keep": [0, 1, 2, 3], "calibration": SMALL}
+    student = WidthPrune(WidthPruneOptions.model_validate(options)).make(parent, CPU)
+    # less than float32 tells apart but for the norms' epsilon, which is no part of what they divide by
+    torch.testing.assert_close(logits(student.module), expected, rtol=0, atol=float(expected.abs().max()) * 5e-3)
+    ratio = student.module.model.norm.weight / (24 / 32) ** -0.5
+    torch.testing.assert_close(ratio, torch.ones(24), rtol=1e-4, atol=0)
+    student.save(tmp_path)
+    assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path)), logits(student.module))
+
+
 def test_loud_neurons_heads_and_channels_stay(tiny_lm: Path) -> None:
     module = HFCausal.open(tiny_lm, CPU).module
     with torch.no_grad():
@@ -245,6 +264,13 @@ def test_blocks_go_at_the_same_time(tiny_lm: Path, tmp_path: Path) -> None:
     assert torch.equal(logits(AutoModelForCausalLM.from_pretrained(tmp_path)), logits(student.module))
     _, named = made(hidden_size=24, keep=[0, 3])
     assert (named.module.config.hidden_size, named.layer_count()) == (24, 2)
+
+
+def test_the_level_is_the_mean_ratio_of_root_mean_squares() -> None:
+    level = Level([0, 2])
+    x = torch.tensor([[[3.0, 0.0, 4.0], [1.0, 1.0, 1.0], [9.0, 9.0, 0.0]]])
+    level(x, x, torch.tensor([[True, True, False]]))
+    assert level.value == pytest.approx((((25 / 2) / (25 / 3)) ** 0.5 + 1.0) / 2)
 
 
 # -- what cannot be --------------------------------------------------------------------------------------------------
