@@ -23,7 +23,7 @@ class Full:
         """Return the log of the teachers' weighted mean distribution at a temperature, [n, V], at least float32."""
         import torch
 
-        each = [torch.log_softmax(at_least_float32(one) / temperature, dim=-1) for one in self.logits]
+        each = [torch.log_softmax(softened(one, temperature), dim=-1) for one in self.logits]
         if len(each) == 1:
             return each[0]
         weighted = [one + math.log(w) for one, w in zip(each, self.weights, strict=True)]
@@ -88,6 +88,12 @@ def at_least_float32(values: Any) -> Any:
     import torch
 
     return values if values.dtype == torch.float64 else values.float()
+
+
+def softened(logits: Any, temperature: float) -> Any:
+    """Return logits over a temperature, at least float32: themselves at 1, where a division would only cost time."""
+    logits = at_least_float32(logits)
+    return logits if temperature == 1.0 else logits / temperature
 
 
 def _same(recorded: float, asked: float) -> None:

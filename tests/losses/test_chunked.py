@@ -177,7 +177,8 @@ class Largest(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("form", ["softened", "top-k"])
-def test_all_logits_never_exist_at_once(form: str) -> None:
+def test_all_logits_never_exist_at_once(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunked, "HEAP", 1)  # a block that is never written to
     n, size, width, chunk = 200, 500, 4, 10
     hidden, weight = torch.randn(n, width).requires_grad_(), torch.randn(size, width).requires_grad_()
 
@@ -194,6 +195,26 @@ def test_all_logits_never_exist_at_once(form: str) -> None:
     with Largest() as plain:
         plain_sum([hidden, weight], target_of(slice(0, n)), losses)
     assert plain.elements == n * size  # or the check above could not fail
+
+
+def test_a_large_vocabulary_is_summed_with_care() -> None:
+    """Nearer to float64 than the plain loss in float32, whose softmax is not."""
+    torch.manual_seed(0)
+    hidden, weight, teacher = torch.randn(8, 32), 0.7 * torch.randn(49_152, 32), torch.randn(8, 32)
+    losses = [(1.0, loss_of("forward-kl"))]
+    found = {}
+    for name, add, dtype in (
+        ("exact", plain_sum, torch.float64),
+        ("plain", plain_sum, torch.float32),
+        ("ours", None, torch.float32),
+    ):
+        given = [each.detach().clone().to(dtype).requires_grad_() for each in (hidden, weight)]
+        target = Target(torch.zeros(8, dtype=torch.long), Full([teacher.to(dtype) @ weight.to(dtype).t()]))
+        value = add(given, target, losses) if add else chunked_sum(*given, None, target.rows, losses, chunk=4)
+        found[name] = torch.autograd.grad(value, given)
+    for ours, plain, exact in zip(found["ours"], found["plain"], found["exact"], strict=True):
+        assert relative(ours.double(), exact) < 3e-6
+        assert relative(ours.double(), exact) < relative(plain.double(), exact)
 
 
 @pytest.mark.parametrize("mix", ["forward-kl", "Hinton", "reverse-kl", "logit-mse"])
