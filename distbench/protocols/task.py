@@ -72,7 +72,10 @@ class Outcome:
 
 
 class Task(Protocol):
-    """An accuracy measurement. It owns its loop: it asks the model whatever it needs."""
+    """An accuracy measurement. It owns its loop: it asks the model whatever it needs.
+
+    Optional: `reads(spec)`, a class method: the kind of its rows, which a model must have among those that it `learns`.
+    """
 
     Options: ClassVar[type[BaseModel]]
     needs: ClassVar[frozenset[str]]
