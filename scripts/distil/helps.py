@@ -4,8 +4,8 @@
 
 The seed is the suite's: teacher, student and control are trained anew with it, and labels are drawn anew. Student and
 control start from the same weights and get the same data and the same number of steps. The interval is a paired t over
-the seeds of the difference in accuracy on the test set, which is the same for every seed: it speaks of further training
-runs on these items. Runs that are there already are read, not repeated.
+the seeds of the difference in accuracy: it speaks of further training runs. The test set is the same for every seed,
+unless its task draws `samples`, which are drawn anew too. Runs that are there already are read, not repeated.
 """
 
 from __future__ import annotations
