@@ -1,14 +1,19 @@
-"""One process of a training: started by the tests of several processes, once by itself and several times by torchrun."""
+"""One process of a training: the tests call it once by themselves, and start it several times with torchrun."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from distbench.cell.events import die_with_parent
 from distbench.data.signal_file import load_signal
 from distbench.models.hf_causal import HFCausal
 from distbench.protocols import LearnSession, TrainingRecipe
@@ -29,10 +34,8 @@ class Handle:
         return HFCausal.open(self.path, CPU)
 
 
-def progress_of(asked: dict[str, Any], rank: int) -> Any:
-    """Return a progress that ends one process, as a kill does, after a step."""
-    import os
-    import signal
+def killer(asked: dict[str, Any], rank: int) -> Callable[[int, int, str], None]:
+    """Return a progress that kills this process after a step, if it is the one that is asked for."""
 
     def progress(done: int, total: int, what: str) -> None:
         if asked.get("kill") == [rank, done]:
@@ -42,30 +45,29 @@ def progress_of(asked: dict[str, Any], rank: int) -> Any:
 
 
 def main(path: Path) -> None:
-    """Train as a file of JSON says; the first process writes the weights and the report beside it."""
+    """Train as a file of JSON says; the first process writes weights and report beside it."""
     asked = json.loads(path.read_text())
     processes = Processes.here()
     with processes.together(CPU):
-        signal = load_signal(Path(asked["signal"]), "test", from_cache=True)
+        taught = load_signal(Path(asked["signal"]), "test", from_cache=True)
+        if asked["online"]:
+            taught = dataclasses.replace(taught, recorded=None)
         model = HFCausal.open(Path(asked["teacher"]), CPU)
-        model.keep_layers(asked["layers"])
-        if asked["examples"]:
-            signal = signal.limited(asked["examples"])
-        terms = tuple(Term(**term) for term in asked["terms"])
-        recipe = TrainingRecipe(terms, Budget(**asked["budget"]), 0, asked.get("on_policy", 0.0))
+        model.keep_layers([0, 3])
         session = LearnSession(
-            progress=progress_of(asked, processes.rank),
+            progress=killer(asked, processes.rank),
             scratch=Path(asked["scratch"]),
             teachers=[Handle(Path(asked["teacher"]))] if asked["online"] else [],
             launch=Launch(**asked["launch"]) if asked["launch"] else None,
         )
-        report = model.learn(signal, recipe, session)
+        terms = tuple(Term(**term) for term in asked["terms"])
+        recipe = TrainingRecipe(terms, Budget(**asked["budget"]), 0, asked.get("on_policy", 0.0))
+        report = model.learn(taught, recipe, session)
     if processes.leads:
         torch.save(dict(model.module.named_parameters()), path.with_suffix(".pt"))
-        facts = {name: getattr(report, name) for name in ("steps", "loss", "heldout", "heldout_after", "kept_step")}
-        facts |= {"resumed_from": report.resumed_from, "options": report.options, "stopped": report.stopped}
-        path.with_suffix(".report").write_text(json.dumps(facts))
+        path.with_suffix(".report").write_text(json.dumps(dataclasses.asdict(report)))
 
 
 if __name__ == "__main__":
+    die_with_parent()
     main(Path(sys.argv[1]))
