@@ -7,7 +7,7 @@ https://arxiv.org/abs/1805.04770): the teacher's own architecture, from scratch.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -17,15 +17,21 @@ from distbench.schema.cell import Settings
 from distbench.schema.strict import Strict
 
 Number = bool | int | float
+Size = Annotated[int, Field(ge=1, le=1_000_000)] | None
 TEXT_DEPENDENT = frozenset({"bos_token_id", "eos_token_id", "pad_token_id"})  # they belong to the tokenizer
 
 
 class ConfigOptions(Strict):
-    """Options of `init: {use: config}`: numbers of the parent's configuration, such as `num_hidden_layers: 6`."""
+    """Options of `init: {use: config}`: any numbers of the parent's configuration, in its family's own words."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Number] = Field(init=False)
 
+    num_hidden_layers: Size = Field(None, description="blocks; fewer than the parent's are built as its first ones")
+    hidden_size: Size = Field(None, description="channels of the residual stream")
+    intermediate_size: Size = Field(None, description="neurons of each MLP")
+    num_attention_heads: Size = Field(None, description="query heads of each block")
+    num_key_value_heads: Size = Field(None, description="key/value heads of each block")
     embeddings: Literal["random", "copy"] = Field(
         "random", description="copy: the parent's token embeddings, where the width is the same"
     )
@@ -33,7 +39,8 @@ class ConfigOptions(Strict):
     @property
     def changes(self) -> dict[str, Number]:
         """The numbers that differ from the parent's."""
-        return dict(self.__pydantic_extra__ or {})
+        named = self.model_dump(exclude={"embeddings"}, exclude_none=True)
+        return {key: value for key, value in named.items() if isinstance(value, Number)}
 
 
 class FromConfig:
@@ -125,11 +132,11 @@ def _check_keys(parent: Any, fields: dict[str, Any], changes: dict[str, Number])
 
 def _following(fields: dict[str, Any], changes: dict[str, Number]) -> dict[str, Any]:
     """Return what changes along: heads of the size that the parent derives, one key a query, entries a block."""
-    found: dict[str, Any] = {}
+    found = _blocks(fields, changes)
     new = fields | changes
     heads, groups, hidden = (new.get(name) for name in ("num_attention_heads", "num_key_value_heads", "hidden_size"))
-    if not isinstance(heads, int) or not isinstance(hidden, int) or min(heads, hidden) < 1:
-        raise UsageError("config: hidden_size and num_attention_heads must be whole numbers of 1 or more")
+    if heads is None or hidden is None:  # a family with other words has its own rules
+        return found
     derived = fields.get("head_dim") in {None, fields["hidden_size"] // fields["num_attention_heads"]}
     if derived and "head_dim" not in changes:
         if hidden % heads:
@@ -138,21 +145,19 @@ def _following(fields: dict[str, Any], changes: dict[str, Number]) -> dict[str, 
             found["head_dim"] = hidden // heads
     if groups is not None and "num_key_value_heads" not in changes and groups == fields["num_attention_heads"]:
         groups = found["num_key_value_heads"] = heads
-    if groups is not None and (groups < 1 or heads % groups):
+    if groups is not None and heads % groups:
         raise UsageError(f"config: num_attention_heads {heads} is not a multiple of num_key_value_heads {groups}")
-    return found | _blocks(fields, changes)
+    return found
 
 
 def _blocks(fields: dict[str, Any], changes: dict[str, Number]) -> dict[str, Any]:
     """Return what a configuration says block by block, for another number of blocks: the parent's first ones."""
     total, count = fields.get(COUNT), changes.get(COUNT)
-    if count is None or not isinstance(total, int):
+    if not isinstance(count, int) or not isinstance(total, int):
         return {}
-    if not isinstance(count, int) or count < 1:
-        raise UsageError(f"config: {COUNT} must be a whole number of 1 or more")
     if count <= total:
         return block_fields(fields, list(range(count)))
-    found = {}
+    found: dict[str, Any] = {}
     for name in LISTS:
         if values := fields.get(name):
             if len(set(values)) > 1:

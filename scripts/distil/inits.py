@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from distbench.data.calibration import Calibration
 from distbench.data.text_lines import read_texts
 from distbench.methods.layer_drop import LayerDrop, LayerDropOptions
 from distbench.methods.slicing import Kept, KeptInside, Widths, narrowed
@@ -43,9 +45,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="", help="only the starts whose name has this in it")
+    parser.add_argument("--only", default="", help="only the starts whose names this regular expression finds")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     return parser.parse_args()
+
+
+def remember_rows() -> None:
+    """Let the parent write its calibration text once for all starts: the same seed gives the same rows."""
+    make, rows = Calibration.rows, {}
+
+    def remembered(self: Calibration, model: Any, seed: int) -> Any:
+        key = (self.model_dump_json(), seed)
+        if key not in rows:
+            rows[key] = make(self, model, seed)
+        return rows[key]
+
+    setattr(Calibration, "rows", remembered)  # noqa: B010 - mypy forbids the plain assignment
 
 
 def starts(args: argparse.Namespace, settings: Settings, config: dict[str, Any]) -> Iterator[tuple[str, Start]]:
@@ -94,6 +109,7 @@ def surprise(module: Any, ids: list[int]) -> float:
 
 def main() -> None:
     args = arguments()
+    remember_rows()
     settings = Settings(seed=args.seed, device=args.device, dtype="float32", threads=args.threads)
     teacher = HFCausal.open(args.teacher, settings)
     texts = [ids for text in read_texts(args.texts, args.field) if len(ids := encoded(teacher, text, args.length)) > 1]
@@ -103,7 +119,7 @@ def main() -> None:
     print(f"{len(texts)} texts, {predicted} predicted tokens\n")
     print("| start | parameters | KL (nats a token) | perplexity |\n|---|---|---|---|")
     for name, start in starts(args, settings, teacher.module.config.to_dict()):
-        if args.only not in name:
+        if not re.search(args.only, name):
             continue
         student = start(HFCausal.open(args.teacher, settings))
         kl = sum(float(divergences(student.module, teacher.module, ids)["kl"].sum()) for ids in texts) / predicted

@@ -80,11 +80,8 @@ REFUSED = {
     "the tokenizer's": ({"eos_token_id": 3}, "'eos_token_id' is no number of"),
     "heads": ({"hidden_size": 30}, "hidden_size 30 is not a multiple of num_attention_heads 4"),
     "groups": ({"num_attention_heads": 8, "num_key_value_heads": 3}, "8 is not a multiple of num_key_value_heads 3"),
-    "nothing": ({"num_hidden_layers": 0}, "num_hidden_layers must be a whole number of 1 or more"),
-    "half a block": ({"num_hidden_layers": 1.5}, "num_hidden_layers must be a whole number"),
-    "no heads": ({"num_attention_heads": 0}, "whole numbers of 1 or more"),
     "odd heads": ({"hidden_size": 36}, "LlamaConfig refuses these numbers .* even"),  # rotary embeddings turn pairs
-    "a wrong type": ({"rms_norm_eps": True, "intermediate_size": 1.5}, "LlamaConfig refuses these numbers"),
+    "a wrong type": ({"max_position_embeddings": 1.5}, "LlamaConfig refuses these numbers"),
     "another width": ({"embeddings": "copy", "hidden_size": 48}, "needs the parent's hidden_size 32; here it is 48"),
 }
 
@@ -103,12 +100,27 @@ def test_a_vocabulary_that_lacks_tokens_is_refused(tiny_lm: Path) -> None:
         made(tiny_lm, vocab_size=100)
 
 
-@pytest.mark.parametrize("value", ["64", [64], None])
-def test_only_numbers_are_options(value: Any) -> None:
+@pytest.mark.parametrize("key", ["hidden_size", "sliding_window"])
+@pytest.mark.parametrize("value", ["64", [64], {"a": 1}])
+def test_only_numbers_are_options(key: str, value: Any) -> None:
     with pytest.raises(ValidationError):
-        ConfigOptions.model_validate({"hidden_size": value})
-    with pytest.raises(UsageError, match="hidden_size"):
-        plugins.options("inits", Use(use="config", hidden_size=value))
+        ConfigOptions.model_validate({key: value})
+    with pytest.raises(UsageError, match=key):
+        plugins.options("inits", Use(use="config", **{key: value}))
+
+
+@pytest.mark.parametrize("key", ["num_hidden_layers", "num_attention_heads"])
+@pytest.mark.parametrize("value", [0, 1.5, True])
+def test_sizes_are_whole_numbers_of_one_or_more(key: str, value: Any) -> None:
+    with pytest.raises(ValidationError):
+        ConfigOptions.model_validate({key: value})
+
+
+def test_another_familys_own_words_are_understood() -> None:
+    parent = AutoConfig.for_model("gpt2", n_embd=32, n_layer=2, n_head=4, vocab_size=64)
+    assert changed(parent, {"n_layer": 1, "n_embd": 64}).n_embd == 64
+    with pytest.raises(UsageError, match=r"'n_layers' is not a key of a gpt2 configuration; did you mean 'n_layer'\?"):
+        changed(parent, {"n_layers": 1})
 
 
 def family(name: str, **numbers: Any) -> Any:
