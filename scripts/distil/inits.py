@@ -4,13 +4,14 @@
 
 TEACHER is a checkpoint folder, TEXTS a file of texts (JSON Lines, or a text a line) that no start has seen. For every
 start it prints the student's parameters, mean KL(teacher ‖ student) a token over the whole vocabulary, and the
-student's perplexity on the texts. Nothing is trained. Rows marked "random" are the control of a measurement: as many
-neurons, drawn by the seed.
+student's perplexity on the texts. Nothing is trained. Two rows are controls: "random" keeps as many neurons, drawn by
+the seed; "norms as they were" keeps the same channels and does not scale the norms.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import re
@@ -25,7 +26,7 @@ from distbench.data.calibration import Calibration
 from distbench.data.text_lines import read_texts
 from distbench.methods.layer_drop import LayerDrop, LayerDropOptions
 from distbench.methods.slicing import Kept, KeptInside, Widths, narrowed
-from distbench.methods.width_prune import WidthPrune, WidthPruneOptions
+from distbench.methods.width_prune import Measured, WidthPrune, WidthPruneOptions
 from distbench.models.hf_causal import HFCausal
 from distbench.schema.cell import Settings
 from distbench.tasks.divergence import divergences
@@ -82,6 +83,7 @@ def starts(args: argparse.Namespace, settings: Settings, config: dict[str, Any])
         yield f"layer-drop {blocks} influence, {name}", drop(keep=blocks, by="influence", calibration=seen)
         yield f"width-prune MLP {inner}, {name}", prune(intermediate_size=inner, calibration=seen)
         yield f"width-prune hidden {hidden}, {name}", prune(hidden_size=hidden, calibration=seen)
+        yield f"the same, norms as they were, {name}", plain_norms(hidden, Calibration.model_validate(seen), args.seed)
         groups = widths.groups - max(1, widths.groups // 3)
         yield f"width-prune key/value heads {groups}, {name}", prune(num_key_value_heads=groups, calibration=seen)
 
@@ -95,8 +97,21 @@ def random_neurons(parent: HFCausal, inner: int, seed: int) -> HFCausal:
         KeptInside(sorted(draw.permutation(old.inner)[:inner].tolist()), *everything)
         for _ in range(config["num_hidden_layers"])
     ]
-    new = Widths(old.hidden, inner, old.heads, old.groups, old.head_dim)
+    new = dataclasses.replace(old, inner=inner)
     return parent.remade(narrowed(parent.module, new, Kept(list(range(old.hidden)), inside)))
+
+
+def plain_norms(hidden: int, calibration: Calibration, seed: int) -> Start:
+    """Keep the same channels, without scaling the norms for it."""
+
+    def start(parent: HFCausal) -> HFCausal:
+        old = Widths.of(parent.module.config.to_dict())
+        new = dataclasses.replace(old, hidden=hidden)
+        measured = Measured.on(parent.module, calibration.rows(parent, seed))
+        kept = measured.best(list(range(parent.layer_count())), old, new)
+        return parent.remade(narrowed(parent.module, new, kept))
+
+    return start
 
 
 def surprise(module: Any, ids: list[int]) -> float:
