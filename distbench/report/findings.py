@@ -41,10 +41,7 @@ def _seeds_sentence(student: StudentResult) -> str:
         return SEEDS
     runs = len(spread.rows)
     if runs < ENOUGH:
-        return (
-            f" Only {runs} training runs a side: a claim about the method needs {ENOUGH}; another seed may answer "
-            "differently."
-        )
+        return f" Only {runs} training runs a side, and a claim about a method needs {ENOUGH}: another may differ."
     found = [(task.task, task.delta) for task in spread.tasks if task.delta]
     said = "; ".join(f"{numbers.as_signed(each)} on {one_line(task, 60)}" for task, each in found[:_MOST_TASKS])
     more = f"; and {len(found) - _MOST_TASKS} more tasks" if len(found) > _MOST_TASKS else ""
