@@ -57,6 +57,8 @@ def capture(corpus: Corpus, models: Sequence[Any], ask: SignalRequest) -> TokenS
     import torch
 
     began = time.perf_counter()
+    for model in models:
+        corpus.train.check_context(model, "teacher")
     weights = ask.weights or (1.0 / len(models),) * len(models)
     at = held_out_positions(corpus.heldout)
     whole = _Whole(at)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
+from distbench.errors import UsageError
+
 PADDING = -1  # in `documents`
 
 
@@ -32,6 +34,24 @@ class TokenRows:
     def positions(self) -> int:
         """Predictions that count."""
         return int(self.ids.shape[0] * (self.ids.shape[1] - 1) if self.scored is None else self.scored.sum())
+
+    @property
+    def reach(self) -> int:
+        """Positions that the longest document takes: what a model's context must hold."""
+        length = int(self.ids.shape[1]) - 1
+        if self.documents is None or not len(self):
+            return length
+        seen = self.documents[:, :-1]
+        return int(positions_in(seen)[seen != PADDING].max()) + 1 if bool((seen != PADDING).any()) else 0
+
+    def check_context(self, model: Any, role: str) -> None:
+        """Raise UsageError where a loaded model has fewer positions than a document takes."""
+        most = model.context_length
+        if self.reach > most:
+            raise UsageError(
+                f"the data has documents of {self.reach} positions in a row, and the {role} has {most}; set data.length "
+                f"to {most} or less"
+            )
 
     def take(self, rows: Any) -> TokenRows:
         """Return some of the rows: a slice, or a list of indices."""

@@ -25,7 +25,7 @@ from distbench.training.pupil import ACROSS, Pupil
 from distbench.training.rewriting import Rewriter
 from distbench.training.schedule import Schedule
 from distbench.training.teachers import Tutors
-from distbench.training.trainer import Collate, DistilTrainer, Rows, Watch
+from distbench.training.trainer import Collate, DistilTrainer, Rows, Watch, stay_on
 
 
 def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
@@ -38,6 +38,7 @@ def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: Lear
     processes.check(session.launch)
     if signal.examples == 0 or signal.train.positions == 0:
         raise RunError("0 examples to learn from")
+    signal.train.check_context(model, "student")
     module, dtype = model.module, next(model.module.parameters()).dtype
     module.float()  # AdamW's small steps are lost in half precision
     losses = losses_of(recipe.terms)
@@ -244,7 +245,7 @@ class Course:
         from transformers import TrainingArguments
 
         s, settings = self.schedule, self.model.settings
-        return TrainingArguments(
+        arguments = TrainingArguments(
             output_dir=str(self.folder),
             per_device_train_batch_size=-(-s.batch_size // self.processes.count),
             gradient_accumulation_steps=s.accumulate,
@@ -267,6 +268,9 @@ class Course:
             ddp_broadcast_buffers=False,
             ddp_find_unused_parameters=not self.pupil.vocabulary or self.pupil.foreigner is not None,
         )
+        if settings.device != "cpu":
+            stay_on(settings.device, arguments)
+        return arguments
 
 
 def _report(

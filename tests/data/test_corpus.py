@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from distbench.data.corpus_rows import Tokens, lay_out, pack, pieces_of, windows
 from distbench.data.corpus_split import split
-from distbench.data.token_signal import PADDING
-from distbench.errors import RunError
+from distbench.data.token_signal import PADDING, TokenRows
+from distbench.errors import RunError, UsageError
 from distbench.models.hf_causal import HFCausal
 from tests.conftest import CPU
 
@@ -150,3 +150,24 @@ def test_smaller_samples_are_the_beginning_of_larger_ones_with_the_same_held_out
 def test_a_split_with_an_empty_side_is_refused(keys: list[str], heldout: float, samples: int | None, core: str) -> None:
     with pytest.raises(RunError, match=core):
         split(keys, heldout, 0, samples)
+
+
+# -- the context -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_know_how_many_positions_their_longest_document_takes() -> None:
+    packed = lay_out([document(*range(2, 12)), document(20, 21, 22)], 15, PAD, packing=True).rows
+    assert packed.reach == 10  # all of the first document: another one stands behind it
+    alone = lay_out([document(*range(2, 12)), document(20, 21, 22)], 15, PAD, packing=False).rows
+    assert alone.reach == 9
+    assert TokenRows(alone.ids).reach == 9
+
+
+def test_a_document_beyond_a_models_context_is_refused_with_both_numbers() -> None:
+    class Small:
+        context_length = 9
+
+    fits, beyond = (lay_out([document(*range(2, n))], 20, PAD, packing=True).rows for n in (11, 12))
+    fits.check_context(Small(), "student")
+    with pytest.raises(UsageError, match=r"documents of 10 positions .* student has 9; set data\.length to 9 or less"):
+        beyond.check_context(Small(), "student")

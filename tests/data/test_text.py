@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +20,11 @@ from distbench.data.text import Text, TextOptions
 from distbench.data.text_documents import Pair, Plain, Talk, files_digest
 from distbench.data.text_prompts import difference, opening_of, prompt_ids, separator_of
 from distbench.data.text_tokens import Tokeniser
-from distbench.errors import RunError, UsageError
+from distbench.errors import EnvironmentFault, RunError, UsageError
 from distbench.models.hf_causal import HFCausal
 from distbench.protocols import SignalRequest
 from tests.conftest import CPU, save_tiny_lm
+from tests.data.hub_stub import Hub, dataset, serving
 
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|endoftext|>\n{% endfor %}"
@@ -386,3 +390,31 @@ def test_rows_of_completions_score_nothing_else(tmp_path: Path, tiny_lm: Path) -
     assert scored.count("<|endoftext|>") == 18
     assert "doctor" not in scored
     assert np.asarray(signal.train.scored).any(axis=1).all()
+
+
+# -- the hub -----------------------------------------------------------------------------------------------------------
+
+HUB_CHILD = """
+import json, sys
+from distbench.data.text import Text, TextOptions
+text = Text(TextOptions(hub=sys.argv[1]))
+print(json.dumps([text.identity()["hub"], [document.text for document in text.documents()]]))
+"""
+
+
+def test_a_data_set_on_the_hub_is_read_at_its_commit(tmp_path: Path) -> None:
+    with serving(Hub({("datasets", "some/corpus"): dataset(train=[{"text": "one"}, {"text": "two"}])})) as hub:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
+        environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "DISTBENCH_CACHE": str(tmp_path / "cache")}
+        command = [sys.executable, "-c", HUB_CHILD, "some/corpus"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    (repo, commit), texts = json.loads(done.stdout.splitlines()[-1])
+    assert (repo, len(commit), texts) == ("some/corpus", 40, ["one", "two"])
+
+
+def test_a_commit_needs_no_hub_and_a_name_alone_does() -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    assert Text(options(hub=f"some/corpus@{commit}")).identity()["hub"] == ["some/corpus", commit]
+    with pytest.raises(EnvironmentFault, match="HF_HUB_OFFLINE"):  # as all tests are
+        Text(options(hub="some/corpus")).identity()
