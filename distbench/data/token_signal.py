@@ -49,8 +49,8 @@ class TokenRows:
         most = model.context_length
         if self.reach > most:
             raise UsageError(
-                f"the data has documents of {self.reach} positions in a row, and the {role} has {most}; set data.length "
-                f"to {most} or less"
+                f"the data has documents of {self.reach} positions in a row, and the {role} has {most}; "
+                f"set data.length to {most} or less"
             )
 
     def take(self, rows: Any) -> TokenRows:
