@@ -181,6 +181,14 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
             checkpoints.seal(folder / f"{checkpoints.PREFIX}{self.state.global_step}", self.diary.facts())
 
 
+def stay_on(device: str, arguments: Any) -> None:
+    """Keep a training on its cell's GPU: transformers would take the first, and with DataParallel all that it sees."""
+    own = torch.device(device)
+    torch.cuda.set_device(own)
+    arguments._n_gpu = 1  # noqa: SLF001 - what it found; there is no option for it
+    arguments.__dict__["_setup_devices"] = own  # where the property keeps what it found
+
+
 class Watch(TrainerCallback):  # type: ignore[misc]
     """After every step: notes, a look when one is due, and whether to go on."""
 

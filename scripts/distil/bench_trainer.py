@@ -31,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ class Clock:
 
     def steps(self) -> list[float]:
         """Seconds of each step; the first one holds what comes before it too."""
-        return [later - earlier for earlier, later in zip(self.ends, self.ends[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(self.ends)]
 
 
 def prepare(setting: Setting, texts: Path) -> None:

@@ -261,3 +261,47 @@ def test_a_cell_of_one_process_is_started_as_ever(monkeypatch: pytest.MonkeyPatc
     assert one[1:3] == ["-m", "distbench.cell"]
     assert two[1:3] == ["-m", "distbench.cell.torchrun"]
     assert two[two.index("-m", 3) :] == one[1:]
+
+
+# -- from a suite ------------------------------------------------------------------------------------------------------
+
+SUITE = """\
+version: 1
+name: together
+device: cpu
+threads: 2
+teachers:
+  big: {use: hf-causal, source: ./teacher}
+students:
+  - name: kd
+    of: big
+    init: {use: layer-drop, keep: 2}
+    distil:
+      use: soft-labels
+      data: {use: teacher-sampled, sequences: 10, length: 8, heldout: 2}
+      control: none
+      steps: 3
+      batch_size: 4
+      launch: {processes: 2, sharding: none}
+tasks:
+  - {use: lm-eval, name: distbench_facts, samples: 4}
+"""
+
+
+def test_a_run_starts_several_processes_and_evaluates_what_they_made(files: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "suite.yaml").write_text(SUITE.replace("./teacher", files["teacher"]))
+    command = [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", "run", "-q"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
+    cells = [json.loads(file.read_text()) for file in (tmp_path / "run").glob("cells/*/cell.json")]
+    assert sorted(cell["title"] for cell in cells if cell["kind"] == "make") == ["make kd"], done.stderr
+    assert len([cell for cell in cells if cell["kind"] == "evaluate"]) == 2
+    journal = (tmp_path / "run" / "journal.jsonl").read_text()
+    assert '"failed"' not in journal
+    (record,) = [
+        json.loads((file.parent / "record.json").read_text())
+        for file in (tmp_path / "run").glob("cells/*/cell.json")
+        if json.loads(file.read_text())["kind"] == "make"
+    ]
+    training = record["result"]["training"]
+    assert training["steps"] == 3
+    assert training["units"] == 3 * 4 * 8
