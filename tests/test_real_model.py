@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from distbench.cell.agreement import agreement_of, listen, prompts_for
+from distbench.data.calibration import Calibration
 from distbench.data.package_index import PINS, fetch_package
 from distbench.errors import EnvironmentFault
+from distbench.methods.importance import strongest
+from distbench.methods.slicing import Kept, Widths, narrowed
+from distbench.methods.width_prune import Measured
 from distbench.models.hf_causal import HFCausal
 from distbench.schema.suite import TaskSpec
+from distbench.tasks.divergence import divergences
 from distbench.tasks.lm_eval import LMEvalTask
 from tests.conftest import CPU
+
+TEXTS = (
+    "The ferry leaves the harbour at seven in the morning, and on Sundays an hour later.",
+    "To make the dough, mix the flour with a pinch of salt, add warm water, and let it rest under a cloth.",
+    "When the committee met in March, three of its members asked for a second opinion on the bridge.",
+    "A triangle whose sides are three, four and five units long has a right angle.",
+)
+UNSEEN = "In the afternoon the children walked along the river and counted the boats that were tied to the old wall."
 
 pytestmark = [pytest.mark.realmodel, pytest.mark.xdist_group("real-model")]
 
@@ -59,6 +74,28 @@ def test_the_export_to_onnx_runtime_says_and_decides_the_same(smollm2: HFCausal,
     assert [s.score for s in asked.samples] == [s.score for s in expected.samples]
     for ours, theirs in zip(asked.samples, expected.samples, strict=True):
         assert ours.loglikelihood == pytest.approx(theirs.loglikelihood, abs=5e-3)
+
+
+def test_measured_neurons_are_better_kept_than_random_ones_and_the_ends_change_most(
+    smollm2: HFCausal, tmp_path: Path
+) -> None:
+    file = tmp_path / "texts.txt"
+    file.write_text("\n".join(TEXTS), encoding="utf-8")
+    rows = Calibration(texts=str(file), samples=4, length=64).rows(smollm2, 0)
+    ids = [int(i) for i in smollm2.tokenizer(UNSEEN)["input_ids"]]
+    measured, old = Measured.on(smollm2.module, rows), Widths.of(smollm2.module.config.to_dict())
+    new = dataclasses.replace(old, inner=1152)
+    best = measured.best(list(range(30)), old, new)
+    drawn = dataclasses.replace(measured, neurons=np.random.default_rng(0).random((30, 1536)))
+
+    def kl(kept: Kept) -> float:
+        student = narrowed(smollm2.module, new, kept).eval()
+        assert sum(parameter.numel() for parameter in student.parameters()) == 134_515_008 - 30 * 3 * 576 * 384
+        return float(divergences(student, smollm2.module, ids)["kl"].mean())
+
+    assert kl(best) < 0.5 * kl(drawn.best(list(range(30)), old, new))
+    gone = set(range(30)) - set(strongest(measured.influence, 24))
+    assert not gone & {0, 1, 29}  # the ends change most, as the literature says of deep decoders
 
 
 def test_it_is_well_above_chance_and_a_broken_copy_is_not(smollm2: HFCausal) -> None:
