@@ -32,8 +32,14 @@ def main() -> int:
 
 
 def first_failure(failures: dict[int, Any]) -> str:
-    """Say in words which process failed; one that was killed is why the others fail."""
-    rank = min(failures, key=lambda each: (failures[each].exitcode >= 0, each))
+    """Say in words which process failed: one that was killed before one that then missed it, and before those that
+    torchrun ended itself, with SIGTERM."""
+
+    def order(rank: int) -> tuple[bool, bool, int]:
+        code = failures[rank].exitcode
+        return code == -signal.SIGTERM, code >= 0, rank
+
+    rank = min(failures, key=order)
     code = failures[rank].exitcode
     if code == -signal.SIGKILL:
         return f"process {rank} was killed by signal 9, likely out of memory"

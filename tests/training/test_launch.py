@@ -195,7 +195,10 @@ def test_another_number_of_processes_than_the_suite_asks_for_is_refused() -> Non
 
 def test_the_process_that_was_killed_is_named_not_those_that_missed_it() -> None:
     failures = {0: SimpleNamespace(exitcode=1), 1: SimpleNamespace(exitcode=-9), 2: SimpleNamespace(exitcode=1)}
+    failures[3] = SimpleNamespace(exitcode=-15)
     assert first_failure(failures) == "process 1 was killed by signal 9, likely out of memory"
+    ended = {0: SimpleNamespace(exitcode=-15), 1: SimpleNamespace(exitcode=1)}
+    assert first_failure(ended) == "process 1 ended with exit code 1"
     assert first_failure({2: SimpleNamespace(exitcode=1)}) == "process 2 ended with exit code 1"
     assert first_failure({0: SimpleNamespace(exitcode=-11)}) == "process 0 was killed by signal 11 (SIGSEGV)"
 
