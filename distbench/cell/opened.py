@@ -50,7 +50,7 @@ class TeacherHandle:
     def writer(self) -> str:
         """What decides the text that it writes."""
         ref, kind = self.ref, plugins.load("models", self.ref.use)
-        unseen = getattr(kind, "unseen", frozenset())
+        unseen: frozenset[str] = getattr(kind, "unseen", frozenset())
         return digest([ref.content or ref.identity, ref.use, {k: v for k, v in ref.options.items() if k not in unseen}])
 
     @property

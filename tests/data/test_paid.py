@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def test_a_refused_key_stops_everything_at_once(store: AnswerStore, effort: Effo
 
 @pytest.mark.parametrize("threads", [1, 5])
 def test_a_budget_of_requests_is_used_up_and_never_exceeded(store: AnswerStore, threads: int) -> None:
-    model = Model()
+    model = Model(lambda _: time.sleep(0.02))  # so that several are under way
     with store.held(), pytest.raises(BudgetSpentError) as stopped:
         inquiry(model, store, PaidBudget(requests=6), Effort(threads, 1)).run(wanted(20))
     assert len(model.asked) == 6
