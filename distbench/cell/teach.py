@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from distbench import plugins
@@ -104,6 +106,7 @@ def teach(cell: MakeCell, run: RunDir, model: Any, lesson: Lesson, progress: Pro
         teachers=[] if cell.record else [TeacherHandle(ref, run, cell.settings) for ref in cell.teachers],
         weights=_weights(cell),
         launch=spec.launch,
+        board=_board(cell),
     )
     began = time.perf_counter()
     report = model.learn(signal, recipe, session)
@@ -129,6 +132,12 @@ def teach(cell: MakeCell, run: RunDir, model: Any, lesson: Lesson, progress: Pro
         resumed_from=report.resumed_from,
         options=report.options | ({"data": facts} if (facts := getattr(signal, "facts", {})) else {}),
     )
+
+
+def _board(cell: MakeCell) -> Path | None:
+    """Return the folder that $DISTBENCH_TENSORBOARD names for a training: it changes nothing, so no suite has it."""
+    folder = os.environ.get("DISTBENCH_TENSORBOARD")
+    return Path(folder) / f"{cell.title.removeprefix('make ')}-{cell.id[:8]}" if folder else None
 
 
 def objective_words(recipe: TrainingRecipe) -> str:

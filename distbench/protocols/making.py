@@ -80,6 +80,7 @@ class LearnSession:
     teachers: Sequence[TeacherHandle] = ()  # for outputs that were not recorded
     weights: tuple[float, ...] = ()
     launch: Launch | None = None  # the processes that train together; None: this one alone
+    board: Path | None = None  # where TensorBoard looks; None: nowhere
 
 
 @dataclass

@@ -14,6 +14,7 @@ from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.training import checkpoints, sharding
+from distbench.training.board import Board
 from distbench.training.diary import Diary, thin
 from distbench.training.foreign import Foreigner
 from distbench.training.looks import Look, look
@@ -226,7 +227,7 @@ class Course:
             args=self._arguments(),
             train_dataset=Rows(self.signal.examples),
             data_collator=Collate(self.signal),
-            callbacks=[watch],
+            callbacks=[watch, *self._board(diary)],
             diary=diary,
             schedule=self.schedule,
             rewrite=self._rewriter(),
@@ -236,6 +237,11 @@ class Course:
         trainer.remove_callback(PrinterCallback)
         trainer.remove_callback(ProgressCallback)
         return trainer
+
+    def _board(self, diary: Diary) -> list[Board]:
+        if self.session.board is None or not self.processes.leads:
+            return []
+        return [Board(self.session.board, diary)]
 
     def _rewriter(self) -> Rewriter | None:
         share = self.recipe.on_policy

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +70,20 @@ def check_space(folder: Path, needed: int) -> None:
         raise EnvironmentFault(
             f"No space left on device writing {folder} (need {needed / 2**20:.0f} MiB, have {free / 2**20:.0f} MiB)"
         )
+
+
+@contextmanager
+def writing(folder: Path, needed: int) -> Iterator[None]:
+    """Guard the writing of a checkpoint of so many bytes: a full disk is one line, whichever library met it first."""
+    check_space(folder, needed)
+    try:
+        yield
+    except OSError as error:
+        with disk_faults(folder / "checkpoint"):
+            raise error
+    except Exception:  # safetensors and torch have errors of their own, and torch's does not say what was wrong
+        check_space(folder, needed)
+        raise
 
 
 def _is_complete(checkpoint: Path) -> bool:

@@ -1,5 +1,7 @@
-"""A teacher with another tokenizer: it reads the same texts in its own tokens, and is heard where both have read equally
-far."""
+"""A teacher with another tokenizer: it reads the same texts in its own tokens.
+
+It is heard where both have read equally far.
+"""
 
 from __future__ import annotations
 

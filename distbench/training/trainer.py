@@ -172,10 +172,9 @@ class DistilTrainer(Trainer):  # type: ignore[misc]
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         folder = Path(self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        checkpoints.check_space(
-            folder, OPTIMISER_COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
-        )
-        super()._save_checkpoint(model, trial)
+        size = OPTIMISER_COPIES * sum(p.numel() * p.element_size() for p in model.parameters())
+        with checkpoints.writing(folder, size):
+            super()._save_checkpoint(model, trial)
         self.processes.wait()  # each writes a part
         if self.args.should_save:
             checkpoints.seal(folder / f"{checkpoints.PREFIX}{self.state.global_step}", self.diary.facts())

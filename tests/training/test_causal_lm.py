@@ -184,6 +184,32 @@ def test_a_full_disk_is_found_before_a_checkpoint_is_written(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_disk_that_fills_up_while_writing_is_one_line(
+    tiny_lm: Path, signal: TokenSignal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [2**40]
+
+    def half_written(*_: object) -> None:
+        free[0] = 1000
+        raise RuntimeError("PytorchStreamWriter failed writing file data/12: file write failed")  # torch on a full disk
+
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda _: type("Usage", (), {"free": free[0]}))
+    monkeypatch.setattr("transformers.Trainer._save_rng_state", half_written)
+    with pytest.raises(EnvironmentFault, match="No space left on device"):
+        student(tiny_lm).learn(signal, recipe(steps=2, checkpoint_every=1), LearnSession(scratch=tmp_path))
+    assert checkpoints.newest(tmp_path) is None
+
+
+def test_a_board_has_every_step_and_look(tiny_lm: Path, signal: TokenSignal, tmp_path: Path) -> None:
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    session = LearnSession(board=tmp_path)
+    report = student(tiny_lm).learn(signal, recipe(steps=4, look_every=2), session)
+    found = events.EventAccumulator(str(tmp_path)).Reload()
+    written = [(event.step, event.value) for event in found.Scalars("train/objective")]
+    assert written == [(step, pytest.approx(value)) for step, value in report.loss]
+    assert [event.step for event in found.Scalars("heldout")] == [2, 4]
+
+
 def test_the_best_look_is_kept_and_patience_ends_the_training(tiny_lm: Path, signal: TokenSignal) -> None:
     model = student(tiny_lm)
     budget = {"steps": 60, "learning_rate": 0.05, "schedule": "constant", "look_every": 2, "patience": 3, "warmup": 0.0}

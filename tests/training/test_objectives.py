@@ -107,7 +107,7 @@ def test_a_teacher_asked_nothing_is_not_loaded(sharp: Path, signal: TokenSignal)
     student(sharp).learn(signal, recipe(Term(use="labels"), steps=1), LearnSession(teachers=[Unopened(sharp)]))
 
 
-# -- another tokenizer --------------------------------------------------------------------------------------------------
+# -- another tokenizer ----------------------------------------------------------------------------------------
 
 
 def test_reading_gives_the_text_and_each_tokens_characters(tiny_lm: Path) -> None:
@@ -148,8 +148,8 @@ def test_a_student_learns_from_a_teacher_with_other_tokens(tiny_lm: Path, texts:
     report = model.learn(texts, recipe(*terms, steps=12, batch_size=5), LearnSession(teachers=[Handle(teacher)]))
     assert report.loss[-1][1] < report.loss[0][1]
     assert report.heldout_after is None  # there is no KL between vocabularies
+    mixed = (Term(use="uld"), Term(use="forward-kl"))
     with pytest.raises(UsageError, match="labels are all that goes with it"):
-        mixed = (Term(use="uld"), Term(use="forward-kl"))
         model.learn(texts, recipe(*mixed, steps=1), LearnSession(teachers=[Handle(teacher)]))
 
 
