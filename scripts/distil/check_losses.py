@@ -11,7 +11,10 @@ the strings are read. The students are the teacher with some of its blocks left 
 2. the cosine between the gradient of the KL over the whole vocabulary and that over the 64 likeliest tokens and the
    rest, as they are recorded (float16), and over those tokens renormalised, as other tools keep them (each for the
    hidden states and for the head);
-3. time and memory of the loss, forward and backward, chunked over plain: plain and chunked take turns.
+3. time and memory (Linux) of the loss, forward and backward, chunked over plain: they take turns. Beside the time that
+   passed stands the processor's, which a busy machine disturbs less.
+
+`--exact 0` and `--rounds 0` leave out the first and the last.
 """
 
 from __future__ import annotations
@@ -173,7 +176,8 @@ def print_cosines(bench: Bench, kept: int) -> None:
     for loss in (loss_of("forward-kl"), Renormalised(both=True), Renormalised(both=False)):
         _, found = bench.gradients(lambda loss=loss: bench.chunked(loss, bench.likeliest))  # type: ignore[misc]
         cosines = [
-            float(torch.cosine_similarity(a.flatten(), b.flatten(), 0)) for a, b in zip(found, full, strict=True)
+            float(torch.cosine_similarity(a.double().flatten(), b.double().flatten(), 0))
+            for a, b in zip(found, full, strict=True)
         ]
         cells.append(f"{cosines[0]:.4f} · {cosines[1]:.4f}")
     print(f"| {kept} | {kl:.2f} | {' | '.join(cells)} |", flush=True)
@@ -185,25 +189,27 @@ def resident(mark: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith(mark)) / 1e3
 
 
-def cost(loss: Callable[[], torch.Tensor], bench: Bench) -> tuple[float, float]:
-    """Return seconds, and MB at the peak beyond what was there before."""
+def cost(loss: Callable[[], torch.Tensor], bench: Bench) -> tuple[float, float, float]:
+    """Return seconds, the processor's seconds, and MB at the peak beyond what was there before."""
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # sets the mark back
-    before, began = resident("VmRSS"), time.perf_counter()
+    before, began, busy = resident("VmRSS"), time.perf_counter(), time.process_time()
     torch.autograd.grad(loss(), bench.leaves)
-    return time.perf_counter() - began, resident("VmHWM") - before
+    return time.perf_counter() - began, time.process_time() - busy, resident("VmHWM") - before
 
 
 def print_costs(bench: Bench, rounds: int) -> None:
-    print("| chunked over plain, medians | time | peak memory | chunked | plain |\n|---|---|---|---|---|")
+    print("| chunked over plain, medians | time | processor time | peak memory | chunked | plain |")
+    print("|---|---|---|---|---|---|")
     for name, pair in bench.ways().items():
         found: tuple[list[Any], list[Any]] = ([], [])
         for turn in range(rounds + 1):
             for which in (0, 1) if turn % 2 else (1, 0):
                 found[which].append(cost(pair[which], bench))
-        (plain, plain_mb), (ours, mb) = (map(statistics.median, zip(*each[1:], strict=True)) for each in found)
-        words = [f"{s:.2f} s, {m:.0f} MB" for s, m in ((ours, mb), (plain, plain_mb))]
-        print(f"| {name} | {ours / plain:.2f} | {mb / plain_mb:.2f} | {' | '.join(words)} |", flush=True)
+        plain, ours = ([statistics.median(each) for each in zip(*runs[1:], strict=True)] for runs in found)
+        ratios = " | ".join(f"{a / b:.2f}" if b > 0 else "not measurable" for a, b in zip(ours, plain, strict=True))
+        words = " | ".join(f"{busy:.2f} s, {mb:.0f} MB" for _, busy, mb in (ours, plain))
+        print(f"| {name} | {ratios} | {words} |", flush=True)
 
 
 def main() -> None:
@@ -230,13 +236,15 @@ def main() -> None:
         student = HFCausal.open(path, settings)
         student.keep_layers(spaced(total, kept))
         benches[kept] = Bench(teacher, states_of(student, ids), head, labels)
-    print_equality(benches[min(benches)], arguments.exact)
+    if arguments.exact:
+        print_equality(benches[min(benches)], arguments.exact)
     print(f"\n| blocks of {total} | KL | top {K} + rest | renormalised, both sides | renormalised, teacher's side |")
     print("|---|---|---|---|---|")
     for kept, bench in benches.items():
         print_cosines(bench, kept)
     print()
-    print_costs(benches[min(benches)], arguments.rounds)
+    if arguments.rounds:
+        print_costs(benches[min(benches)], arguments.rounds)
 
 
 if __name__ == "__main__":
