@@ -115,6 +115,8 @@ class Answers:
             raise UsageError("data 'answers': answers of several teachers count the same; leave out teacher_weights")
         if o.top_logprobs is not None and ask.asks and ask.temperature != 1.0:
             raise UsageError("a server tells log-probabilities at temperature 1: the method must use 1.0 too")
+        if o.top_logprobs is not None and ask.asks and not ask.record:
+            raise UsageError("a served teacher cannot be asked while a student trains: no on_policy, no outputs online")
         tokenizer = tokenizer_of(ask)
         told = o.model_dump(mode="json", exclude={"prompts", "batch", "concurrency", "budget"})
         writers = [teacher.writer for teacher in ask.teachers]

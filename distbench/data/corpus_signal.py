@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distbench.data.capture import Corpus, with_teachers
+from distbench.data.capture import Corpus, capture_key, with_teachers
 from distbench.data.corpus_rows import Layout, Tokens, lay_out
 from distbench.data.corpus_split import Split
 from distbench.data.signal_file import load_signal, save_signal
@@ -104,8 +104,18 @@ def taught_by(signal: TokenSignal, ask: SignalRequest, tokenizer: Any) -> TokenS
                     "hard labels, or use a loss across tokenizers"
                 )
             return signal
-    found = with_teachers(Corpus(signal.train, signal.heldout.rows, signal.digest), ask)
-    return replace(found, facts=signal.facts)
+    corpus = Corpus(signal.train, signal.heldout.rows, signal.digest)
+    found = with_teachers(corpus, ask if comparing else _heldout_only(corpus, ask))
+    return replace(found, facts=signal.facts, digest=signal.digest)
+
+
+def _heldout_only(corpus: Corpus, ask: SignalRequest) -> SignalRequest:
+    """Return a request that records nothing of the training rows: labels suffice.
+
+    A recording that is there already, of the student whose control this is, serves as well and opens no teacher.
+    """
+    there = Cache().path("signals", capture_key(corpus.digest, ask)).is_dir()
+    return ask if there else replace(ask, record=False)
 
 
 def untaught(sides: Sides) -> TokenSignal:

@@ -483,6 +483,9 @@ def test_told_log_probabilities_have_one_temperature(prompts: str, tiny_lm: Path
         request = replace(ask(Served(server, "hot"), student=tiny_lm, asks=DISTRIBUTION), temperature=2.0)
         with pytest.raises(UsageError, match="at temperature 1: the method must use"):
             source(prompts, top_logprobs=3).signal(request)
+        online = replace(ask(Served(server, "online"), student=tiny_lm, asks=DISTRIBUTION), record=False)
+        with pytest.raises(UsageError, match="cannot be asked while a student trains"):
+            source(prompts, top_logprobs=3).signal(online)
         assert not server.asked
     needs = source(prompts, top_logprobs=3).needs_for
     assert needs(DISTRIBUTION) == {"served"}

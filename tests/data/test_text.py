@@ -297,6 +297,15 @@ def test_the_second_student_opens_no_teacher_and_a_control_sees_the_same_rows(
     assert one.facts == two.facts
 
 
+def test_labels_alone_record_nothing_but_the_held_out_part(corpus: Callable[..., Text], tiny_lm: Path) -> None:
+    labels = corpus(length=56).signal(SignalRequest(teachers=[Handle(tiny_lm)]))
+    assert labels.recorded is None
+    assert labels.heldout.logp is not None
+    soft = corpus(length=56).signal(SignalRequest(teachers=[Handle(tiny_lm)], asks=DISTRIBUTION))
+    assert soft.recorded is not None
+    assert soft.digest == labels.digest
+
+
 def test_the_runs_seed_changes_nothing_and_every_option_of_the_rows_does(
     corpus: Callable[..., Text], tiny_lm: Path
 ) -> None:
