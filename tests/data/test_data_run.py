@@ -16,7 +16,7 @@ from distbench.errors import EnvironmentFault, UsageError
 from distbench.plan.expand import Plan, expand
 from distbench.schema.cell import MakeCell
 from distbench.suite.load import load_suite
-from tests.data.test_text import lines
+from tests.data.texts import lines
 from tests.endpoint.server import Behaviour, serving
 
 KEY = "canary-51e0-key"
@@ -86,9 +86,7 @@ def test_a_teacher_that_only_answers_is_refused_where_more_is_asked_of_it(suite:
     api = {"teacher": "api"}
     assert "make small" in made(suite(ANSWERS, **api))
     assert "make small" in made(suite(TEXT, **api))
-    with pytest.raises(
-        UsageError, match="'soft-labels' on data 'text' needs causal-lm, which 'openai' does not"
-    ):
+    with pytest.raises(UsageError, match="'soft-labels' on data 'text' needs causal-lm, which 'openai' does not"):
         plan(suite(TEXT, "soft-labels", **api))
     with pytest.raises(UsageError, match="method 'soft-labels' on data 'answers' needs causal-lm"):
         plan(suite(ANSWERS, "soft-labels", **api))
