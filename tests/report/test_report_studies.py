@@ -125,15 +125,15 @@ def test_the_chart_shows_the_numbers_of_the_result(studied: Result) -> None:
     drawn = figures(studied)
     retained, score = drawn["study-1-0"], drawn["study-1-1"]
     named = {trace["name"]: trace for trace in retained["data"]}
-    assert set(named) == {f"{method} {who}" for method in METHODS for who in ("distilled", "control")}
+    assert set(named) == {f"{method} {who}" for method in METHODS for who in ("student", "control")}
     (study,) = studied.studies
     taught = [each for each in study.entries if each.at["method"] == "soft-labels" and each.at["labelled"]]
-    assert named["soft-labels distilled"]["y"] == pytest.approx([100 * (e.retained.value or 0) for e in taught])
+    assert named["soft-labels student"]["y"] == pytest.approx([100 * (e.retained.value or 0) for e in taught])
     assert named["soft-labels control"]["y"] == pytest.approx(
         [100 * ((e.control_retained.value if e.control_retained else None) or 0) for e in taught]
     )
     assert named["hard-labels control"]["y"] == []  # no control was trained: no mark, and no zero
-    bars = named["soft-labels distilled"]["error_y"]
+    bars = named["soft-labels student"]["error_y"]
     assert bars["array"] == pytest.approx([2.0] * 3)
     assert retained["layout"]["xaxis"]["type"] == "log"
     assert retained["layout"]["xaxis"]["ticktext"] == ["30", "300", "3,000"]
@@ -208,12 +208,19 @@ def test_the_untrained_student_is_named_beside_the_trained_one(synthetic: Result
 
 def test_every_training_run_is_on_the_page(studied: Result) -> None:
     drawn = figures(studied)["seeds-0"]
-    runs = [trace for trace in drawn["data"] if trace["name"] == "distilled, one run"]
+    runs = [trace for trace in drawn["data"] if trace["name"] == "student, one run"]
     assert len(runs) == len(studied.students)
     assert runs[0]["x"] == pytest.approx([0.8, 0.81, 0.82])
     page = render(studied)
     assert page.count('<td class="n" data-sort="2">2</td>') >= len(studied.students)  # the row of seed 2
     assert "+0.100" in page
+
+
+def test_the_sections_stand_in_reading_order(studied: Result) -> None:
+    anchors = re.findall(r'<section id="([a-z]+)"', render(studied))
+    assert [each for each in anchors if each in {"tradeoff", "studies", "tasks", "training", "seeds"}] == [
+        "tradeoff", "studies", "tasks", "training", "seeds",
+    ]  # fmt: skip
 
 
 def test_names_of_studies_cannot_act(studied: Result) -> None:

@@ -24,7 +24,7 @@ _APART = 1.015  # factor between distilled and control on the log axis, so that 
 def efficiency_lines(
     lines: Sequence[Line], what: Quantity, axis_title: str, *, teacher: float | None, threshold: float | None
 ) -> go.Figure:
-    """Draw a quantity against the amount of data: distilled solid, the control without the teacher dotted, hollow.
+    """Draw a quantity against the amount of data: the student solid, its control dotted, hollow.
 
     `teacher` and `threshold` are lines across the plot, in the unit of the quantity.
     """
@@ -53,7 +53,7 @@ def _line(line: Line, number: int, what: Quantity, edge: tuple[float, float], *,
     scale, paint = 100.0 if what.share else 1.0, colour(number)
     read = what.control if control else what.distilled
     found = [(amount, entry, each) for amount, entry in line.points if (each := read(entry)) and each.value is not None]
-    who = "control" if control else "distilled"
+    who = "control" if control else "student"
     return go.Scatter(
         x=[amount / _APART if control else amount * _APART for amount, _, _ in found],
         y=[_scaled(each.value, scale) for _, _, each in found],
@@ -83,7 +83,7 @@ def _line(line: Line, number: int, what: Quantity, edge: tuple[float, float], *,
 
 
 def seed_rows(view: View, rows: Sequence[StudentResult], task: str) -> go.Figure:
-    """Draw every training run's score on a task, and the mean with its interval: distilled filled, control hollow."""
+    """Draw every training run's score on a task, and the mean with its interval: the student filled, its control hollow."""
     traces: list[go.Scatter] = []
     reach: list[float] = []
     for row, student in enumerate(rows):
@@ -119,7 +119,7 @@ def _spread(
     control: bool,
 ) -> list[go.Scatter]:
     paint, at = colour(view.slots[student.name]), row + (0.17 if control else -0.17)
-    who = "control" if control else "distilled"
+    who = "control" if control else "student"
     dots = go.Scatter(
         x=[score for _, score in runs],
         y=[at] * len(runs),
