@@ -1,7 +1,7 @@
 """torchrun as the prefix of a worker's command line: it ends with its parent, and says which process failed.
 
-`python -m distbench.cell.torchrun --nproc-per-node 2 --standalone -m distbench.cell --run DIR --id ID` is torch's own
-torchrun, with the same arguments; on a cluster, torchrun itself or `accelerate launch` stands in its place.
+`python -m distbench.cell.torchrun --nproc-per-node 2 --standalone -m -- distbench.cell --run DIR --id ID` is torch's
+own torchrun, with the same arguments; on a cluster, torchrun itself or `accelerate launch` stands in its place.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class LocalExecutor:
     def execute(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> Ended:
         """Run one job to its end. An exception in here (Ctrl-C) ends the whole process group of the worker."""
         log_path = self.run / "logs" / f"{job.ids[0]}.log"
-        command = [sys.executable, *_prefix(job.processes), "-m", "distbench.cell", "--run", str(self.run)]
+        command = [sys.executable, *_prefix(job.processes), "distbench.cell", "--run", str(self.run)]
         command += [word for cell_id in job.ids for word in ("--id", cell_id)]
         with log_path.open("ab") as log:
             child = subprocess.Popen(
@@ -86,11 +86,11 @@ class LocalExecutor:
 
 
 def _prefix(processes: int) -> list[str]:
-    """Return what starts a worker several times: torchrun, on this machine."""
+    """Return what starts a module once, or several times: torchrun, on this machine."""
     if processes == 1:
-        return []
+        return ["-m"]
     counts = ["--nproc-per-node", str(processes), "--max-restarts", "0", "--standalone"]
-    return ["-m", "distbench.cell.torchrun", *counts]
+    return ["-m", "distbench.cell.torchrun", *counts, "-m", "--"]  # else it takes --run for an option of its own
 
 
 def _group_alive(group: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
-from distbench.training import checkpoints, sharding
+from distbench.training import checkpoints, memory, sharding
 from distbench.training.board import Board
 from distbench.training.diary import Diary, thin
 from distbench.training.foreign import Foreigner
@@ -146,7 +146,8 @@ class Course:
             if self.sharded:
                 self._shard()
             watch.tokens_a_step = self.tokens_a_step
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            with memory.kept():
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return diary, checkpoints.step_of(checkpoint) if checkpoint else None
 
     @property
@@ -261,6 +262,7 @@ class Course:
             warmup_steps=s.warmup_steps,
             weight_decay=s.weight_decay,
             max_grad_norm=s.max_grad_norm,
+            optim="adamw_torch_fused",
             logging_strategy="no",
             save_strategy="no",
             report_to=[],

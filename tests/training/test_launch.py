@@ -78,7 +78,7 @@ def train(folder: Path, files: dict[str, str], launch: Launch | None = None, **a
     else:
         prefix = ["distbench.cell.torchrun", "--nproc-per-node", str(launch.processes), "--max-restarts", "0"]
         done = subprocess.run(
-            [sys.executable, "-m", *prefix, "--standalone", "-m", "tests.training.one_of_several", str(file)],
+            [sys.executable, "-m", *prefix, "--standalone", "-m", "--", "tests.training.one_of_several", str(file)],
             env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS,
             check=False,
         )  # fmt: skip
@@ -263,7 +263,8 @@ def test_a_cell_of_one_process_is_started_as_ever(monkeypatch: pytest.MonkeyPatc
     assert (threads, each) == ("4", "2")
     assert one[1:3] == ["-m", "distbench.cell"]
     assert two[1:3] == ["-m", "distbench.cell.torchrun"]
-    assert two[two.index("-m", 3) :] == one[1:]
+    assert two[two.index("--") :] == ["--", *one[2:]]
+    assert two[two.index("--") - 1] == "-m"
 
 
 # -- from a suite ------------------------------------------------------------------------------------------------------
