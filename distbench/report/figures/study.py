@@ -83,7 +83,7 @@ def _line(line: Line, number: int, what: Quantity, edge: tuple[float, float], *,
 
 
 def seed_rows(view: View, rows: Sequence[StudentResult], task: str) -> go.Figure:
-    """Draw every training run's score on a task, and the mean with its interval: the student filled, its control hollow."""
+    """Draw every training run's score on a task, and the mean with its interval; a control is hollow."""
     traces: list[go.Scatter] = []
     reach: list[float] = []
     for row, student in enumerate(rows):
@@ -103,9 +103,6 @@ def seed_rows(view: View, rows: Sequence[StudentResult], task: str) -> go.Figure
     edge = (low - pad, high + pad)
     along = frame.axis(f"score on {plot_text(task)}", range=list(edge), nticks=7)
     names = [plot_lines(student.label, 26) for student in rows]
-    for trace in traces:  # an unbounded or very long bar ends at the edge of the plot
-        if trace.error_x.array is not None:
-            trace.error_x.array = [min(each, edge[1] - x) for each, x in zip(trace.error_x.array, trace.x, strict=True)]
     return frame.figure(traces, **row_layout(names, along, 46))
 
 
