@@ -21,7 +21,8 @@ from distbench.compare.warnings import run_warnings, student_warnings
 from distbench.errors import RunError
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import Footprint
-from distbench.schema.result import CellSummary, Estimate, Result, SeedSpread, StudentResult, TeacherResult
+from distbench.schema.result import CellSummary, Estimate, Result, StudentResult, TeacherResult
+from distbench.schema.studies import SeedSpread
 from distbench.schema.suite import GateSpec
 from distbench.store.run_dir import RunDir
 

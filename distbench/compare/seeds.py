@@ -15,7 +15,8 @@ from distbench.compare.gap import suite_gap
 from distbench.compare.pairs import Pair
 from distbench.compare.tasks import Compared
 from distbench.schema.plan import PlannedModel
-from distbench.schema.result import SeedRow, SeedSpread, SeedTask, SuiteScore
+from distbench.schema.result import SuiteScore
+from distbench.schema.studies import SeedRow, SeedSpread, SeedTask
 
 ENOUGH = 3  # training runs from which on a sentence may be about the method
 

@@ -13,7 +13,8 @@ from distbench.compare.evidence import Evidence
 from distbench.compare.pairs import pair, primary_metric
 from distbench.plan.studies import axes_of
 from distbench.schema.plan import PlannedModel
-from distbench.schema.result import Estimate, StudentResult, Study, StudyAxis, StudyEntry
+from distbench.schema.result import Estimate, StudentResult
+from distbench.schema.studies import Study, StudyAxis, StudyEntry
 
 # Options of data sources that count examples, of whatever kind: what a data-efficiency curve is drawn against.
 AMOUNTS = frozenset(

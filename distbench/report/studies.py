@@ -10,7 +10,8 @@ from distbench.report import numbers
 from distbench.report.numbers import DASH
 from distbench.report.view import View
 from distbench.report.words import humanise
-from distbench.schema.result import Estimate, StudentResult, Study, StudyAxis, StudyEntry
+from distbench.schema.result import Estimate, StudentResult
+from distbench.schema.studies import Study, StudyAxis, StudyEntry
 from distbench.suite.grid_names import value_words
 
 _FEWEST = 2  # students that make a study

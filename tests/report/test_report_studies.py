@@ -20,17 +20,8 @@ from distbench.report.html import render
 from distbench.report.studies import curve_axis, lines, not_drawn, pivot, shown_studies
 from distbench.report.text import markdown, terminal_table
 from distbench.report.view import View
-from distbench.schema.result import (
-    Estimate,
-    Result,
-    SeedRow,
-    SeedSpread,
-    SeedTask,
-    StudentResult,
-    Study,
-    StudyAxis,
-    StudyEntry,
-)
+from distbench.schema.result import Estimate, Result, StudentResult
+from distbench.schema.studies import SeedRow, SeedSpread, SeedTask, Study, StudyAxis, StudyEntry
 
 AMOUNTS, METHODS = (30, 300, 3000), ("soft-labels", "hard-labels")
 HOSTILE = "</script><script>alert(1)</script>"

@@ -9,7 +9,8 @@ from distbench.report.numbers import Shown
 from distbench.report.sections.section import Fragment, fill
 from distbench.report.studies import seeded
 from distbench.report.view import View
-from distbench.schema.result import Estimate, SeedSpread
+from distbench.schema.result import Estimate
+from distbench.schema.studies import SeedSpread
 
 _MOST_CHARTS = 3
 _NO_CONTROL = "no control was trained beside it"

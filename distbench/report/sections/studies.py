@@ -24,7 +24,8 @@ from distbench.report.studies import (
 )
 from distbench.report.view import View
 from distbench.report.words import humanise
-from distbench.schema.result import Estimate, Study, StudyEntry
+from distbench.schema.result import Estimate
+from distbench.schema.studies import Study, StudyEntry
 
 _MOST_LINES, _MOST_TASKS = 6, 3
 _NO_CONTROL = "no control was trained beside it"
