@@ -111,16 +111,16 @@ def fill(drawn: Any, state: dict[str, Any]) -> None:
 
 def save_model(pupil: Any, folder: Path) -> None:
     """Write every process's part of the weights; they can be read by another number of processes."""
-    from torch.distributed.checkpoint import save
     from torch.distributed.checkpoint.state_dict import get_model_state_dict
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     save(get_model_state_dict(pupil), checkpoint_id=folder / MODEL)
 
 
 def load_model(pupil: Any, folder: Path) -> None:
     """Read what `save_model` wrote."""
-    from torch.distributed.checkpoint import load
     from torch.distributed.checkpoint.state_dict import get_model_state_dict, set_model_state_dict
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     state = get_model_state_dict(pupil)
     load(state, checkpoint_id=folder / MODEL)
@@ -129,16 +129,16 @@ def load_model(pupil: Any, folder: Path) -> None:
 
 def save_optimiser(pupil: Any, optimiser: Any, folder: Path) -> None:
     """Write every process's part of the optimiser's state."""
-    from torch.distributed.checkpoint import save
     from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     save(get_optimizer_state_dict(pupil, optimiser), checkpoint_id=folder / OPTIMISER)
 
 
 def load_optimiser(pupil: Any, optimiser: Any, folder: Path) -> None:
     """Read what `save_optimiser` wrote."""
-    from torch.distributed.checkpoint import load
     from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     state = get_optimizer_state_dict(pupil, optimiser)
     load(state, checkpoint_id=folder / OPTIMISER)

@@ -199,7 +199,7 @@ def plain(setting: Setting, clock: Clock, *, taught: bool) -> None:
                 thought = teacher(input_ids=batch, use_cache=False).logits[:, :-1].flatten(0, 1)
             p, q = log_softmax(thought, dim=-1), log_softmax(logits, dim=-1)
             loss = kl_div(q, p, reduction="batchmean", log_target=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
