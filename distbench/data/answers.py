@@ -21,9 +21,10 @@ from distbench.data.paid_budget import PaidBudget, Purse, Spent, spent_on
 from distbench.data.paid_store import AnswerStore
 from distbench.data.text import RowOptions
 from distbench.data.text_documents import Pair, files_digest
-from distbench.data.text_prompts import difference, end_of, prompt_ids, separator_of, tokenizer_digest
+from distbench.data.text_prompts import end_of, prompt_ids, separator_of, tokenizer_digest
 from distbench.data.text_tokens import Tokeniser, answered
 from distbench.data.token_signal import HeldOut, TokenSignal
+from distbench.data.tokenizers import difference
 from distbench.errors import UsageError
 from distbench.hashing import digest
 from distbench.host import cache_dir
@@ -191,7 +192,11 @@ class Answers:
     ) -> list[Entry]:
         """Return answers as the student's tokens: as they were written, where the tokenizers are the same."""
         theirs = teacher.tokenizer()
-        if theirs is not None and difference(tokenizer, theirs) is None and all(w.ids for _, w in said):
+        if (
+            theirs is not None
+            and difference(theirs.get_vocab(), tokenizer.get_vocab()) is None
+            and all(w.ids for _, w in said)
+        ):
             read = [answered(prompt_ids(tokenizer, prompts[order[at]]), w.ids or ()) for at, w in said]
         else:
             whole = Tokeniser(tokenizer)([Pair(prompts[order[at]], w.text) for at, w in said])

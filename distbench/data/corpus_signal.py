@@ -12,8 +12,8 @@ from distbench.data.capture import Corpus, capture_key, with_teachers
 from distbench.data.corpus_rows import Layout, Tokens, lay_out
 from distbench.data.corpus_split import Split
 from distbench.data.signal_file import load_signal, save_signal
-from distbench.data.text_prompts import difference
 from distbench.data.token_signal import HeldOut, TokenSignal
+from distbench.data.tokenizers import difference
 from distbench.errors import RunError, UsageError
 from distbench.hashing import digest
 from distbench.protocols import SignalRequest
@@ -97,16 +97,13 @@ def taught_by(signal: TokenSignal, ask: SignalRequest, tokenizer: Any) -> TokenS
     for teacher in ask.teachers:
         if "causal-lm" not in teacher.offers:
             return signal  # labels alone: the planner let no objective through that needs more
-        if where := difference(tokenizer, teacher.tokenizer()):
+        if found := difference(teacher.tokenizer().get_vocab(), tokenizer.get_vocab()):
             if comparing:
-                raise UsageError(
-                    f"student and teacher have different tokenizers ({where}); learn from the teacher's answers with "
-                    "hard labels, or use a loss across tokenizers"
-                )
+                raise UsageError(found)
             return signal
     corpus = Corpus(signal.train, signal.heldout.rows, signal.digest)
-    found = with_teachers(corpus, ask if comparing else _heldout_only(corpus, ask))
-    return replace(found, facts=signal.facts, digest=signal.digest)
+    recorded = with_teachers(corpus, ask if comparing else _heldout_only(corpus, ask))
+    return replace(recorded, facts=signal.facts, digest=signal.digest)
 
 
 def _heldout_only(corpus: Corpus, ask: SignalRequest) -> SignalRequest:

@@ -61,13 +61,3 @@ def tokenizer_digest(tokenizer: Any) -> list[Any]:
     how = backend.to_str() if backend is not None else sorted(tokenizer.get_vocab().items())
     special = [tokenizer.bos_token_id, tokenizer.eos_token_id]
     return [digest(how), digest(tokenizer.chat_template or ""), special]
-
-
-def difference(first: Any, second: Any) -> str | None:
-    """Return where two tokenizers' vocabularies part, in words; None where they mean the same by every id."""
-    ours, theirs = first.get_vocab(), second.get_vocab()
-    if ours == theirs:
-        return None
-    names, others = ({token: name for name, token in vocabulary.items()} for vocabulary in (ours, theirs))
-    token = min(t for t in names.keys() | others.keys() if names.get(t) != others.get(t))
-    return f"token {token} is {names.get(token)!r} for one and {others.get(token)!r} for the other"

@@ -136,7 +136,7 @@ def test_a_student_with_another_tokenizer_learns_the_text(prompts: str, sure_lm:
     assert documents_of(same, tokenizer) == expected
     assert documents_of(across, tokenizer) != expected
     assert across.recorded is None
-    with pytest.raises(UsageError, match="different tokenizers"):
+    with pytest.raises(UsageError, match="the tokenizers differ"):
         source(prompts).signal(ask(Speaking(sure_lm), student=other, asks=DISTRIBUTION))
 
 
