@@ -19,7 +19,7 @@ at plan time, before a model is loaded. The words of the built-ins:
 * ``int8``        linear layers can be replaced by int8 ones: `quantise_int8()`
 * ``learn``       can be trained: `learn(signal, recipe, session)`
 * ``lora``        `learn` can train low-rank adapters, and merge them: the budget's `lora`
-* ``processes``   `learn` can be one of several processes, started by torchrun, that train one model: the session's `launch`
+* ``processes``   `learn` can be one of several processes that train one model: the session's `launch`
 * ``save``        can be written: `save(folder)`
 """
 

@@ -21,7 +21,7 @@ class Board(TrainerCallback):  # type: ignore[misc]
             raise EnvironmentFault(
                 "DISTBENCH_TENSORBOARD needs the package tensorboard: pip install 'distbench[tensorboard]'"
             ) from None
-        self.writer = SummaryWriter(str(folder))  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(folder))
         self.diary, self.looks = diary, len(diary.looks)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -35,7 +35,7 @@ class Board(TrainerCallback):  # type: ignore[misc]
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Leave the file complete."""
-        self.writer.close()  # type: ignore[no-untyped-call]
+        self.writer.close()
 
     def _write(self, name: str, value: float, step: int) -> None:
-        self.writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+        self.writer.add_scalar(name, value, step)
