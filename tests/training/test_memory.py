@@ -35,8 +35,7 @@ def test_large_blocks_are_faulted_in_once() -> None:
     done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, timeout=300, check=True)
     outside, inside = map(int, done.stdout.split())
     pages = 8 * 48 * 2**20 // resource.getpagesize()
-    assert inside < 0.1 * pages
-    assert outside > 0.5 * pages or outside < 0.1 * pages  # huge pages: there was nothing to save
+    assert inside < 0.3 * outside or outside < 0.1 * pages  # huge pages: there was nothing to save
 
 
 def test_the_usual_thresholds_are_set_again_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
