@@ -16,7 +16,6 @@ from distbench.cell.commit import run_and_commit
 from distbench.cell.evaluate import evaluate
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.make import learn, make
-from distbench.cell.measure import measure
 from distbench.cell.opened import open_model
 from distbench.errors import DistbenchError, ExitCode, RunError
 from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
@@ -71,6 +70,8 @@ class Worker:
         if isinstance(cell, MakeCell):
             return make(cell, self.run, folder, progress)
         if isinstance(cell, MeasureCell):
+            from distbench.cell.measure import measure  # it brings scipy, which making a model does without
+
             return measure(cell, self.run, progress)
         if self._identity != cell.model.identity:
             self._model = None  # free the last one before the next is loaded

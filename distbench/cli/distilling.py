@@ -66,10 +66,12 @@ def _wanted(plan: Plan, wish: Wish) -> list[PlannedModel]:
     if not students:
         raise UsageError(f"suite {plan.suite.name!r} makes no student: all are loaded from their sources")
     chosen = set(wish.names or students)
+    chosen |= {model.name for model in made.values() if model.seed_of in chosen}  # its other training runs
     return [
         model
         for model in made.values()
-        if model.name in chosen or (wish.controls and model.control_of in chosen and model.role == "control")
+        if (model.name in chosen and model.role == "student")
+        or (wish.controls and model.role == "control" and (model.control_of in chosen or model.seed_of in chosen))
     ]
 
 
