@@ -76,9 +76,9 @@ class Pupil(torch.nn.Module):
         inputs = rows.inputs(batch["ids"].device)
         out = self._trunk(inputs)
         thought = self.tutors.think(inputs, self.asked_for, self.shared) if self.tutors else None
-        loss = self._vocabulary(batch, rows, out, thought) / positions if self.vocabulary else 0.0
+        loss = self._vocabulary(batch, rows, out, thought, 1.0 / float(positions)) if self.vocabulary else 0.0
         if self.across:
-            loss = loss + share * self._across(rows, out)
+            loss = loss + self._across(rows, out, share)
         for name, module in self.features.items():
             assert thought is not None
             value = module(outputs_of(out), outputs_of(thought.outputs[0]), rows.mask().to(batch["ids"].device))
@@ -90,7 +90,11 @@ class Pupil(torch.nn.Module):
             return self.head.hidden(inputs, **self.asked_for)
         return self.student(**inputs, use_cache=False, **self.asked_for)
 
-    def _vocabulary(self, batch: dict[str, Any], rows: TokenRows, out: Any, thought: Thought | None) -> Any:
+    def _vocabulary(
+        self, batch: dict[str, Any], rows: TokenRows, out: Any, thought: Thought | None, scale: float
+    ) -> Any:
+        """Return `scale` times the sum over positions. In the weights it costs nothing; afterwards, a pass."""
+        losses = [(scale * weight, loss) for weight, loss in self.vocabulary]
         keep = None if rows.scored is None else rows.scored.flatten()
         labels = chosen(rows.ids[:, 1:].flatten(), keep).long()
         target_of = self._targets(batch, labels, keep, thought)
@@ -99,13 +103,13 @@ class Pupil(torch.nn.Module):
             weight, bias = self.head.weight, self.head.bias
             if self._cut:
                 weight, bias = weight[: self.shared], bias if bias is None else bias[: self.shared]
-            return chunked_sum(hidden, weight, bias, target_of, self.vocabulary)
+            return chunked_sum(hidden, weight, bias, target_of, losses)
         logits = chosen(out.logits.flatten(0, 1), keep)[:, : self.shared]
         target = target_of(slice(0, len(labels)))
-        return sum(weight * loss(logits, target) for weight, loss in self.vocabulary)
+        return sum(weight * loss(logits, target) for weight, loss in losses)
 
-    def _across(self, rows: TokenRows, out: Any) -> Any:
-        """Return the mean of the losses across tokenizers, over the positions where both have read equally far."""
+    def _across(self, rows: TokenRows, out: Any, share: float) -> Any:
+        """Return `share` times the mean of the losses across tokenizers, where both models have read equally far."""
         assert self.foreigner is not None, "a loss across tokenizers compares with a teacher that is there"
         states = out.logits if self.head is None else out.last_hidden_state
         heard = self.foreigner.hear(rows)
@@ -117,12 +121,11 @@ class Pupil(torch.nn.Module):
         def target_of(part: slice) -> Target:
             return Target(labels[part], Full([heard.logits(part)]))
 
+        losses = [(weight * share / len(labels), loss) for weight, loss in self.across]
         if self.head is None:
             whole = target_of(slice(0, len(labels)))
-            total = sum(weight * loss(chosen_states, whole) for weight, loss in self.across)
-        else:
-            total = chunked_sum(chosen_states, self.head.weight, self.head.bias, target_of, self.across)
-        return total / len(labels)
+            return sum(weight * loss(chosen_states, whole) for weight, loss in losses)
+        return chunked_sum(chosen_states, self.head.weight, self.head.bias, target_of, losses)
 
     def _targets(
         self, batch: dict[str, Any], labels: Any, keep: Any, thought: Thought | None
