@@ -7,7 +7,7 @@ from typing import Any
 from distbench import plugins
 from distbench.data.located import without_paths
 from distbench.hashing import short_digest
-from distbench.host import package_versions
+from distbench.host import cpu_has_bfloat16, package_versions
 from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
@@ -65,6 +65,8 @@ def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings:
         data = [source.identity(), _code("data", train.data.use), _code("methods", train.use)]
         if train.options.get("lora") is not None:
             data.append(["peft", plugins.version_of("peft")])
+        if settings.device == "cpu" and train.options.get("precision") in (None, "auto"):
+            data.append(["bfloat16", cpu_has_bfloat16()])  # what the trainer will compute in here
         changed: dict[str, Any] = {"data": without_paths(train.data)}
         if train.launch is not None and train.launch.processes == 1:
             changed["launch"] = None  # several processes round otherwise; one is what there is without a launch
