@@ -120,8 +120,6 @@ def host_facts(accelerators: tuple[str, ...] = ()) -> HostFacts:
 
 
 BFLOAT16_FLAGS = frozenset({"amx_bf16", "avx512_bf16"})  # without them bfloat16 takes three times as long as float32
-    {"amx_bf16", "avx512_bf16"}
-)  # without them bfloat16 takes a CPU three times as long as float32
 
 
 @functools.cache
