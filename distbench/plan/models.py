@@ -24,6 +24,7 @@ from distbench.plan.capabilities import (
 from distbench.plan.deployments import rows_of
 from distbench.plan.identity import make_id, opened_identity
 from distbench.plan.recipes import MADE_HERE, Made, Origin, Recipe, recipe_words, words
+from distbench.plan.shapes import check_shapes
 from distbench.plan.studies import TrainingRun, as_trained, check_untrained, training_runs
 from distbench.schema.cell import MakeCell, ModelRef, Role, Settings
 from distbench.schema.plan import PlannedModel
@@ -108,6 +109,7 @@ class ModelPlanner:
         if spec.distil is not None:
             check_training(spec.distil, spec.name, use, [t.ref.use for t in teaching])
             check_tokens(spec.distil, spec.name, start or teachers[0].ref, refs)
+            check_shapes(spec.distil, spec.name, start or teachers[0].ref, spec.init, refs)
         made = Made(spec, use, options, recipe, found, controlled)
         for run in training_runs(spec, self.settings) if controlled else [TrainingRun(self.settings)]:
             self._trained(made, run)
