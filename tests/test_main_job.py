@@ -120,8 +120,8 @@ def test_distillation_is_recorded_beside_its_control(finished: tuple[Path, Resul
     assert kd.control == "kd-no-teacher"
     assert control.control_of == "kd"
     assert control.role == "control"
-    assert kd.training.objective == "KL to the teacher"
-    assert control.training.objective == "cross-entropy on labels"
+    assert kd.training.objective == "forward-kl (temperature 2.0)"
+    assert control.training.objective == "labels"
     assert kd.training.data_digest == control.training.data_digest
     assert (kd.training.steps, kd.training.units) == (control.training.steps, control.training.units)
     assert kd.training.heldout_kl_before == control.training.heldout_kl_before
@@ -293,12 +293,16 @@ def _same_numbers(one: Path, two: Path) -> None:
 
 def test_a_failing_cell_leaves_the_rest_and_exits_4(place: Path, tmp_path: Path) -> None:
     text = SUITE[: SUITE.index("measure:")].replace("./teacher", str(place / "teacher"))
-    (tmp_path / "suite.yaml").write_text(text.replace("keep: 2}, required: false}", "keep: 40}, required: false}"))
+    text = text.replace("name: kd\n", "name: kd\n    label: diverges\n").replace("epochs: 2\n", "steps: 40\n")
+    text = text.replace(
+        "learning_rate: 0.001", "learning_rate: 100, schedule: constant, warmup: 0".replace(", ", "\n      ")
+    )
+    (tmp_path / "suite.yaml").write_text(text)
     done = run(tmp_path, "run", "suite.yaml", "--out", "failed", check=4)
-    assert "keep 40 of 4 blocks" in done.stderr
+    assert "training diverged" in done.stderr
     assert "Traceback" not in done.stderr
     result = compare(RunDir(tmp_path / "failed"))
-    broken = student(result, "drop")
+    broken = student(result, "kd")
     assert broken.verdict == "INCONCLUSIVE"
     assert "did not finish" in broken.verdict_reason
     assert student(result, "int8").tasks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -165,18 +166,29 @@ def tokenizer_in(folder: Path) -> Any:
     return tokenizer
 
 
+def numbered(words: Counter[str], size: int) -> dict[str, int]:
+    """Return a vocabulary: special tokens, every character (alone and inside a word), then the most frequent words.
+
+    Ours, since the trainer of `tokenizers` breaks ties by the order of a hash table, and so makes another vocabulary in
+    every process. Characters always fit in, also beyond `size`: what is not a word is spelled.
+    """
+    characters = sorted({character for word in words for character in word})
+    pieces = [*SPECIAL, *characters, *(f"##{character}" for character in characters)]
+    frequent = sorted((word for word in words if len(word) > 1), key=lambda word: (-words[word], word))
+    pieces += frequent[: max(0, size - len(pieces))]
+    return {piece: number for number, piece in enumerate(pieces)}
+
+
 def word_pieces(texts: list[str], vocabulary: int) -> Any:
     """Return a lower-casing WordPiece tokenizer (as BERT's) trained on texts; the same texts give the same one."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
-    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - a token of text
-    made.normalizer = normalizers.BertNormalizer(lowercase=True)
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(vocab_size=vocabulary, special_tokens=SPECIAL, show_progress=False)
-    made.train_from_iterator(texts, trainer)
-    places = {token: place for place, token in enumerate(SPECIAL)}  # the trainer numbers them first
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = Counter(word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+    made = Tokenizer(models.WordPiece(numbered(words, vocabulary), unk_token="[UNK]"))  # noqa: S106 - a token of text
+    made.normalizer, made.pre_tokenizer, made.decoder = normalizer, splitter, decoders.WordPiece()
+    places = {token: place for place, token in enumerate(SPECIAL)}
     ends = [(token, places[token]) for token in ("[SEP]", "[CLS]")]
     made.post_processor = processors.BertProcessing(*ends)
     roles = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"), SPECIAL, strict=True))
