@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 from torch.autograd.function import once_differentiable
 
+from distbench.losses.head import HeadInArithmetic, Room
 from distbench.losses.positions import Positions
 from distbench.losses.target import Target
 
@@ -39,20 +40,21 @@ TargetOf = Callable[[slice], Target]
 Losses = Sequence[tuple[float, VocabularyLoss]]
 
 
-def chunked_sum(
-    hidden: Any, weight: Any, bias: Any, target_of: TargetOf, losses: Losses, chunk: int = CHUNK
-) -> torch.Tensor:
+def chunked_sum(  # noqa: PLR0913, PLR0917 - the head is three of them
+    hidden: Any, weight: Any, bias: Any, target_of: TargetOf, losses: Losses, chunk: int = CHUNK,
+    room: Room | None = None,
+) -> torch.Tensor:  # fmt: skip
     """Return Σ_losses weight × loss(hidden @ weight.T + bias, target), a float32 scalar (float64 for such input).
 
     Shapes: hidden [N, d], weight [V, d], bias [V] or None. `target_of` is asked for slices of the N positions, in
     order, each once, and without gradients. Every position counts: leave out before what has no target. A factor that
     is known before, such as 1/N, is best put into the losses' weights: then the backward pass touches nothing. Under
     autocast the matrix products run in its type, the losses in float32, and the head's gradient is summed in float32.
-    The backward pass can run once.
+    The backward pass can run once. `room` holds the logits of a chunk, from call to call.
     """
     wanted = torch.is_grad_enabled()
     total: torch.Tensor = _Chunked.apply(  # type: ignore[no-untyped-call]
-        hidden, weight, bias, target_of, tuple(losses), chunk, wanted
+        hidden, weight, bias, target_of, tuple(losses), chunk, wanted, room or Room()
     )
     return total
 
@@ -60,13 +62,14 @@ def chunked_sum(
 class _Chunked(torch.autograd.Function):
     @staticmethod
     def forward(  # noqa: PLR0913, PLR0917 - autograd passes what `chunked_sum` was given
-        ctx: Any, hidden: Any, weight: Any, bias: Any, target_of: TargetOf, losses: Losses, chunk: int, wanted: bool
-    ) -> Any:
+        ctx: Any, hidden: Any, weight: Any, bias: Any, target_of: TargetOf, losses: Losses, chunk: int, wanted: bool,
+        room: Room,
+    ) -> Any:  # fmt: skip
         """Compute the sum and, where anything wants them, all gradients."""
         needs = ctx.needs_input_grad[:3] if wanted else (False, False, False)
         if hidden.device.type == "cpu":
             _keep_heap()
-        head = _HeadInArithmetic.of(weight, bias, min(chunk, len(hidden)))
+        head = HeadInArithmetic.of(weight, bias, room)
         gradients = _Gradients.of(hidden, weight, bias, needs)
         total = hidden.new_zeros((), dtype=torch.float64 if hidden.device.type != "mps" else torch.float32)
         for first in range(0, len(hidden), chunk):
@@ -90,7 +93,7 @@ class _Chunked(torch.autograd.Function):
             for each in gradients:
                 if each is not None:
                     each.mul_(factor)
-        return (*gradients, None, None, None, None)
+        return (*gradients, None, None, None, None, None)
 
 
 def _keep_heap() -> None:
@@ -100,27 +103,6 @@ def _keep_heap() -> None:
     the losses of a tile spend most of their time in page faults. Elsewhere this does nothing.
     """
     torch.empty(HEAP, dtype=torch.uint8)
-
-
-@dataclass(frozen=True)
-class _HeadInArithmetic:
-    """The head in the type in which matrix products are computed here, autocast's or its own, and room for a chunk."""
-
-    weight: Any
-    bias: Any
-    room: Any
-
-    @classmethod
-    def of(cls, weight: Any, bias: Any, chunk: int) -> _HeadInArithmetic:
-        kind = weight.device.type
-        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
-        room = weight.new_empty((chunk, len(weight)), dtype=dtype)
-        return cls(weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype), room)
-
-    def logits(self, states: Any) -> Any:
-        """Return a chunk's logits: in the same memory every time."""
-        made = torch.mm(states, self.weight.t(), out=self.room[: len(states)])
-        return made if self.bias is None else made.add_(self.bias)
 
 
 @dataclass

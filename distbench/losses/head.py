@@ -33,6 +33,52 @@ class Head:
         return self.module.get_decoder()(**inputs, use_cache=False, **wanted)
 
 
+class Room:
+    """Memory for the logits of a chunk, the same from step to step.
+
+    The C library returns blocks of this size to the system when they are freed; to fetch 50 MiB again, page by page,
+    takes a third of the matrix product that fills them (SmolLM2-135M, 256 positions, float32).
+    """
+
+    def __init__(self) -> None:
+        self._memory: Any = None
+
+    def of(self, rows: int, like: Any, dtype: Any) -> Any:
+        """Return memory for [rows, V], with what it holds; `like` is the head's matrix, [V, d]."""
+        held = self._memory
+        if held is None or held.dtype != dtype or held.device != like.device or held.numel() < rows * len(like):
+            self._memory = None  # first give back what is too small
+            held = self._memory = like.new_empty(rows * len(like), dtype=dtype)
+        return held[: rows * len(like)].view(rows, len(like))
+
+
+@dataclass(frozen=True)
+class HeadInArithmetic:
+    """A head in the type in which matrix products are computed here: autocast's, or its own."""
+
+    weight: Any
+    bias: Any
+    room: Room
+
+    @classmethod
+    def of(cls, weight: Any, bias: Any, room: Room) -> HeadInArithmetic:
+        """Convert weight [V, d] and bias [V] or None, once for all chunks."""
+        import torch
+
+        kind = weight.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        return cls(weight.detach().to(dtype), None if bias is None else bias.detach().to(dtype), room)
+
+    def logits(self, states: Any) -> Any:
+        """Return the logits [n, V] of states [n, d], without gradients: valid until the next call."""
+        import torch
+
+        with torch.no_grad():
+            room = self.room.of(len(states), self.weight, self.weight.dtype)
+            made = torch.mm(states.to(self.weight.dtype), self.weight.t(), out=room)
+            return made if self.bias is None else made.add_(self.bias)
+
+
 def head_of(module: Any) -> Head | None:
     """Return the head of a loaded model; None where its logits are not simply a linear map of the trunk's output.
 

@@ -13,7 +13,7 @@ import torch
 
 from distbench.data.token_signal import TokenRows
 from distbench.losses.chunked import chunked_sum
-from distbench.losses.head import Head, head_of
+from distbench.losses.head import Head, Room, head_of
 from distbench.losses.target import Full, Target, TopK
 from distbench.training.foreign import Foreigner
 from distbench.training.objective import Weighted
@@ -36,6 +36,7 @@ class Pupil(torch.nn.Module):
         super().__init__()
         self.student = student
         self.head: Head | None = head_of(student)
+        self.room = Room()
         self.temperature = temperature
         self.tutors, self.foreigner = tutors, foreigner
         own = int(student.get_output_embeddings().weight.shape[0])
@@ -103,7 +104,7 @@ class Pupil(torch.nn.Module):
             weight, bias = self.head.weight, self.head.bias
             if self._cut:
                 weight, bias = weight[: self.shared], bias if bias is None else bias[: self.shared]
-            return chunked_sum(hidden, weight, bias, target_of, losses)
+            return chunked_sum(hidden, weight, bias, target_of, losses, room=self.room)
         logits = chosen(out.logits.flatten(0, 1), keep)[:, : self.shared]
         target = target_of(slice(0, len(labels)))
         return sum(weight * loss(logits, target) for weight, loss in losses)
@@ -125,7 +126,7 @@ class Pupil(torch.nn.Module):
         if self.head is None:
             whole = target_of(slice(0, len(labels)))
             return sum(weight * loss(chosen_states, whole) for weight, loss in losses)
-        return chunked_sum(chosen_states, self.head.weight, self.head.bias, target_of, losses)
+        return chunked_sum(chosen_states, self.head.weight, self.head.bias, target_of, losses, room=self.room)
 
     def _targets(
         self, batch: dict[str, Any], labels: Any, keep: Any, thought: Thought | None

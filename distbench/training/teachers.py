@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from distbench.losses.head import Head, head_of
+from distbench.losses.head import Head, HeadInArithmetic, Room, head_of
 
 Rows = Callable[[slice], list[Any]]
 
@@ -21,28 +21,36 @@ class Thought:
     heads: list[Head | None]
     weights: Sequence[float]
     vocabulary: int  # the logits' width: what student and teachers have in common
+    rooms: Sequence[Room]
 
     def logits(self, keep: Any) -> Rows:
-        """Return a function of a slice of the kept positions to every teacher's logits there, each [n, V]."""
+        """Return a function of a slice of the kept positions to every teacher's logits there, each [n, V].
+
+        Its results are valid until it is asked again.
+        """
         states = [
             (out.logits if head is None else out.last_hidden_state).flatten(0, 1)
             for out, head in zip(self.outputs, self.heads, strict=True)
         ]
         states = states if keep is None else [state[keep] for state in states]
 
+        heads = [
+            None if head is None else _shared(head, self.vocabulary, room)
+            for head, room in zip(self.heads, self.rooms, strict=True)
+        ]
+
         def of(rows: slice) -> list[Any]:
-            with torch.no_grad():
-                pairs = zip(self.heads, states, strict=True)
-                return [_logits(head, state[rows], self.vocabulary) for head, state in pairs]
+            pairs = zip(heads, states, strict=True)
+            return [
+                state[rows, : self.vocabulary] if head is None else head.logits(state[rows]) for head, state in pairs
+            ]
 
         return of
 
 
-def _logits(head: Head | None, state: Any, vocabulary: int) -> Any:
-    if head is None:
-        return state[:, :vocabulary]
+def _shared(head: Head, vocabulary: int, room: Room) -> HeadInArithmetic:
     bias = head.bias if head.bias is None else head.bias[:vocabulary]
-    return torch.nn.functional.linear(state, head.weight[:vocabulary], bias)
+    return HeadInArithmetic.of(head.weight[:vocabulary], bias, room)
 
 
 class Tutors:
@@ -52,6 +60,7 @@ class Tutors:
         self.modules = [module.eval().requires_grad_(False) for module in modules]
         self.weights = tuple(weights) or (1.0 / len(modules),) * len(modules)
         self.heads = [head_of(module) for module in self.modules]
+        self.rooms = [Room() for _ in self.modules]
 
     def think(self, inputs: dict[str, Any], asked_for: dict[str, bool], vocabulary: int) -> Thought:
         """Return what the teachers make of the same rows as the student, over so many tokens."""
@@ -63,7 +72,7 @@ class Tutors:
                     outputs.append(module(**inputs, use_cache=False, **wanted))
                 else:
                     outputs.append(head.hidden(inputs, **wanted))
-        return Thought(outputs, self.heads, self.weights, vocabulary)
+        return Thought(outputs, self.heads, self.weights, vocabulary, self.rooms)
 
     def shapes(self, student: Any) -> tuple[Any, Any]:
         """Return the shapes of the student and of the first teacher, for losses that compare what is inside."""
