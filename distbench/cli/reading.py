@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from distbench.cli.output import out, print_json
+from distbench.compare.reading import read_result
 from distbench.compare.run import compare
 from distbench.errors import ExitCode
 from distbench.gate.exit import exit_code, lines
@@ -24,8 +25,8 @@ def print_result(result: Result, console: Console) -> None:
 
 
 def show_comparison(path: Path, *, as_json: bool) -> None:
-    """Print the comparison of a run."""
-    result = compare(RunDir.existing(path))
+    """Print the comparison of a run, or of a result.json."""
+    result = read_result(path)
     if as_json:
         print_json(result)
     else:
