@@ -20,6 +20,7 @@ from distbench.schema.record import (
     Series,
     Training,
 )
+from distbench.schema.result import Surroundings
 from distbench.store.run_dir import RunDir
 
 Cell = MakeCell | EvaluateCell | MeasureCell
@@ -140,6 +141,15 @@ class Evidence:
             result = record.result
             if isinstance(result, MeasureResult) and model.name in result.models:
                 return result, result.series
+        return None
+
+    def surroundings(self, model: PlannedModel) -> Surroundings | None:
+        """Return where a model was measured; None where it was not."""
+        for record in self.records.values():
+            if isinstance(record.result, MeasureResult) and model.name in record.result.models:
+                return Surroundings(
+                    host=record.host, device=record.device, threads=record.threads, packages=record.packages
+                )
         return None
 
     def measured_work(self, model: PlannedModel) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from distbench.compare.disagreements import disagreements
 from distbench.compare.divergence import Statement, divergences
 from distbench.compare.energy import per_correct_answer
@@ -10,11 +12,12 @@ from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements, measured_again
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_at, floor_of, policy_checks
-from distbench.compare.seeds import Trained, seed_spread, seed_warnings
+from distbench.compare.seeds import seed_spread, seed_warnings
 from distbench.compare.sequential import decide, restated, sequential_score
 from distbench.compare.studies import studies
 from distbench.compare.task_groups import task_groups, with_groups
 from distbench.compare.tasks import Compared, compare_task
+from distbench.compare.training_run import Beyond, Trained
 from distbench.compare.tradeoff import trade_offs
 from distbench.compare.verdicts import gate_checks, gated, recommended, run_verdict, student_verdict, suite_score
 from distbench.compare.warnings import run_warnings, student_warnings
@@ -122,6 +125,9 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         study=model.study,
         required=model.required,
         made_by=model.made_by,
+        identity=model.ref.identity,
+        weights=made.weights_digest if (made := evidence.made(model)) else None,
+        measured_on=evidence.surroundings(model),
         compression=compression,
         footprint=footprint,
         training=evidence.training(model),
@@ -153,7 +159,28 @@ def _seeds(evidence: Evidence, first: Trained, teacher: PlannedModel, gate: Gate
     """Return the spread over a student's training runs; a control has none of its own."""
     if first.model.role != "student":
         return None
-    return seed_spread([first, *_further(evidence, first.model, teacher, gate)], gate.alpha)
+    runs = [first, *_further(evidence, first.model, teacher, gate)]
+    if len(runs) > 1:
+        runs = [_with_beyond(evidence, run, teacher, gate.alpha) for run in runs]
+    return seed_spread(runs, gate.alpha)
+
+
+def _with_beyond(evidence: Evidence, run: Trained, teacher: PlannedModel, alpha: float) -> Trained:
+    control = next((each for each in evidence.manifest.models if each.name == run.model.control), None)
+    return replace(
+        run,
+        beyond=_beyond(evidence, run.model, teacher, alpha),
+        control_beyond=_beyond(evidence, control, teacher, alpha) if control else None,
+    )
+
+
+def _beyond(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, alpha: float) -> Beyond:
+    evaluated = [evidence.evaluated(model, task, teacher) for task in evidence.manifest.task_order]
+    training = evidence.training(model)
+    return Beyond(
+        [each for one in evaluated if one is not None for each in divergences(one, alpha)],
+        training.heldout_kl_after if training else None,
+    )
 
 
 def _further(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gate: GateSpec) -> list[Trained]:

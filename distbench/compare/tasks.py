@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from distbench.compare.groups import grouped
 from distbench.compare.overlap import overlap
 from distbench.compare.pairs import Pair, common_rows, pair, primary_metric
 from distbench.compare.ratios import is_per_byte, ratio
-from distbench.schema.result import Fidelity, TaskResult
+from distbench.schema.result import Asked, Fidelity, TaskResult
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ def compare_task(
     if joined.facts.neutral is not None:
         return Compared(_bias_rate(task, beside), None, None, joined, files, watched=beside.watched())
     if joined.facts.kind == "ratio_of_sums":
-        return _ratio_of_sums(task, beside, floor)
+        other = pair(teacher, control, joined.facts) if control is not None else None
+        return replace(_ratio_of_sums(task, beside, floor), control=other)
     estimate = _retained(joined, alpha)
     claim = stats.Claim(task, estimate, floor, p_below=_p_below(joined, floor))
     decision = stats.decide(estimate, floor)
@@ -137,6 +138,7 @@ class _Beside:
             "failed": self.joined.errors,
             "notes": self.notes,
             "other_metrics": _others(*self.files, self.joined.facts.name),
+            "asked": asked(self.files[1]),
         }
 
     def watched(self) -> tuple[Watched, ...]:
@@ -241,6 +243,12 @@ def _gap(joined: Pair, beside: Pair, alpha: float) -> stats.Estimate | None:
         clusters=None if clusters is None else clusters[here],
         alpha=alpha,
     )
+
+
+def asked(evaluated: Evaluated) -> Asked:
+    """Return what a model was asked."""
+    result = evaluated.result
+    return Asked(version=result.task_version, data=result.data_digest, prompts=result.prompt_digest)
 
 
 def _others(teacher: Evaluated, student: Evaluated, primary: str) -> dict[str, tuple[float, float]]:

@@ -135,6 +135,14 @@ class Divergence(Strict):
     infinite: int = Field(0, description="documents whose value is infinite; they are counted, never clipped")
 
 
+class Asked(Strict):
+    """What a task asked: two runs whose `version`, `data` and `prompts` are equal asked the same. None: not recorded."""
+
+    version: str | None = None
+    data: str | None = Field(None, description="digest of the data")
+    prompts: str | None = Field(None, description="digest of every rendered prompt, in order")
+
+
 class TaskResult(Strict):
     """One student on one task beside its teacher. `teacher` and `student` are mean scores.
 
@@ -165,6 +173,7 @@ class TaskResult(Strict):
     verdict: Verdict
     reason: str | None = None
     other_metrics: dict[str, tuple[float, float]] = Field({}, description="metric → (teacher, student)")
+    asked: Asked = Asked()
 
 
 class PercentileFacts(Strict):
@@ -191,6 +200,10 @@ class Measurement(Strict):
     n: int
     teacher_percentiles: list[PercentileFacts] = Field([], description="of times only")
     student_percentiles: list[PercentileFacts] = []
+    teacher_times: list[float] = Field(
+        [], description="of times only: every value in ms, sorted; of more than 100, those at 1 %, 2 %, …, 100 % of them"
+    )
+    student_times: list[float] = []
     status: Literal["measured", "estimated", "not_measurable"]
     reason: str | None = None
     remedy: str | None = Field(None, description="what to do where there is no value")
@@ -249,6 +262,16 @@ class Disagreement(Strict):
     label: str
     teacher: str
     student: str
+    groups: dict[str, str] = Field({}, description="dimension → group of the sample, such as dialect → rural")
+
+
+class Surroundings(Strict):
+    """Where and with what a model was measured; times of other surroundings are never compared as they are."""
+
+    host: HostFacts | None = Field(None, description="None: not known")
+    device: str
+    threads: int | None
+    packages: dict[str, str] = {}
 
 
 class StudentResult(Strict):
@@ -264,6 +287,11 @@ class StudentResult(Strict):
     study: StudyPoint | None = None
     required: bool
     made_by: str = Field(description="the recipe in words")
+    identity: str | None = Field(
+        None, description="hash of its files or of the recipe that made it, and how it is opened; None: not recorded"
+    )
+    weights: str | None = Field(None, description="digest of the weights, where this run made them")
+    measured_on: Surroundings | None = Field(None, description="None: not measured, or not recorded")
     compression: dict[str, float | None]
     footprint: Footprint
     training: Training | None = None
