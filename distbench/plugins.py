@@ -17,7 +17,19 @@ if TYPE_CHECKING:  # neither is needed to list plug-ins, and both take longer to
 
     from distbench.schema.strict import Use
 
-GROUPS = ("models", "tasks", "data", "methods", "losses", "inits", "quantisers", "deployments", "meters", "executors")
+GROUPS = (
+    "models",
+    "tasks",
+    "data",
+    "methods",
+    "losses",
+    "inits",
+    "quantisers",
+    "deployments",
+    "meters",
+    "executors",
+    "exports",
+)
 NOUNS = {
     "models": "model",
     "tasks": "task",
@@ -29,6 +41,7 @@ NOUNS = {
     "deployments": "deployment",
     "meters": "meter",
     "executors": "executor",
+    "exports": "export format",
 }
 _SHORT_LIST = 8
 

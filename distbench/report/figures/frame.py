@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-import plotly.graph_objects as go
+from typing import TYPE_CHECKING, Any
 
 from distbench.report import numbers
 from distbench.report.theme import LIGHT
+
+if TYPE_CHECKING:  # axes, ticks and planes serve the static chart too, which is drawn without plotly
+    import plotly.graph_objects as go
 
 FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif", "size": 13}
 Drawn = dict[str, Any]
@@ -17,6 +18,8 @@ Drawn = dict[str, Any]
 
 def figure(traces: Sequence[Any], **layout: Any) -> go.Figure:
     """Return a figure on a transparent ground, without plotly's template."""
+    import plotly.graph_objects as go
+
     shared = {
         "template": {},
         "paper_bgcolor": "rgba(0,0,0,0)",
