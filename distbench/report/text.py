@@ -44,7 +44,7 @@ class _Students:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.rows = [(student, _cells(view, student)) for student in view.students]
+        self.rows = [(student, student_cells(view, student)) for student in view.students]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         left_out = {heading for heading in _OPTIONAL if all(cells[heading].missing for _, cells in self.rows)}
@@ -71,13 +71,13 @@ class _Students:
             texts = [f"{cells[heading].text}\n{cells[heading].interval}".rstrip() for heading in headings]
             table.add_row(
                 Text(f"{verdict.glyph} {verdict.word}", style=_COLOURS[verdict.tone]),
-                Text(_name(student), style=dim),
+                Text(student_name(student), style=dim),
                 *(Text(text, style=dim) for text in texts),
             )
         return table
 
 
-def _cells(view: View, student: StudentResult) -> dict[str, Shown]:
+def student_cells(view: View, student: StudentResult) -> dict[str, Shown]:
     """Return the numbers of a student; a missing one is a dash, and its reason is in the report."""
     worst = view.worst(student)
     lowest = view.worst_retained(student)
@@ -93,7 +93,8 @@ def _cells(view: View, student: StudentResult) -> dict[str, Shown]:
     return {heading: replace(cell, text=numbers.DASH) if cell.missing else cell for heading, cell in cells.items()}
 
 
-def _name(student: StudentResult) -> str:
+def student_name(student: StudentResult) -> str:
+    """Return a student's label as tables show it: a control is indented below its student."""
     label = one_line(student.label, _LONGEST_NAME)
     if student.role == "control":
         return f"  {label} (control)"
@@ -224,11 +225,11 @@ def _markdown_students(view: View) -> list[str]:
     energy = any(not view.ratio(student, "energy").missing for student in view.students)
     for student in view.students:
         verdict = words.VERDICTS[student.verdict]
-        shown = {name: cell for name, cell in _cells(view, student).items() if name != "Energy" or energy}
+        shown = {name: cell for name, cell in student_cells(view, student).items() if name != "Energy" or energy}
         shown["Worst task"] = replace(shown["Worst task"], interval=_escape(shown["Worst task"].interval))
         items = numbers.count(student.suite.retained.n)
         retained, *rest = map(str, shown.values())
-        rows.append(_row([f"{verdict.glyph} {verdict.word}", _escape(_name(student).strip()), retained, items, *rest]))
+        rows.append(_row([f"{verdict.glyph} {verdict.word}", _escape(student_name(student).strip()), retained, items, *rest]))
     names = [
         "Verdict",
         "Student",
@@ -264,7 +265,7 @@ def _markdown_tasks(view: View) -> list[str]:
             verdict = words.VERDICTS[task.verdict]
             scores = [str(numbers.optional(value, numbers.plain, "")) for value in (task.teacher, task.student)]
             kept = [str(view.task_retained(task).brief), str(numbers.as_signed(task.delta).brief)]
-            names = [_escape(task.task), _escape(_name(student).strip()), numbers.count(task.n)]
+            names = [_escape(task.task), _escape(student_name(student).strip()), numbers.count(task.n)]
             rows.append(_row([f"{verdict.glyph} {verdict.word}", *names, *scores, *kept]))
     head = _row(["Verdict", "Task", "Student", "n", "Teacher", "Student score", "Retained", "Δ"])
     return _headed(f"### Task by task\n\n{head}" + _row(["---", "---", "---", *["---:"] * 5]), rows)
