@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from distbench.store.samples import read_rows
 PER_STUDENT = 500
 TEXT = 2000
 TEXTS = ("prompt", "label", "prediction")
+MOST_GROUPS = 8  # dimensions of a sample: a page has no room for more
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def _with_texts(found: list[Found]) -> list[Disagreement]:
         sides = []
         for side, places, file in zip(task.pair.sides, task.pair.places, task.files, strict=True):
             rows = side.rows[places][[each.at for each in mine]].tolist()
-            read = read_rows(file.files, rows, ("sample_id", *TEXTS))
+            read = read_rows(file.files, rows, ("sample_id", "groups", *TEXTS))
             sides.append([read[row] for row in rows])
         texts.update({(id(task), each.at): pair for each, *pair in zip(mine, *sides, strict=True)})
     return [_one(each, *texts[id(each.task), each.at]) for each in found]
@@ -77,7 +79,13 @@ def _one(found: Found, teacher: dict[str, Any], student: dict[str, Any]) -> Disa
         label=_text(teacher["label"]),
         teacher=_text(teacher["prediction"]),
         student=_text(student["prediction"]),
+        groups=_groups(teacher["groups"]),
     )
+
+
+def _groups(packed: str | None) -> dict[str, str]:
+    found = json.loads(packed) if packed else {}
+    return {_text(str(dimension)): _text(str(group)) for dimension, group in list(found.items())[:MOST_GROUPS]}
 
 
 def _text(value: str | None) -> str:

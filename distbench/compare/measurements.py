@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 from distbench.compare.estimates import missing, published
 from distbench.schema.record import MeasureResult, Series
 from distbench.schema.result import Measurement, PercentileFacts
 from distbench.stats.measured import ratio_of
-from distbench.stats.percentiles import percentile
+from distbench.stats.percentiles import distribution, percentile
 from distbench.stats.speed import Round
 
 PERCENTILES = (50.0, 90.0, 95.0, 99.0)
 TIMES = "ms"  # the unit whose percentiles are of interest
 GATED_ENERGY = ("gross_joules_per_token", "gross_joules_per_1000_samples")
+GATED_MEMORY = ("device_peak_bytes", "peak_bytes")
 Key = tuple[str, str, str]
 
 
@@ -60,6 +62,8 @@ def _compare(key: Key, teacher: Series | None, student: Series | None, alpha: fl
         n=ratio.n,
         teacher_percentiles=_percentiles(teacher),
         student_percentiles=_percentiles(student),
+        teacher_times=_times(teacher),
+        student_times=_times(student),
         status="measured" if reason is None else "estimated" if guessed else "not_measurable",
         reason=reason,
         remedy=remedy,
@@ -92,6 +96,13 @@ def _percentiles(series: Series | None) -> list[PercentileFacts]:
     return [PercentileFacts(percent=p.percent, value=p.value, upper=p.upper, n=p.n, needs=p.needs) for p in found]
 
 
+def _times(series: Series | None) -> list[float]:
+    """Return the distribution of raw times; six digits are more than any clock here resolves."""
+    if series is None or series.unit != TIMES or series.status != "measured":
+        return []
+    return [float(f"{value:.6g}") for value in distribution(series.values)]
+
+
 def _obstacle(teacher: Series | None, student: Series | None) -> tuple[str | None, str | None]:
     """Return why there is no ratio, and what would help."""
     for side, series in (("teacher", teacher), ("student", student)):
@@ -112,6 +123,15 @@ def headline_speedup(measurements: list[Measurement]) -> Measurement | None:
     """Return the speed-up that is gated: end-to-end latency at the smallest batch size."""
     times = [m for m in measurements if m.meter == "latency" and m.metric == "e2e_ms"]
     return min(times, key=lambda m: _batch(m.workload), default=None)
+
+
+def headline_memory(measurements: Sequence[Measurement]) -> Measurement | None:
+    """Return the memory ratio that is gated: the peak while it works, of the accelerator where one was used."""
+    for metric in GATED_MEMORY:
+        found = [m for m in measurements if m.meter == "memory" and m.metric == metric and m.ratio.value is not None]
+        if found:
+            return min(found, key=lambda m: _batch(m.workload))
+    return next((m for m in measurements if m.meter == "memory" and m.metric in GATED_MEMORY), None)
 
 
 def headline_energy(measurements: list[Measurement]) -> Measurement | None:

@@ -40,11 +40,11 @@ def is_per_byte(name: str) -> bool:
 
 def ratio(joined: Pair, floor: float, alpha: float) -> Ratio:
     """Compare two ratios of sums over the same documents, whose denominators must be the same on both sides."""
-    sums = _sums(joined)
-    if isinstance(sums, str):
-        none = Estimate(None, None, None, joined.n, "none", Status.INVALID, sums)
-        return Ratio(None, None, none, none, None, none if is_per_byte(joined.facts.name) else None, sums)
-    teacher, student, weight = sums
+    found = sums(joined)
+    if isinstance(found, str):
+        none = Estimate(None, None, None, joined.n, "none", Status.INVALID, found)
+        return Ratio(None, None, none, none, None, none if is_per_byte(joined.facts.name) else None, found)
+    teacher, student, weight = found
     facts, clusters = joined.facts, joined.clusters
     sign = 1.0 if facts.higher_is_better else -1.0
     total = float(weight.sum())
@@ -82,7 +82,7 @@ def ratio_of_sums(above: Floats, below: Floats, clusters: NDArray[np.intp] | Non
     return Estimate(value, None, None, found.n, found.method, found.status, found.reason, n_clusters=found.n_clusters)
 
 
-def _sums(joined: Pair) -> tuple[Floats, Floats, Floats] | str:
+def sums(joined: Pair) -> tuple[Floats, Floats, Floats] | str:
     """Return (teacher's numerators, student's, common denominators), or what is wrong with them."""
     if joined.invalid is not None:
         return joined.invalid

@@ -17,8 +17,8 @@ from distbench.compare.sequential import decide, restated, sequential_score
 from distbench.compare.studies import studies
 from distbench.compare.task_groups import task_groups, with_groups
 from distbench.compare.tasks import Compared, compare_task
-from distbench.compare.training_run import Beyond, Trained
 from distbench.compare.tradeoff import trade_offs
+from distbench.compare.training_run import Beyond, Trained
 from distbench.compare.verdicts import gate_checks, gated, recommended, run_verdict, student_verdict, suite_score
 from distbench.compare.warnings import run_warnings, student_warnings
 from distbench.errors import RunError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,33 +13,12 @@ from distbench import stats
 from distbench.compare.estimates import missing, published
 from distbench.compare.gap import suite_gap
 from distbench.compare.pairs import Pair
+from distbench.compare.seeds_beyond import HELDOUT, beyond_retention, rate_names, rate_of, rate_pairs
 from distbench.compare.tasks import Compared
-from distbench.schema.plan import PlannedModel
-from distbench.schema.result import SuiteScore
+from distbench.compare.training_run import Beyond, Trained
 from distbench.schema.studies import SeedRow, SeedSpread, SeedTask
 
 ENOUGH = 3  # training runs from which on a sentence may be about the method
-
-
-@dataclass(frozen=True)
-class Trained:
-    """One training run with what was compared of it. `controlled`: a control was planned beside it."""
-
-    model: PlannedModel
-    compared: list[Compared]
-    absent: list[str]
-    suite: SuiteScore
-
-    @property
-    def retentions(self) -> dict[str, Compared]:
-        """The tasks that are in the suite's retention, by name."""
-        return {c.result.task: c for c in self.compared if c.part is not None and c.pair.invalid is None}
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run, and its control, answered every task."""
-        controls = [c.control for c in self.retentions.values()] if self.model.control else []
-        return not self.absent and all(c is not None and c.invalid is None for c in controls)
 
 
 def seed_spread(runs: Sequence[Trained], alpha: float) -> SeedSpread | None:
@@ -56,9 +35,10 @@ def seed_spread(runs: Sequence[Trained], alpha: float) -> SeedSpread | None:
         why = missing(f"{len(done)} of {len(runs)} training runs finished; a spread needs two")
         return SeedSpread(rows=rows, retained=why, missing=left_out)
     tasks = _tasks(done)
+    beyond = beyond_retention(done, [_shared(_rates(name, done)) for name in rate_names(done)], alpha)
     if not tasks:
         why = missing("no task has a retention in every training run")
-        return SeedSpread(rows=rows, retained=why, missing=left_out)
+        return SeedSpread(rows=rows, others=beyond, retained=why, missing=left_out)
     controlled = all(task.control is not None for task in tasks.values())
     kept = list(tasks.values())
     # each task weighs the same in the gap, as it does for a single run
@@ -67,6 +47,7 @@ def seed_spread(runs: Sequence[Trained], alpha: float) -> SeedSpread | None:
     return SeedSpread(
         rows=rows,
         tasks=[_task(name, task, done[0].retentions[name], alpha) for name, task in tasks.items()],
+        others=beyond,
         retained=published(stats.retained_over_seeds(kept, alpha=alpha)),
         control_retained=published(stats.retained_over_seeds(_as_students(kept), alpha=alpha)) if controlled else None,
         gap_recovered=published(stats.gap_over_seeds(alike, alpha=alpha)) if controlled else None,
@@ -78,15 +59,27 @@ def seed_spread(runs: Sequence[Trained], alpha: float) -> SeedSpread | None:
 def _row(run: Trained, alpha: float) -> SeedRow:
     assert run.model.seed is not None
     controls = {name: c.control for name, c in run.retentions.items() if c.control is not None}
+    means: dict[str, float | None] = {name: float(each.student.mean()) for name, each in controls.items() if each.n}
+    rates = {name: rate_of(c.control) for name, c in run.rates.items() if c.control is not None}
     return SeedRow(
         seed=run.model.seed,
         name=run.model.name,
-        scores={name: c.result.student for name, c in run.retentions.items()},
-        control={name: float(control.student.mean()) for name, control in controls.items() if control.n},
+        scores={name: c.result.student for name, c in (run.retentions | run.rates).items()} | _alone(run.beyond),
+        control=means | rates | (_alone(run.control_beyond) if run.control_beyond else {}),
         retained=run.suite.retained,
         verdict=run.suite.verdict,
         gap_recovered=suite_gap(run.compared, alpha) if run.model.control else None,
     )
+
+
+def _alone(beyond: Beyond) -> dict[str, float | None]:
+    found: dict[str, float | None] = {name: each.estimate.value for name, each in beyond.divergences.items()}
+    return found if beyond.heldout is None else found | {HELDOUT: beyond.heldout}
+
+
+def _rates(name: str, runs: Sequence[Trained]) -> list[Pair]:
+    students, controls = rate_pairs(name, runs)
+    return [*students, *controls]
 
 
 def _tasks(runs: Sequence[Trained]) -> dict[str, stats.SeededTask]:

@@ -11,7 +11,7 @@ from distbench import stats
 from distbench.compare.bias import transfers
 from distbench.compare.calibration import calibration
 from distbench.compare.context import context_curve
-from distbench.compare.estimates import missing, published
+from distbench.compare.estimates import judged, missing, published
 from distbench.compare.evidence import Evaluated
 from distbench.compare.fidelity import fidelity
 from distbench.compare.groups import grouped
@@ -86,9 +86,9 @@ def compare_task(
         n=joined.n,
         teacher=_mean(joined.teacher),
         student=_mean(joined.student),
-        retained=published(estimate),
+        retained=judged(estimate),
         retained_raw=published(_raw(joined, alpha)),
-        delta=published(_delta(joined, alpha)),
+        delta=published(score_difference(joined, alpha)),
         gap_recovered=published(gap) if gap is not None else None,
         groups=parts.dimensions,
         context=context_curve(joined, files, floor, alpha),
@@ -130,7 +130,7 @@ class _Beside:
         """Return them as fields of a TaskResult."""
         return {
             "fidelity": Fidelity(
-                **{name: published(found) for name, found in self.fidelity.items()},
+                **{name: judged(found) for name, found in self.fidelity.items()},
                 text_overlap={name: published(found) for name, found in self.overlap.items()},
             ),
             "calibration": self.calibration,
@@ -194,7 +194,8 @@ def _raw(joined: Pair, alpha: float) -> stats.Estimate:
     return stats.retained_raw(joined.student, joined.teacher, clusters=joined.clusters, alpha=alpha)
 
 
-def _delta(joined: Pair, alpha: float) -> stats.Estimate:
+def score_difference(joined: Pair, alpha: float) -> stats.Estimate:
+    """Return the paired difference of mean scores; + means the student is better."""
     if joined.invalid is not None:
         return _invalid(joined)
     return stats.delta(
@@ -283,7 +284,7 @@ def _ratio_of_sums(task: str, beside: _Beside, floor: float) -> Compared:
         watched += (Watched("max_delta_bpb", task, stats.negated(found.delta)),)
     result = TaskResult(
         task=task, metric=facts.name, higher_is_better=facts.higher_is_better, baseline=facts.baseline, n=joined.n,
-        teacher=found.teacher, student=found.student, retained=published(found.retained),
+        teacher=found.teacher, student=found.student, retained=judged(found.retained),
         retained_raw=missing("not meaningful for a ratio of sums"), delta=published(found.delta), gated=False,
         byte_perplexity_ratio=None if found.byte_perplexity_ratio is None else published(found.byte_perplexity_ratio),
         verdict="INVALID" if found.invalid else "INCONCLUSIVE", reason=found.invalid or "shown, not gated: " + why,

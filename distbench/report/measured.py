@@ -12,6 +12,7 @@ from distbench.schema.record import Agreement
 from distbench.schema.result import Measurement, PercentileFacts, StudentResult, TeacherResult
 
 MS = 1e-3  # of a second
+FEWEST_TIMES = 5
 _UNASKED = "not measured for this model"
 
 
@@ -146,17 +147,18 @@ def _holds(again: Measurement) -> bool:
 
 @dataclass(frozen=True)
 class Spread:
-    """The percentiles of one model under one measure; `student` None: a teacher's."""
+    """How the times of one model under one measure spread; `student` None: a teacher's. `times` in ms, sorted."""
 
     key: MeasureKey
     label: str
     student: StudentResult | None
     facts: list[PercentileFacts]
+    times: list[float]
 
     @property
     def drawable(self) -> bool:
-        """Whether at least two of them are known."""
-        return sum(each.value is not None for each in self.facts) > 1
+        """Whether there is enough to draw: two percentiles, or as many times as bound a median."""
+        return sum(each.value is not None for each in self.facts) > 1 or len(self.times) >= FEWEST_TIMES
 
 
 def spreads(view: View) -> list[Spread]:
@@ -169,11 +171,12 @@ def spreads(view: View) -> list[Spread]:
             if each is None:
                 continue
             here = found.setdefault(key, [])
-            mine = Spread(key, teacher.label if teacher else "teacher", None, each.teacher_percentiles)
+            label = teacher.label if teacher else "teacher"
+            mine = Spread(key, label, None, each.teacher_percentiles, each.teacher_times)
             if mine.facts and mine not in here:
                 here.append(mine)
             if each.student_percentiles:
-                here.append(Spread(key, student.label, student, each.student_percentiles))
+                here.append(Spread(key, student.label, student, each.student_percentiles, each.student_times))
     return [each for rows in found.values() for each in rows]
 
 

@@ -218,6 +218,19 @@ def as_signed(found: Estimate) -> Shown:
     return estimate(found, signed, "", (0.0,))
 
 
+def as_signed_fine(found: Estimate) -> Shown:
+    """Return a difference that may be small, with as many decimals as give its interval two digits."""
+    limits = [limit for limit in (found.lo, found.hi) if limit is not None]
+    reach = (limits[1] - limits[0]) / 2 if len(limits) == 2 else abs(found.value or 0.0)
+    places = min(7, max(3, 1 - math.floor(math.log10(reach)))) if reach > 0 else 3
+
+    def bare(value: float, against: Sequence[float] = ()) -> str:
+        text = decimal(value, places, against)
+        return text if value <= 0 or text.strip("0.,") == "" else f"+{text}"
+
+    return estimate(found, bare, "", (0.0,))
+
+
 def as_plain(found: Estimate, against: Sequence[float] = ()) -> Shown:
     """Return an estimate in the unit of its own metric."""
     return estimate(found, fine, "", against)

@@ -104,6 +104,7 @@ _DIVERGENCES = {
     "js": "Jensen–Shannon divergence, nats per token",
     "token_agreement": "same most likely token",
     "kl_median": "KL, median over a document's tokens (mean over documents)",
+    "heldout_kl": "held-out KL from the teacher, nats",
     "kl_p99": "KL, 99th percentile of a document's tokens (mean over documents)",
 }
 

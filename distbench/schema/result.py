@@ -201,7 +201,8 @@ class Measurement(Strict):
     teacher_percentiles: list[PercentileFacts] = Field([], description="of times only")
     student_percentiles: list[PercentileFacts] = []
     teacher_times: list[float] = Field(
-        [], description="of times only: every value in ms, sorted; of more than 100, those at 1 %, 2 %, …, 100 % of them"
+        [],
+        description="of times only: every value in ms, sorted; of more than 100, those at 1 %, 2 %, …, 100 % of them",
     )
     student_times: list[float] = []
     status: Literal["measured", "estimated", "not_measurable"]
@@ -221,6 +222,8 @@ class GateCheck(Strict):
 
     rule: str
     task: str | None = None
+    metric: str | None = Field(None, description="of the task, or that was measured, where it is about one")
+    workload: str | None = Field(None, description="of a measurement")
     threshold: float
     direction: Literal["at_least", "at_most"] = "at_least"
     required: bool = Field(True, description="false: shown, but the student's verdict does not depend on it")
@@ -235,7 +238,9 @@ class GateCheck(Strict):
 
     @property
     def title(self) -> str:
-        """The rule, and the task where it is about one."""
+        """The rule, and the task or measurement that it is about."""
+        if self.rule == "measured":
+            return " ".join(part for part in (self.metric, self.workload) if part)
         return self.rule if self.task is None else f"{self.rule} {self.task}"
 
 

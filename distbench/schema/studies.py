@@ -41,11 +41,19 @@ class SeedSpread(Strict):
 
     rows: list[SeedRow]
     tasks: list[SeedTask] = []
+    others: list[SeedTask] = Field(
+        [], description="metrics without a retention: bits per byte, divergence from the teacher, held-out KL"
+    )
     retained: Estimate = Field(description="of the mean over seeds")
     control_retained: Estimate | None = None
     gap_recovered: Estimate | None = None
     deviation: float | None = Field(None, description="standard deviation of the retained share between seeds")
     missing: list[int] = Field([], description="seeds that did not finish, on either side")
+
+    @property
+    def every(self) -> list[SeedTask]:
+        """What has a retention first, then the other metrics."""
+        return [*self.tasks, *self.others]
 
 
 class StudyAxis(Strict):

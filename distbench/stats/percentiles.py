@@ -36,6 +36,17 @@ def values_needed(percent: float) -> int:
     return ceil(log(1 - CONFIDENCE) / log(percent / 100))
 
 
+def distribution(values: Sequence[float], steps: int = 100) -> list[float]:
+    """Return the sorted values, or `steps` of them: the k-th is the smallest that k/steps of all do not exceed.
+
+    With F(k-th value) = k/steps it is the empirical distribution, thinned and never interpolated.
+    """
+    ordered = sorted(values)
+    if len(ordered) <= steps:
+        return ordered
+    return [ordered[ceil(k * len(ordered) / steps) - 1] for k in range(1, steps + 1)]
+
+
 def percentile(values: Sequence[float], percent: float) -> Percentile:
     """Return the nearest-rank percentile and its distribution-free upper bound (a binomial order statistic).
 

@@ -82,13 +82,16 @@ def _line(line: Line, number: int, what: Quantity, edge: tuple[float, float], *,
     )
 
 
-def seed_rows(view: View, rows: Sequence[StudentResult], task: str) -> go.Figure:
-    """Draw every training run's score on a task, and the mean with its interval; a control is hollow."""
+def seed_rows(view: View, rows: Sequence[StudentResult], task: str, title: str) -> go.Figure:
+    """Draw every training run's score on a task, and the mean with its interval; a control is hollow.
+
+    `title` names the axis.
+    """
     traces: list[go.Scatter] = []
     reach: list[float] = []
     for row, student in enumerate(rows):
         spread = student.seeds
-        mean = next((each for each in spread.tasks if each.task == task), None) if spread else None
+        mean = next((each for each in spread.every if each.task == task), None) if spread else None
         if spread is None or mean is None:
             continue
         for control, whole in ((True, mean.control), (False, mean.student)):
@@ -99,9 +102,9 @@ def seed_rows(view: View, rows: Sequence[StudentResult], task: str) -> go.Figure
                 reach += [x for x in (whole.value, *_near(whole)) if x is not None]
                 traces += _spread(view, student, row, known, whole, control=control)
     low, high = (min(reach), max(reach)) if reach else (0.0, 1.0)
-    pad = max(0.005, (high - low) * 0.06)
+    pad = (high - low) * 0.06 or max(abs(high) * 0.05, 0.005)
     edge = (low - pad, high + pad)
-    along = frame.axis(f"score on {plot_text(task)}", range=list(edge), nticks=7)
+    along = frame.axis(plot_text(title, 60), range=list(edge), nticks=7)
     names = [plot_lines(student.label, 26) for student in rows]
     return frame.figure(traces, **row_layout(names, along, 46))
 
@@ -126,7 +129,7 @@ def _spread(
         marker={"size": 6, "color": LIGHT["bg"] if control else paint, "line": {"color": paint, "width": 1.2}},
         hoverinfo="text",
         hovertext=[
-            frame.hover(plot_text(student.label, 60), f"{who}, seed {seed}: {numbers.plain(score)}")
+            frame.hover(plot_text(student.label, 60), f"{who}, seed {seed}: {numbers.fine(score)}")
             for seed, score in runs
         ],
     )

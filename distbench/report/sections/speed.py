@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from distbench.report import measured
+from distbench.report.figures.ecdf import ecdf_lines
 from distbench.report.figures.frame import Drawn, plain_json
 from distbench.report.figures.rows import ratio_rows
 from distbench.report.figures.spread import spread_lines
@@ -10,7 +11,8 @@ from distbench.report.measured import Block, Spread
 from distbench.report.sections.section import Fragment, fill
 from distbench.report.view import MeasureKey, View
 
-_MOST_SPREADS = 2
+_MOST_SPREADS = 4
+MOST_LINES = 4  # students beside the teacher in a chart of times
 _FIRST = ("e2e_ms", "itl_ms", "ttft_ms")  # whose percentiles are drawn first
 _OPEN = 24  # rows of percentiles that are shown without a click
 RULES = {"latency": "speedup", "energy": "energy"}
@@ -43,6 +45,7 @@ class Speed:
             repeated=view.headline_measure("latency") or view.headline_measure("throughput"),
             spreads=spreads,
             lines={name: key for name, (key, _) in lines.items()},
+            line_students=[each.student for each in _few(view, _first_drawn(lines, spreads))],
             open_spreads=len(spreads) <= _OPEN,
             agreeing=agreeing,
             measured=measured,
@@ -80,6 +83,25 @@ def _spread_charts(view: View, spreads: list[Spread]) -> dict[str, tuple[Measure
     chosen = {key.metric: key for key in reversed(known)}  # one of each metric: the first workload
     keys = [key for key in known if chosen[key.metric] == key][:_MOST_SPREADS]
     return {
-        f"spread-{number}": (key, plain_json(spread_lines(view, [each for each in spreads if each.key == key])))
+        f"spread-{number}": (key, _spread(view, [each for each in spreads if each.key == key]))
         for number, key in enumerate(keys)
     }
+
+
+def _first_drawn(lines: dict[str, tuple[MeasureKey, Drawn]], spreads: list[Spread]) -> list[Spread]:
+    key = next((key for key, _ in lines.values()), None)
+    return [each for each in spreads if each.key == key]
+
+
+def _spread(view: View, spreads: list[Spread]) -> Drawn:
+    """Draw the whole distribution where the raw times are known, else the percentiles alone."""
+    drawn = [*(each for each in spreads if each.student is None), *_few(view, spreads)]
+    if any(each.times for each in drawn):
+        return plain_json(ecdf_lines(view, drawn))
+    return plain_json(spread_lines(view, [each for each in drawn if each.facts]))
+
+
+def _few(view: View, spreads: list[Spread]) -> list[Spread]:
+    """Return the first students in the page's order, as many as lines can be told apart."""
+    students = [each for each in spreads if each.student is not None and each.student.role == "student"]
+    return (students or [each for each in spreads if each.student is not None])[:MOST_LINES]
