@@ -25,6 +25,12 @@ def published(estimate: stats.Estimate) -> Estimate:
     )
 
 
+def judged(estimate: stats.Estimate) -> Estimate:
+    """Return an estimate that a threshold decides on, with what forbids that; other thresholds may be asked of it."""
+    known = estimate.status is stats.Status.OK and estimate.interval is not None
+    return published(estimate).model_copy(update={"too_few": stats.below_floor(estimate) if known else None})
+
+
 def missing(reason: str, method: str = "none") -> Estimate:
     """Return an estimate that does not exist, with the reason."""
     return Estimate(value=None, method=method, status="undefined", reason=reason)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from distbench import stats
-from distbench.compare.estimates import missing, published
+from distbench.compare.estimates import judged, missing
 from distbench.compare.policies import asked_of
 from distbench.compare.tasks import Compared
 from distbench.schema.record import DrawnFacts
@@ -65,7 +65,7 @@ def sequential_score(decision: stats.SequentialDecision, compared: Sequence[Comp
     if absent and verdict == "PASS":
         verdict, reason = "INCONCLUSIVE", f"{', '.join(absent)} did not finish"
     return SuiteScore(
-        retained=published(decision.suite.estimate),
+        retained=judged(decision.suite.estimate),
         mean_of_ratios=decision.suite.mean_of_ratios,
         worst_task=decision.suite.worst_task,
         verdict=verdict,
@@ -86,7 +86,7 @@ def restated(compared: Compared, decision: stats.SequentialDecision) -> Compared
     why = missing("the samples were not fixed in number before; see the retention")
     result = compared.result.model_copy(
         update={
-            "retained": published(estimate),
+            "retained": judged(estimate),
             "retained_raw": why,
             "verdict": said.verdict.value,
             "reason": said.reason,

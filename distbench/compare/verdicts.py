@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distbench import stats
-from distbench.compare.estimates import missing, published
+from distbench.compare.estimates import judged, missing
 from distbench.compare.measurements import headline_energy, headline_speedup
 from distbench.compare.policies import asked_of
 from distbench.compare.severity import worst
@@ -36,7 +36,7 @@ def suite_score(compared: list[Compared], gate: GateSpec, absent: list[str]) -> 
     if absent and verdict == "PASS":
         verdict, reason = "INCONCLUSIVE", f"{', '.join(absent)} did not finish"
     return SuiteScore(
-        retained=published(whole.estimate),
+        retained=judged(whole.estimate),
         mean_of_ratios=whole.mean_of_ratios,
         worst_task=whole.worst_task,
         verdict=verdict,
@@ -57,15 +57,16 @@ def gate_checks(
     if gate.speedup is not None:
         headline = headline_speedup(measurements)
         observed = headline.ratio if headline else missing("latency was not measured")
-        checks.append(_threshold("speedup", gate.speedup, observed))
+        checks.append(threshold_check("speedup", gate.speedup, observed, headline))
     if gate.energy is not None:
         used = headline_energy(measurements)
-        checks.append(_threshold("energy", gate.energy, used.ratio if used else missing("energy was not measured")))
+        observed = used.ratio if used else missing("energy was not measured")
+        checks.append(threshold_check("energy", gate.energy, observed, used))
     if gate.compression is not None:
         observed = missing("the size on disk is not known")
         if compression is not None:
             observed = Estimate(value=compression, lo=compression, hi=compression, n=1, method="exact")
-        checks.append(_threshold("compression", gate.compression, observed))
+        checks.append(threshold_check("compression", gate.compression, observed))
     return checks
 
 
@@ -89,14 +90,18 @@ def _retention(suite: SuiteScore, gate: GateSpec, policies: Sequence[GateCheck])
     )
 
 
-def _threshold(rule: str, threshold: float, observed: Estimate) -> GateCheck:
+def threshold_check(rule: str, threshold: float, observed: Estimate, of: Measurement | None = None) -> GateCheck:
+    """Decide "at least" by the limits of a published estimate; `of` is the measurement that it comes from."""
     verdict: Verdict = "INCONCLUSIVE"
     reason = observed.reason or f"the interval holds {threshold:g}"
     if observed.lo is not None and observed.lo >= threshold:
         verdict, reason = "PASS", f"lower limit {observed.lo:.3f} ≥ {threshold:g}"
     elif observed.hi is not None and observed.hi < threshold:
         verdict, reason = "FAIL", f"upper limit {observed.hi:.3f} < {threshold:g}"
-    return GateCheck(rule=rule, threshold=threshold, observed=observed, verdict=verdict, reason=reason)
+    return GateCheck(
+        rule=rule, metric=of.metric if of else None, workload=of.workload if of else None, threshold=threshold,
+        observed=observed, verdict=verdict, reason=reason,
+    )  # fmt: skip
 
 
 def gated(compared: Compared, checks: Sequence[GateCheck]) -> TaskResult:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from distbench.schema.strict import Strict
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE", "NO_SIGNAL", "INVALID"]
@@ -19,3 +21,6 @@ class Estimate(Strict):
     method: str
     status: str = "ok"
     reason: str | None = None
+    too_few: str | None = Field(
+        None, description="why the interval decides nothing, at any threshold: too few samples or clusters for its kind"
+    )

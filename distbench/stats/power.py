@@ -12,6 +12,7 @@ from scipy import stats
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import Moments, mean_covariance
 from distbench.stats.estimate import Estimate
+from distbench.stats.intervals import Interval
 from distbench.stats.samples import Labels, check_alpha, paired
 from distbench.stats.score import score_contrasts
 
@@ -39,6 +40,17 @@ def sample_size(variance: float, effect: float, *, alpha: float = 0.05, power: f
         raise ValueError(f"power {power} must lie in (0, 1) and the variance {variance} be ≥ 0")
     quantiles = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
     return quantiles**2 * variance / effect**2 if effect else math.inf
+
+
+def samples_from_interval(value: float, limits: Interval, n: int, *, margin: float, alpha: float) -> int | None:
+    """Return about how many samples would decide on `margin`, were the truth as observed; None where no number would.
+
+    From the width of a 1 − `alpha` interval at `n` samples, taken as normal, for a power of 80 %: where the samples
+    themselves are not at hand. `samples_to_decide` is exact about the variance.
+    """
+    deviation = (limits.hi - limits.lo) / 2 / float(stats.norm.isf(alpha / 2))
+    needed = sample_size(n * deviation**2, value - margin, alpha=alpha)
+    return math.ceil(needed) if 0 < needed < 1e12 else None
 
 
 def sampled_variance(
