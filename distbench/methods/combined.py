@@ -8,13 +8,14 @@ from pydantic import Field
 
 from distbench.methods.soft_labels import budget_of
 from distbench.protocols import TrainingRecipe
+from distbench.schema.strict import Chooses
 from distbench.schema.training import Budget, TeacherOutputs, Term
 
 
 class CombinedOptions(Budget):
     """Options of `distil: {use: combined}`."""
 
-    losses: Annotated[list[Term], Field(min_length=1, max_length=16)]
+    losses: Annotated[list[Term], Field(min_length=1, max_length=16), Chooses("losses")]
     on_policy: float = Field(0.0, ge=0, le=1, description="share of batches whose text the student writes itself")
     teacher_outputs: TeacherOutputs = "auto"
 

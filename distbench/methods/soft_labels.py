@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
 from distbench.protocols import TrainingRecipe
-from distbench.schema.strict import Use
+from distbench.schema.strict import Chooses, Use
 from distbench.schema.training import Budget, TeacherOutputs, Term
 
 
 class SoftLabelsOptions(Budget):
     """Options of `distil: {use: soft-labels}`."""
 
-    divergence: str | Use = Field(
+    divergence: Annotated[str | Use, Chooses("losses")] = Field(
         "forward-kl", description="loss plug-in between the distributions; a mapping where it has options of its own"
     )
     temperature: float = Field(1.0, ge=0.05, le=100, description="softens both distributions; the loss is scaled by T²")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -28,3 +29,13 @@ class Use(BaseModel):
     def options(self) -> dict[str, Any]:
         """The keys that belong to the plug-in."""
         return dict(self.model_extra or {})
+
+
+@dataclass(frozen=True)
+class Chooses:
+    """Marks an option that chooses other plug-ins, of this group: `Annotated[list[Use], Chooses("losses")]`.
+
+    They are then validated with the suite, and a fault in them has a line and a column as any other.
+    """
+
+    group: str

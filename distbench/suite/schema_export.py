@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from distbench import plugins
 from distbench.errors import DistbenchError
 from distbench.schema.result import Result
-from distbench.schema.strict import Use
+from distbench.schema.strict import Chooses, Use
 from distbench.schema.suite import DistilSpec, FitSpec, Suite, TaskSpec, TeacherSpec
+from distbench.suite.uses import chosen_as
 
 Schema = dict[str, Any]
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -131,4 +132,31 @@ def _options(group: str, name: str, defs: Schema) -> Schema:
     schema = model.model_json_schema(ref_template=f"{_REF}{prefix}{{model}}")
     for key, definition in schema.pop("$defs", {}).items():
         defs[f"{prefix}{key}"] = definition
+    for key, field in model.model_fields.items():
+        for inner in (each.group for each in field.metadata if isinstance(each, Chooses)):
+            spec = chosen_as(field.annotation)
+            whole = {f"{_REF}{prefix}{spec.__name__}": f"{_REF}{_nested(inner, spec, defs)}"}
+            option = _repointed(schema["properties"][key], whole)
+            named = {"enum": plugins.names(inner)}
+            if "anyOf" in option:  # a name alone will do
+                option["anyOf"] = [named if each == {"type": "string"} else each for each in option["anyOf"]]
+            schema["properties"][key] = option
     return schema
+
+
+def _nested(group: str, spec: type[BaseModel], defs: Schema) -> str:
+    """Return the name of the definition of a plug-in that another plug-in's options choose."""
+    name = f"{spec.__name__.lower()}.{group}"
+    if name not in defs:
+        defs[name] = {}  # its own options may choose the same again
+        defs[name] = _alternatives(group, spec, spec.model_json_schema(), defs)
+    return name
+
+
+def _repointed(schema: Any, moved: dict[str, str]) -> Any:
+    """Return a schema whose references lead elsewhere."""
+    if isinstance(schema, dict):
+        return {
+            key: moved.get(value, value) if key == "$ref" else _repointed(value, moved) for key, value in schema.items()
+        }
+    return [_repointed(each, moved) for each in schema] if isinstance(schema, list) else schema

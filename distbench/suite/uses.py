@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from distbench import plugins
 from distbench.errors import DistbenchError
-from distbench.schema.strict import Use
+from distbench.schema.strict import Chooses, Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec, TeacherSpec
 from distbench.schema.wording import Document, Fault, KeyPath, faults_of
 
@@ -90,9 +90,42 @@ def _chosen(group: str, path: KeyPath, value: Any, spec: type[BaseModel]) -> Ite
         yield Choice(group, name, (*path, "use"), path, value, spec)
 
 
+def nested(choice: Choice) -> Iterator[Choice]:
+    """Yield the plug-ins that a plug-in's own options choose, such as the losses of a method, and theirs."""
+    if not choice.options or not plugins.known(choice.group, choice.name):
+        return
+    try:
+        fields = plugins.options_type(choice.group, choice.name).model_fields
+    except DistbenchError:  # reported where the plug-in is chosen
+        return
+    for key, field in fields.items():
+        for group in (each.group for each in field.metadata if isinstance(each, Chooses)):
+            path, value = (*choice.path, key), choice.options.get(key)
+            several = [((*path, place), each) for place, each in enumerate(sequence(value))]
+            for where, each in several or [(path, value)]:
+                for inner in _inside(group, where, each, chosen_as(field.annotation)):
+                    yield inner
+                    yield from nested(inner)
+
+
+def _inside(group: str, path: KeyPath, value: Any, spec: type[BaseModel]) -> Iterator[Choice]:
+    if isinstance(value, str):
+        yield Choice(group, value, path, path, None, None)
+    else:
+        yield from _chosen(group, path, value, spec)
+
+
+def chosen_as(annotation: Any) -> type[Use]:
+    """Return the kind of `Use` that an option takes, whatever it is wrapped in: its keys are not the plug-in's."""
+    if isinstance(annotation, type) and issubclass(annotation, Use):
+        return annotation
+    return next((kind for each in get_args(annotation) if (kind := chosen_as(each)) is not Use), Use)
+
+
 def plugin_faults(tree: Mapping[str, Any], plain: Mapping[KeyPath, str]) -> list[Fault]:
     """Return what is wrong with the plug-ins that a tree chooses, and with their options."""
-    return [fault for choice in choices(tree) for fault in _faults_of_choice(choice, plain)]
+    found = [each for choice in choices(tree) for each in (choice, *nested(choice))]
+    return [fault for choice in found for fault in _faults_of_choice(choice, plain)]
 
 
 def _faults_of_choice(choice: Choice, plain: Mapping[KeyPath, str]) -> list[Fault]:
