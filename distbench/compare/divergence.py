@@ -14,26 +14,28 @@ from distbench.compare.ratios import ratio_of_sums
 from distbench.compare.sides import ERROR, OK, Side
 from distbench.schema.record import MetricFacts
 from distbench.schema.result import Divergence
+from distbench.schema.suite import TaskSpec
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A divergence as the result document holds it, and the estimate behind it, which a gate needs."""
+    """A divergence as the result document holds it, the estimate behind it, which a gate needs, and its task."""
 
     result: Divergence
     estimate: stats.Estimate
+    task: TaskSpec
 
 
 def divergences(student: Evaluated, alpha: float) -> list[Statement]:
     """Return every statement about the student against its teacher; the primary one first."""
     facts = sorted((each for each in student.result.metrics if each.reference), key=lambda each: not each.primary)
-    return [_statement(student.cell.task.title, each, student.side(each.name), alpha) for each in facts]
+    return [_statement(student.cell.task, each, student.side(each.name), alpha) for each in facts]
 
 
-def _statement(task: str, facts: MetricFacts, side: Side, alpha: float) -> Statement:
+def _statement(task: TaskSpec, facts: MetricFacts, side: Side, alpha: float) -> Statement:
     estimate, infinite = _value(facts, side, alpha)
     result = Divergence(
-        task=task,
+        task=task.title,
         metric=facts.name,
         primary=facts.primary,
         higher_is_better=facts.higher_is_better,
@@ -41,7 +43,7 @@ def _statement(task: str, facts: MetricFacts, side: Side, alpha: float) -> State
         value=published(estimate),
         infinite=infinite,
     )
-    return Statement(result, estimate)
+    return Statement(result, estimate, task)
 
 
 def _value(facts: MetricFacts, side: Side, alpha: float) -> tuple[stats.Estimate, int]:

@@ -32,10 +32,10 @@ def policy_checks(
     compared: Sequence[Compared], divergence: Sequence[Statement], absent: Sequence[str], gate: GateSpec
 ) -> list[GateCheck]:
     """Return a check for every rule that the suite sets, task by task where it looks at tasks."""
-    checks = _task_floors(compared, absent, gate)
+    checks = task_floors(compared, absent, gate)
     if gate.worst_group is not None:
         claims = [claim for each in compared for claim in each.groups]
-        checks.append(_worst_group(claims, gate.worst_group, gate.alpha))
+        checks.append(worst_group(claims, gate.worst_group, gate.alpha))
     watched = [each for task in compared for each in task.watched]
     watched += [Watched("max_kl", each.result.task, each.estimate) for each in divergence if each.result.metric == KL]
     for rule, nothing in CEILINGS.items():
@@ -45,7 +45,7 @@ def policy_checks(
     return checks
 
 
-def _task_floors(compared: Sequence[Compared], absent: Sequence[str], gate: GateSpec) -> list[GateCheck]:
+def task_floors(compared: Sequence[Compared], absent: Sequence[str], gate: GateSpec) -> list[GateCheck]:
     """Return a check for each task that the gate names; the name of a group stands for each of its tasks."""
     named = {name: [each for each in compared if name_of(gate, each.files[0].cell.task) == name] for name in gate.tasks}
     known = [each.own for tasks in named.values() for each in tasks if each.own is not None]
@@ -102,8 +102,8 @@ def floor_at(gate: GateSpec, asked: TaskGate) -> float:
     return gate.task_floor if asked.floor is None else asked.floor
 
 
-def _worst_group(claims: Sequence[stats.Claim], floor: float, alpha: float) -> GateCheck:
-    """Every judged group of every task must reach the floor; one surely below it, after Holm over all, fails."""
+def worst_group(claims: Sequence[stats.Claim], floor: float, alpha: float) -> GateCheck:
+    """Every judged group must reach the floor; one that is surely below it, after Holm over all of them, fails."""
     if not claims:
         why = f"no group of {stats.MIN_GROUP} samples or more has a retained share"
         return GateCheck(rule="worst_group", threshold=floor, observed=missing(why), verdict="INCONCLUSIVE", reason=why)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 
+from distbench.compare.asked import Asked, asked_by_suite, asked_of_all, asked_of_student
 from distbench.compare.disagreements import disagreements
 from distbench.compare.divergence import Statement, divergences
 from distbench.compare.energy import per_correct_answer
 from distbench.compare.evidence import Evidence
+from distbench.compare.further import further_metrics
 from distbench.compare.gap import suite_gap
 from distbench.compare.measurements import compare_measurements, measured_again
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_at, floor_of, policy_checks
+from distbench.compare.rules import Side
 from distbench.compare.seeds import seed_spread, seed_warnings
 from distbench.compare.sequential import decide, restated, sequential_score
+from distbench.compare.student_rules import Student, policy_gate
 from distbench.compare.studies import studies
 from distbench.compare.task_groups import task_groups, with_groups
 from distbench.compare.tasks import Compared, compare_task
@@ -23,6 +28,7 @@ from distbench.compare.verdicts import gate_checks, gated, recommended, run_verd
 from distbench.compare.warnings import run_warnings, student_warnings
 from distbench.errors import RunError
 from distbench.schema.plan import PlannedModel
+from distbench.schema.policy import Policy
 from distbench.schema.record import Footprint
 from distbench.schema.result import CellSummary, Estimate, Result, StudentResult, TeacherResult
 from distbench.schema.studies import SeedSpread
@@ -33,8 +39,8 @@ NOT_THRESHOLDS = {"alpha", "sequential", "suite_rule", "tasks"}
 KINDS = ("bytes_on_disk", "params_unique", "params_non_embedding")
 
 
-def compare(run: RunDir) -> Result:
-    """Compare every student of a run with its teacher.
+def compare(run: RunDir, policy: Policy | None = None) -> Result:
+    """Compare every student of a run with its teacher, and judge it by the suite's gate or by a policy.
 
     Raises RunError where no evaluation or measurement finished: there is nothing to report.
     """
@@ -42,10 +48,11 @@ def compare(run: RunDir) -> Result:
     if not any(record.result.kind != "make" for record in evidence.records.values()):
         raise RunError(f"{run.path}: no evaluation or measurement finished; there is nothing to report")
     manifest = evidence.manifest
-    gate = manifest.suite.gate or GateSpec()
+    own = manifest.suite.gate or GateSpec()
+    gate = asked_of_all(policy, own).gate if policy else own
     teachers = {model.name: model for model in evidence.models("teacher")}
     students = [
-        _student(evidence, model, teachers[model.of[0]], gate)
+        _student(evidence, model, teachers[model.of[0]], _asked(model, own, policy))
         for model in manifest.models
         if model.role != "teacher" and model.seed_of is None
     ]
@@ -94,7 +101,12 @@ def _teacher(evidence: Evidence, model: PlannedModel, gate: GateSpec) -> Teacher
     )
 
 
-def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gate: GateSpec) -> StudentResult:
+def _asked(model: PlannedModel, gate: GateSpec, policy: Policy | None) -> Asked:
+    return asked_of_student(policy, gate, model.name) if policy else asked_by_suite(gate)
+
+
+def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, asked: Asked) -> StudentResult:
+    gate = asked.gate
     control = next((m for m in evidence.manifest.models if m.name == model.control), None)
     compared, statements, absent = compared_tasks(evidence, model, teacher, control, gate)
     measured = evidence.measurements(model)
@@ -110,8 +122,15 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
     groups = task_groups(compared, gate) if decision is None else {}
     suite = with_groups(suite, groups, gate)
     spread = _seeds(evidence, Trained(model, compared, absent, suite), teacher, gate)
-    policies = policy_checks(compared, statements, absent, gate)
-    checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
+    gap = _gap(spread, compared, gate.alpha) if control else None
+    if asked.policy:
+        again = functools.partial(compare_measurements, measured[1] if measured else [], teacher.name, model.name)
+        others = further_metrics(evidence, asked, (teacher, model), compared)
+        side = Side(compared, others, statements, absent, gate.alpha)
+        checks = policy_gate(asked, side, Student(suite, measurements, again, compression, footprint, gap))
+    else:
+        policies = policy_checks(compared, statements, absent, gate)
+        checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
     verdict, reason = student_verdict(checks)
     shown, total = disagreements(compared)
     result = StudentResult(
@@ -123,7 +142,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         control=model.control,
         kind=model.kind,
         study=model.study,
-        required=model.required,
+        required=model.required if asked.required is None else asked.required,
         made_by=model.made_by,
         identity=model.ref.identity,
         weights=made.weights_digest if (made := evidence.made(model)) else None,
@@ -137,7 +156,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, gat
         task_groups=groups,
         divergence=[each.result for each in statements],
         measurements=measurements,
-        gap_recovered=_gap(spread, compared, gate.alpha) if control else None,
+        gap_recovered=gap,
         seeds=spread,
         gate=checks,
         verdict=verdict,

@@ -25,6 +25,15 @@ from distbench.stats.calibration import (
     reliability,
 )
 from distbench.stats.cells import Cells
+from distbench.stats.change import (
+    Change,
+    RetainedTwice,
+    independent_change,
+    independent_times,
+    p_of_interval,
+    paired_change,
+    retained_change,
+)
 from distbench.stats.clusters import Moments, mean_covariance
 from distbench.stats.compression import (
     KINDS,
@@ -53,6 +62,7 @@ from distbench.stats.fidelity import (
     flips,
     kappa,
     p_above,
+    p_below,
     proportion,
     rate,
     top1_agreement,
@@ -75,6 +85,7 @@ from distbench.stats.groups import MIN_GROUP, GroupReport, group_report, group_r
 from distbench.stats.intervals import Interval, clopper_pearson, proportion_interval, wilson
 from distbench.stats.looks import look_schedule, looks
 from distbench.stats.multiplicity import adjust_p_values, rejections
+from distbench.stats.paired_rates import rate_difference_interval, rate_difference_statistic
 from distbench.stats.pareto import front_probability, hypervolume, pareto_front
 from distbench.stats.perplexity import bits_per_byte, byte_perplexity_ratio, delta_bits_per_byte, perplexity
 from distbench.stats.power import (
@@ -141,6 +152,7 @@ __all__ = [
     "SEEDS_AND_ITEMS",
     "BiasTransfer",
     "Cells",
+    "Change",
     "Claim",
     "ClusterPlan",
     "Decision",
@@ -157,6 +169,7 @@ __all__ = [
     "ParameterCount",
     "RatioSummary",
     "ReliabilityBin",
+    "RetainedTwice",
     "SamplePlan",
     "SeededTask",
     "SelectiveSummary",
@@ -209,6 +222,8 @@ __all__ = [
     "has_signal",
     "hypervolume",
     "identical",
+    "independent_change",
+    "independent_times",
     "js_divergence",
     "kappa",
     "kl_divergence",
@@ -228,6 +243,9 @@ __all__ = [
     "noninferiority",
     "normalised_scores",
     "p_above",
+    "p_of_interval",
+    "p_below",
+    "paired_change",
     "pareto_front",
     "perplexity",
     "plan_from_moments",
@@ -235,12 +253,15 @@ __all__ = [
     "proportion",
     "proportion_interval",
     "rate",
+    "rate_difference_interval",
+    "rate_difference_statistic",
     "ratio_of_means",
     "rejections",
     "relative_degradation",
     "reliability",
     "retained",
     "retained_bootstrap",
+    "retained_change",
     "retained_from_cells",
     "retained_from_means",
     "retained_over_seeds",

@@ -14,7 +14,7 @@ from scipy import stats
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import mean_covariance
 from distbench.stats.difference import mean_estimate
-from distbench.stats.estimate import Estimate, Status
+from distbench.stats.estimate import Estimate, Status, negated
 from distbench.stats.fieller import t_quantile
 from distbench.stats.intervals import wilson
 from distbench.stats.samples import Labels, codes, vector
@@ -92,6 +92,14 @@ def p_above(estimate: Estimate, ceiling: float) -> float | None:
     if not se:
         return None
     return float(stats.t.sf((value - ceiling) / se, df) if math.isfinite(df) else stats.norm.sf((value - ceiling) / se))
+
+
+def p_below(estimate: Estimate, floor: float) -> float | None:
+    """Return the one-sided p-value of H: quantity ≥ `floor`, small where it is surely below; None without spread."""
+    if not estimate.method.startswith("wilson"):
+        return p_above(negated(estimate), -floor)
+    value, lo, hi = (None if x is None else 1 - x for x in (estimate.value, estimate.hi, estimate.lo))
+    return p_above(replace(estimate, value=value, lo=lo, hi=hi), 1 - floor)
 
 
 def top1_agreement(student: Answers, teacher: Answers, *, alpha: float = 0.05) -> Estimate:
