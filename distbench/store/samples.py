@@ -111,5 +111,8 @@ def _opened(path: Path, coded: Sequence[str] = ()) -> Iterator[Any]:
             if missing:
                 raise RefusedError(f"{path} is not a samples file: it has no column {missing[0]!r}")
             yield file
+    except KeyError as error:  # pyarrow names a coded column that is missing as bytes
+        name = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        raise RefusedError(f"{path} is not a samples file: it has no column {name!r}") from error
     except (OSError, pa.ArrowException) as error:
         raise RefusedError(f"{path} is not a samples file: {str(error).splitlines()[0][:160]}") from error
