@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +31,32 @@ class Rows:
     y: NDArray[np.int64]
     index: NDArray[np.int64]
     classes: tuple[str, ...]
+    names: tuple[str, ...] | None = None  # what a person knows each row by, such as its file
 
     def __len__(self) -> int:
         return len(self.y)
 
     def take(self, chosen: NDArray[np.int64]) -> Rows:
         """Return some of the rows."""
-        return Rows(self.kind, self.x[chosen], self.y[chosen], self.index[chosen], self.classes)
+        names = None if self.names is None else tuple(self.names[row] for row in chosen)
+        return Rows(self.kind, self.x[chosen], self.y[chosen], self.index[chosen], self.classes, names)
+
+
+class OnlineInside:
+    """What every source of labelled rows says of its teachers.
+
+    Their class probabilities are recorded before the training; only what is inside them is asked for in every step.
+    """
+
+    online: ClassVar[frozenset[str]] = frozenset({"hidden", "attention"})
+
+    def needs_for(self, asks: frozenset[str]) -> frozenset[str]:
+        """Return what a teacher must offer for losses that look inside it."""
+        return frozenset({"inside"}) if asks & self.online else frozenset()
+
+    def needs_of_student(self, asks: frozenset[str]) -> frozenset[str]:
+        """Return what a student must offer for them: the same."""
+        return self.needs_for(asks)
 
 
 def content_digest(x: NDArray[Any]) -> str:

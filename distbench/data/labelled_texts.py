@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from distbench.data.feature_signal import FeatureSignal
-from distbench.data.labelled_rows import Rows, few_labels, signal_of
+from distbench.data.labelled_rows import OnlineInside, Rows, few_labels, signal_of
 from distbench.errors import EnvironmentFault, Position, RunError, UsageError, did_you_mean
 from distbench.hashing import file_digest
 from distbench.protocols import SignalRequest
@@ -52,7 +52,7 @@ class LabelledOptions(Strict):
     samples: int | None = Field(None, ge=1, description="how many texts of `train` are used at all: a seeded draw")
 
 
-class LabelledTexts:
+class LabelledTexts(OnlineInside):
     """JSON Lines as training signal and as test rows."""
 
     Options = LabelledOptions

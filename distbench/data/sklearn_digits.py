@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from distbench.data.feature_signal import FeatureSignal, Kind
-from distbench.data.labelled_rows import Rows, few_labels, signal_of
+from distbench.data.labelled_rows import OnlineInside, Rows, few_labels, signal_of
 from distbench.errors import EnvironmentFault
 from distbench.hashing import digest, file_digest
 from distbench.protocols import SignalRequest
@@ -57,7 +57,7 @@ class SklearnDigitsOptions(Strict):
         return "images" if self.shown_as == "images" else "features"
 
 
-class SklearnDigits:
+class SklearnDigits(OnlineInside):
     """The digits as training signal and as test rows."""
 
     Options = SklearnDigitsOptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def check_work(workload: TaskSpec | None, use: str, name: str) -> None:
 
 def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers: list[str]) -> None:
     """Check that a student can learn from its data, and that every teacher can be asked for it."""
+    plugins.check_installed("data", train.data.use)
     data = plugins.load("data", train.data.use)(plugins.options("data", train.data))
     method = plugins.load("methods", train.use)
     learns = family(use).learns
@@ -86,6 +88,9 @@ def check_training(train: DistilSpec | FitSpec, student: str, use: str, teachers
     if hasattr(data, "needs_for"):
         recipe = method(plugins.options("methods", train)).recipe(0)
         besides = data.needs_for(asks_of(recipe.terms))
+        if hasattr(data, "needs_of_student"):
+            own = data.needs_of_student(asks_of(recipe.terms))
+            check_offers(f"student {student!r}: method {train.use!r} on data {train.data.use!r}", own, use)
     for teacher in teachers:
         check_offers(f"student {student!r}: data {train.data.use!r}", data.needs, teacher)
         check_offers(f"student {student!r}: method {train.use!r} on data {train.data.use!r}", besides, teacher)
@@ -101,7 +106,6 @@ def signal_of(train: DistilSpec | None, student: str, use: str) -> tuple[float, 
     recipe = plugins.load("methods", train.use)(plugins.options("methods", train)).recipe(0)
     for term in recipe.terms:
         plugins.options("losses", term)
-    online = getattr(plugins.load("data", train.data.use), "online", False)
     possible = can_be_recorded(recipe)
     if recipe.teacher_outputs == "recorded" and not possible:
         asked = ", ".join(sorted(asks_of(recipe.terms)))
@@ -110,7 +114,7 @@ def signal_of(train: DistilSpec | None, student: str, use: str) -> tuple[float, 
             f"objective needs {asked}{' on texts that the student writes' if recipe.on_policy else ''}; use online"
         )
     wants_online = recipe.teacher_outputs == "online" or not possible
-    if wants_online and not online:
+    if wants_online and not can_be_online(recipe, train.data.use):
         raise UsageError(
             f"student {student!r}: data {train.data.use!r} only records what a teacher says before the training, and "
             f"this objective asks it while training"
@@ -122,6 +126,19 @@ def can_be_recorded(recipe: TrainingRecipe) -> bool:
     """Return whether the teacher's likeliest tokens at one temperature are all that a recipe needs of it."""
     softness = {term.options.get("temperature") for term in recipe.terms if asks_of([term])}
     return asks_of(recipe.terms) <= {"distribution"} and len(softness) <= 1 and recipe.on_policy == 0.0
+
+
+def can_be_online(recipe: TrainingRecipe, data: str) -> bool:
+    """Return whether a data source lets teachers be asked in every step.
+
+    `online` says it: for anything at all, or only for what is inside them, beside a distribution that is recorded.
+    """
+    online: bool | frozenset[str] = getattr(plugins.load("data", data), "online", False)
+    if isinstance(online, bool):
+        return online
+    recorded = [term for term in recipe.terms if asks_of([term]) == {"distribution"}]
+    inside = asks_of(recipe.terms) - {"distribution"}
+    return bool(inside) and inside <= online and can_be_recorded(replace(recipe, terms=tuple(recorded)))
 
 
 def asks_of(terms: Sequence[Term]) -> frozenset[str]:

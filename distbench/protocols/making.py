@@ -116,7 +116,8 @@ class DataSource(Protocol):
 
     Optional: `paths`, the options that are paths (a path, a list or a mapping): they start at the suite's folder and
     stay out of ids, so `identity` hashes what lies there. `needs_for(asks)`: what a teacher must offer besides, for an
-    objective that asks this of it (see `Loss.asks`).
+    objective that asks this of it (see `Loss.asks`); `needs_of_student(asks)`: what the student must. `online`: True
+    where teachers can be asked while a student trains, or what they can be asked then.
     """
 
     Options: ClassVar[type[BaseModel]]

@@ -44,6 +44,7 @@ class ClassificationTask:
         if not spec.data or "use" not in spec.data:
             raise UsageError(f"task {spec.title!r}: 'classification' needs data: {{use: DATA-PLUG-IN}}")
         use = Use.model_validate(spec.data)
+        plugins.check_installed("data", use.use)
         if not hasattr(plugins.load("data", use.use), "test_rows"):
             raise UsageError(f"task {spec.title!r}: data {use.use!r} has no test rows with labels")
         return spec.model_copy(update={"data": located(use, directory).model_dump()})
@@ -99,7 +100,7 @@ class ClassificationTask:
                 score=float(answers[i] == y[i]),
                 prediction=str(answers[i]),
                 label=str(y[i]),
-                prompt=_shown(x[i], int(index[i])),
+                prompt=_shown(x[i], rows.names[i] if rows.names else f"row {index[i]}"),
                 confidence=float(probabilities[i].max()),
                 label_probability=float(probabilities[i][y[i]]),
                 answer_digest=digest([float(p) for p in probabilities[i]])[:16],
@@ -131,5 +132,5 @@ def _content(row: Any) -> str:
     return row if isinstance(row, str) else row.tobytes().hex()
 
 
-def _shown(row: Any, index: int) -> str:
-    return row[:SHOWN] if isinstance(row, str) else f"row {index}"
+def _shown(row: Any, name: str) -> str:
+    return row[:SHOWN] if isinstance(row, str) else name[:SHOWN]
