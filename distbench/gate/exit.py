@@ -1,9 +1,10 @@
-"""Which exit code a verdict has."""
+"""Which exit code a verdict has. What is undecided counts as the caller says; the verdict never changes with it."""
 
 from __future__ import annotations
 
 from distbench.errors import ExitCode
-from distbench.schema.result import GateCheck, Result, Verdict
+from distbench.schema.policy import OnInconclusive
+from distbench.schema.result import Result, Verdict
 
 CODES: dict[Verdict, ExitCode] = {
     "PASS": ExitCode.OK,
@@ -12,6 +13,8 @@ CODES: dict[Verdict, ExitCode] = {
     "NO_SIGNAL": ExitCode.INCONCLUSIVE,
     "INVALID": ExitCode.INCONCLUSIVE,
 }
+UNDECIDED: frozenset[Verdict] = frozenset({"INCONCLUSIVE", "NO_SIGNAL"})  # more data may decide it; INVALID is a fault
+_LET_THROUGH = {"warn": "is let through with a warning", "pass": "is let through"}
 
 
 def exit_code(result: Result) -> ExitCode:
@@ -19,18 +22,15 @@ def exit_code(result: Result) -> ExitCode:
     return CODES[result.verdict]
 
 
-def lines(result: Result) -> list[str]:
-    """Return one line a rule: what was asked, what was seen, how it was decided."""
-    rows = [f"{result.verdict}: {result.verdict_reason}"]
-    for student in result.students:
-        if student.role == "control":
-            continue
-        note = "" if student.required else " (advisory)"
-        rows.append(f"  {student.verdict:<13} {student.label}{note}")
-        rows += [f"    {_line(check)}" for check in student.gate]
-    return rows
-
-
-def _line(check: GateCheck) -> str:
-    note = "" if check.required else " (advisory)"
-    return f"{check.verdict:<13} {check.title} {check.sign} {check.threshold:g}{note}: {check.reason}"
+def exit_of(verdict: Verdict, on_inconclusive: OnInconclusive) -> tuple[ExitCode, str]:
+    """Return the exit code of a verdict, and why it is this one."""
+    code = CODES[verdict]
+    if verdict == "PASS":
+        return code, "every required rule of every required student passes"
+    if verdict == "FAIL":
+        return code, "a required rule of a required student fails"
+    if verdict == "INVALID":
+        return code, "a comparison that is not valid is never let through"
+    if on_inconclusive != "fail":
+        return ExitCode.OK, f"what cannot be decided {_LET_THROUGH[on_inconclusive]} (on inconclusive: {on_inconclusive})"
+    return code, "what cannot be decided does not pass (on inconclusive: fail)"

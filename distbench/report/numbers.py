@@ -15,6 +15,7 @@ DASH = "—"
 SPACE = "\u00a0"
 _FULL = 0.9995  # three digits of 0.9995 GB read 1.00 GB; those of MB would read 1,000 MB
 _SECONDS = {"s": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6}
+_SIZES = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
 _STATUS = {
     "no_signal": "no signal",
     "no_gap": "no gap",
@@ -86,6 +87,11 @@ def whole_plain(value: float) -> str:
     return f"{value:.10g}"
 
 
+def whole_points(value: float) -> str:
+    """Return a threshold of a difference of shares, with no more decimals than it has."""
+    return f"{value * 100:+.10g}{SPACE}points".replace("-", "−").replace("+0", "0")
+
+
 def bare_ratio(value: float, against: Sequence[float] = ()) -> str:
     """Return a ratio with three significant digits and without its sign."""
     size = abs(value)
@@ -133,12 +139,18 @@ def items(number: int) -> str:
     return f"n{SPACE}={SPACE}{count(number)}"
 
 
-def size(value: float) -> str:
+def size(value: float, against: Sequence[float] = ()) -> str:
     """Return bytes in decimal units."""
-    for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+    for unit, factor in _SIZES:
         if abs(value) >= factor * _FULL:
-            return f"{bare_ratio(value / factor)}{SPACE}{unit}"
+            return f"{bare_ratio(value / factor, [limit / factor for limit in against])}{SPACE}{unit}"
     return f"{value:,.0f}{SPACE}B"
+
+
+def whole_size(value: float) -> str:
+    """Return a threshold in bytes, with no more decimals than it has."""
+    unit, factor = next((each for each in _SIZES if value >= each[1]), ("B", 1.0))
+    return f"{value / factor:.15g}{SPACE}{unit}"
 
 
 def parameters(value: int) -> str:
@@ -229,6 +241,16 @@ def as_signed_fine(found: Estimate) -> Shown:
         return text if value <= 0 or text.strip("0.,") == "" else f"+{text}"
 
     return estimate(found, bare, "", (0.0,))
+
+
+def as_points(found: Estimate, against: Sequence[float] = ()) -> Shown:
+    """Return an estimate that is a difference of shares."""
+    return estimate(found, signed_points, f"{SPACE}points", against)
+
+
+def as_size(found: Estimate, against: Sequence[float] = ()) -> Shown:
+    """Return a counted number of bytes."""
+    return estimate(found, size, "", against)
 
 
 def as_plain(found: Estimate, against: Sequence[float] = ()) -> Shown:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from rich import box
@@ -16,7 +15,7 @@ from distbench.report.findings import distillation, warnings
 from distbench.report.numbers import Shown
 from distbench.report.studies import shown_studies, study_rows
 from distbench.report.view import View
-from distbench.report.visible import one_line
+from distbench.report.visible import markdown_text, one_line
 from distbench.schema.result import Result, StudentResult
 
 MARKDOWN_LIMIT = 65_536
@@ -229,7 +228,9 @@ def _markdown_students(view: View) -> list[str]:
         shown["Worst task"] = replace(shown["Worst task"], interval=_escape(shown["Worst task"].interval))
         items = numbers.count(student.suite.retained.n)
         retained, *rest = map(str, shown.values())
-        rows.append(_row([f"{verdict.glyph} {verdict.word}", _escape(student_name(student).strip()), retained, items, *rest]))
+        rows.append(
+            _row([f"{verdict.glyph} {verdict.word}", _escape(student_name(student).strip()), retained, items, *rest])
+        )
     names = [
         "Verdict",
         "Student",
@@ -300,7 +301,4 @@ def _row(cells: list[str]) -> str:
 
 
 def _escape(text: str, limit: int = _LONGEST_NAME) -> str:
-    """Return foreign text as one line of Markdown in which nothing acts: no markup, link, mention or table cell."""
-    line = one_line(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line)
-    return re.sub(r"[@#]|:(?=//)|(?<=www)\.", r"\g<0><!-- -->", line)
+    return markdown_text(text, limit)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
 from distbench.compare.measurements import headline_energy, headline_speedup
-from distbench.report import numbers, words
+from distbench.report import checks, numbers, words
 from distbench.report.numbers import Shown
 from distbench.schema.result import (
     Estimate,
@@ -122,6 +123,17 @@ class View:
         return slots
 
     @cached_property
+    def anchors(self) -> dict[str, str]:
+        """The id of each student's row: made of its name, so that a link survives another run of the suite."""
+        found: dict[str, str] = {}
+        for student in self.students:
+            plain = re.sub(r"[^A-Za-z0-9._-]+", "-", student.name)[:80] or "unnamed"
+            taken = set(found.values())
+            names = (f"student-{plain}", *(f"student-{plain}-{number}" for number in range(2, len(taken) + 3)))
+            found[student.name] = next(name for name in names if name not in taken)
+        return found
+
+    @cached_property
     def recommended(self) -> StudentResult | None:
         """The student that the comparison recommends."""
         return self.by_name.get(self.result.recommended) if self.result.recommended else None
@@ -230,25 +242,11 @@ class View:
 
     def asked(self, check: GateCheck) -> str:
         """Return what a rule asks for, with its sign."""
-        wording = (
-            numbers.whole_ratio
-            if check.rule in words.RATIO_RULES
-            else numbers.whole_plain
-            if check.rule in words.PLAIN_RULES
-            else numbers.whole_percent
-        )
-        return f"{check.sign} {wording(check.threshold)}"
+        return checks.asked(check)
 
     def seen(self, check: GateCheck) -> Shown:
         """Return what a rule saw."""
-        wording = (
-            numbers.as_ratio
-            if check.rule in words.RATIO_RULES
-            else numbers.as_plain
-            if check.rule in words.PLAIN_RULES
-            else numbers.as_percent
-        )
-        return wording(check.observed, (check.threshold,))
+        return checks.seen(check)
 
     def gap(self, student: StudentResult) -> Shown:
         """Return what share of the gap between control and teacher a student closes."""

@@ -29,6 +29,13 @@ def one_line(text: str, limit: int | None = None) -> str:
     return line if limit is None or len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
+def markdown_text(text: str, limit: int | None = None) -> str:
+    """Return foreign text as one line of Markdown in which nothing acts: no markup, link, mention or table cell."""
+    line = one_line(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line)
+    return re.sub(r"[@#]|:(?=//)|(?<=www)\.", r"\g<0><!-- -->", line)
+
+
 def plot_text(text: str, limit: int = 32) -> str:
     """Return the text for a plotly label, where `<b>` and `<a href>` would otherwise act."""
     return one_line(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -92,12 +92,32 @@ _RULES = {
     "speedup": "speed-up",
     "energy": "less energy (gross joules)",
     "compression": "compression by size on disk",
+    "memory": "less peak memory",
+    "parameters": "compression by number of parameters",
+    "max_bytes": "weights on disk",
+    "gap_recovered": "gap between control and teacher recovered",
+    "agreement": "same answer as the teacher",
+    "retained_knowledge": "right where the teacher is right",
+    "token_agreement": "same most likely token as the teacher",
+    "max_drop": "score below the teacher's",
+    "measured": "measured, times better",
+    "baseline_retained": "change since the baseline of what is retained over all tasks",
+    "baseline_task": "change since the baseline of what is retained",
+    "baseline_speedup": "speed-up, times that of the baseline",
+    "baseline_memory": "saving of memory, times that of the baseline",
+    "baseline_energy": "saving of energy, times that of the baseline",
+    "baseline_compression": "compression, times that of the baseline",
     "alpha": "error level of the intervals",
 }
 
 
-RATIO_RULES = {"speedup", "energy", "compression"}
-PLAIN_RULES = {"max_delta_bpb", "max_kl"}  # in the unit of their metric; every other rule is about a share
+RATIO_RULES = {
+    "speedup", "energy", "compression", "memory", "parameters", "measured",
+    "baseline_speedup", "baseline_memory", "baseline_energy", "baseline_compression",
+}  # fmt: skip
+PLAIN_RULES = {"max_delta_bpb", "max_kl", "max_drop"}  # in the unit of their metric
+POINT_RULES = {"baseline_retained", "baseline_task"}  # differences of shares
+SIZE_RULES = {"max_bytes"}  # every other rule is about a share
 
 _DIVERGENCES = {
     "kl": "KL(teacher ‖ student), nats per token",
