@@ -156,12 +156,42 @@ def gate(run: Run, json: Json = False, debug: Debug = False) -> None:
 def report(
     run: Run,
     out: Annotated[Path | None, typer.Option(help="the file to write; RUN/report.html where left out")] = None,
+    plotlyjs: Annotated[
+        str, typer.Option(metavar="PLACE", help="the charts' library: cartesian or full (in the page), directory, cdn")
+    ] = "cartesian",
+    force: Annotated[bool, typer.Option("--force", help="write a page above 50 MB all the same")] = False,
+    json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the self-contained HTML report of a run."""
-    from distbench.cli.reading import write_report
+    """Write the HTML report of a run: one offline file, unless --plotlyjs says otherwise."""
+    from distbench.cli.reading import show_report
 
-    typer.echo(write_report(run, out))
+    show_report(run, out, plotlyjs, force=force, as_json=json)
+
+
+@app.command("export")
+def export_result(
+    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="a run directory or a result.json")] = None,
+    name: Annotated[str | None, typer.Option("--format", "-f", metavar="NAME", help="which format; see --list")] = None,
+    to: Annotated[Path | None, typer.Option("--out", "-o", help="the file or folder to write")] = None,
+    student: Annotated[str | None, typer.Option(help="the student of a badge or a model card")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="OPTION=VALUE", help="an option of the format; repeatable")
+    ] = None,
+    list_all: Annotated[bool, typer.Option("--list", help="list the formats with their options")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a comparison in the format of another tool: Markdown, LaTeX, CSV, Parquet, SVG, badges, model cards, …"""
+    from distbench.cli.exporting import Wish, export_run, list_exports
+    from distbench.errors import UsageError
+
+    if list_all:
+        list_exports(as_json=json)
+        return
+    if run is None:
+        raise UsageError("name a run directory or a result.json, or list the formats with --list")
+    export_run(Wish(run, name, to, student, sets or ()), as_json=json)
 
 
 @imports.command("lm-eval")

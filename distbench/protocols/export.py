@@ -51,16 +51,13 @@ class Export(Protocol):
 
     A plug-in of the group `distbench.exports`. Its class is loaded to list the formats: import libraries inside
     methods, and name those of an extra in `requires`, so that a missing one is said before anything is written.
-    Optional: `requires`, a class attribute: names of modules. `suffix`: the ending of a file that means this format.
+    Optional class attributes: `requires`, names of modules; `suffix`, the ending of a file that means this format;
+    `of_one`: the format is about one student, so that the command line may name it.
     """
 
     Options: ClassVar[type[BaseModel]]
     summary: ClassVar[str]  # one line for `distbench export --list`
-
-    @property
-    def writes(self) -> Writes:
-        """What it writes; options may decide."""
-        ...
+    writes: Writes  # of the class: what it writes as a rule; of an object: what it writes with its options
 
     def __init__(self, options: BaseModel) -> None: ...
 

@@ -1,0 +1,86 @@
+"""Tidy tables as CSV: raw numbers, empty for unknown, and no cell that a spreadsheet would run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from distbench.errors import UsageError
+from distbench.exports.rows import ALL, made_folder, table_of
+from distbench.protocols.export import Exported, Source, Writes
+from distbench.report.visible import visible
+from distbench.schema.result import Result
+from distbench.schema.strict import Strict
+from distbench.store.files import write_text
+from distbench.tables import TABLES, Column, Table
+
+# What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection"), with the full-width signs that some
+# of them read alike. Blanks before it do not help: they may be trimmed first.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_BOM = "\ufeff"
+
+
+def csv_text(table: Table, result: Result) -> str:
+    """Return a table as CSV (RFC 4180 quoting, lines end in a line feed): texts quoted, numbers bare, unknown empty."""
+    lines = [",".join(_quoted(column.name) for column in table.columns)]
+    lines += [",".join(_cell(column, row[column.name]) for column in table.columns) for row in table.rows(result)]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(column: Column, value: Any) -> str:
+    if value is None:
+        return ""
+    if column.kind == "text":
+        return _quoted(harmless(str(value)))
+    if column.kind == "flag":
+        return "true" if value else "false"
+    return repr(value)  # the shortest text that reads back as the same number
+
+
+def harmless(text: str) -> str:
+    """Return a text that no spreadsheet runs: what reads like a formula gets an apostrophe in front."""
+    shown = visible(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) or shown.lstrip().startswith(_FORMULA) else shown
+
+
+def _quoted(text: str) -> str:
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
+
+
+class CSV:
+    """`--format csv`: one tidy table as one document, or all of them as files of a folder."""
+
+    class Options(Strict):
+        """Options of the format."""
+
+        table: str = Field(
+            "tasks", description=f"which table: {', '.join(TABLES)}; or {ALL}: a folder with a file for each"
+        )
+        bom: bool = Field(False, description="true: begin with the mark by which Excel knows that it is UTF-8")
+
+    summary: ClassVar[str] = "tidy tables, one row a student × task × metric; raw numbers, empty = unknown"
+    writes: Writes = "text"
+    suffix: ClassVar[str] = ".csv"
+
+    def __init__(self, options: Options) -> None:
+        if options.table != ALL:
+            table_of(options.table)
+        self.options = options
+        self.writes = "folder" if options.table == ALL else "text"
+
+    def export(self, source: Source, to: Path | None) -> Exported:
+        """Return the table, or write all that have a row."""
+        mark = _BOM if self.options.bom else ""
+        if self.writes == "text":
+            return Exported(text=mark + csv_text(table_of(self.options.table), source.result))
+        if to is None or to.is_file():
+            raise UsageError("all tables need a folder; name it with --out")
+        folder, files = made_folder(to), []
+        for name, table in TABLES.items():
+            if table.rows(source.result):
+                files.append(folder / f"{name}.csv")
+                write_text(files[-1], mark + csv_text(table, source.result))
+        return Exported(files=files)
