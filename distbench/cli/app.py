@@ -145,11 +145,41 @@ def compare(run: Run, json: Json = False, debug: Debug = False) -> None:
 
 
 @app.command()
-def gate(run: Run, json: Json = False, debug: Debug = False) -> None:
+def gate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, or its result.json")],
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="what is asked; the suite's gate if left out")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="an earlier run, or its result.json: not worse than that")
+    ] = None,
+    on_inconclusive: Annotated[
+        str | None,
+        typer.Option(metavar="fail|warn|pass", help="what an undecided gate exits with: 3, or 0; fail if left out"),
+    ] = None,
+    form: Annotated[
+        str, typer.Option("--format", metavar="NAME", help="what is printed: text, json, markdown, junit or github")
+    ] = "text",
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="write it to this file, print nothing")] = None,
+    junit: Annotated[Path | None, typer.Option(metavar="FILE", help="also write JUnit XML")] = None,
+    markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="also write Markdown for a comment")] = None,
+    json_file: Annotated[Path | None, typer.Option(metavar="FILE", help="also write the JSON document")] = None,
+    github: Annotated[
+        bool | None,
+        typer.Option(
+            "--github/--no-github", help="annotations, step summary and outputs; as GITHUB_ACTIONS says if left out"
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="print nothing")] = False,
+    debug: Debug = False,
+) -> None:
     """Exit by the verdict: 0 every required student passes, 1 one fails, 3 it cannot be decided."""
-    from distbench.cli.reading import show_gate
+    from distbench.cli.gating import Outputs, Terms
+    from distbench.cli.gating import gate as decide
 
-    raise typer.Exit(show_gate(run, as_json=json))
+    outputs = Outputs("json" if json else form, out, markdown, junit, json_file, github, quiet)
+    raise typer.Exit(decide(run, Terms(policy, baseline, on_inconclusive), outputs))
 
 
 @app.command()
@@ -167,6 +197,31 @@ def report(
     from distbench.cli.reading import show_report
 
     show_report(run, out, plotlyjs, force=force, as_json=json)
+
+
+@app.command("diff")
+def diff_runs(
+    a: Annotated[Path, typer.Argument(metavar="A", help="the run before: a directory or a result.json")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="the run after")],
+    page: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="also write it as an HTML page")] = None,
+    margin: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="a change surely within ± this counts as unchanged")
+    ] = 0.02,
+    match: Annotated[
+        list[str] | None, typer.Option(metavar="A=B", help="a student that has another name in B; repeatable")
+    ] = None,
+    fail_on: Annotated[
+        list[str] | None, typer.Option(metavar="WHAT", help="exit 1 where it got: worse, slower, verdict; repeatable")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print Markdown for a pull request")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say what changed between two runs, and which of it is more than chance."""
+    from distbench.cli.several import DiffWish, show_diff
+
+    wish = DiffWish(margin, tuple(match or ()), tuple(fail_on or ()), page, json, markdown)
+    raise typer.Exit(show_diff(a, b, wish))
 
 
 @app.command("export")
@@ -310,9 +365,10 @@ def plugins(json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="suite|result", help="which document")], debug: Debug = False
+    what: Annotated[str, typer.Argument(metavar="suite|result|policy|decision", help="which document")],
+    debug: Debug = False,
 ) -> None:
-    """Print the JSON Schema of the suite file or of the result document."""
+    """Print the JSON Schema of a file that distbench reads or writes."""
     from distbench.cli.suites import print_schema
 
     print_schema(what)

@@ -1,19 +1,18 @@
-"""`compare`, `gate`, `report`: read a run, need no torch."""
+"""`compare`, `report`: read a run, need no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from distbench.cli.output import out, print_json
+from distbench.cli.output import err, out, print_json
 from distbench.compare.reading import read_result
-from distbench.compare.run import compare
-from distbench.errors import ExitCode
-from distbench.gate.exit import exit_code, lines
 from distbench.schema.result import Result
-from distbench.store.files import write_text
-from distbench.store.run_dir import RunDir
+
+if TYPE_CHECKING:  # it needs plotly, and most commands do not
+    from distbench.report.page_file import Written
 
 
 def print_result(result: Result, console: Console) -> None:
@@ -33,26 +32,25 @@ def show_comparison(path: Path, *, as_json: bool) -> None:
         print_result(result, out())
 
 
-def show_gate(path: Path, *, as_json: bool) -> ExitCode:
-    """Print the gate's rules and return the verdict's exit code."""
-    result = compare(RunDir.existing(path))
-    code = exit_code(result)
+def write_report(
+    path: Path, target: Path | None, result: Result | None = None, plotlyjs: str = "cartesian", *, force: bool = False
+) -> Written:
+    """Write the HTML report of a run, or of a result.json."""
+    from distbench.report.page_file import mode_of, write_page
+
+    mode = mode_of(plotlyjs)
+    result = result or read_result(path)
+    file = target or (path / "report.html" if path.is_dir() else path.with_name("report.html"))
+    return write_page(result, file, mode, force=force)
+
+
+def show_report(path: Path, target: Path | None, plotlyjs: str, *, force: bool, as_json: bool) -> None:
+    """Write the HTML report and print where it is."""
+    written = write_report(path, target, None, plotlyjs, force=force)
+    if written.warning:
+        err().print(f"warning: {written.warning}", markup=False, soft_wrap=True)
     if as_json:
-        checks = {s.name: [c.model_dump(mode="json") for c in s.gate] for s in result.students if s.role == "student"}
-        print_json(
-            {"verdict": result.verdict, "reason": result.verdict_reason, "exit_code": int(code), "rules": checks}
-        )
+        beside = None if written.beside is None else str(written.beside)
+        print_json({"report": str(written.path), "bytes": written.size, "plotlyjs": plotlyjs, "beside": beside})
     else:
-        for line in lines(result):
-            out().print(line, markup=False, soft_wrap=True)
-    return code
-
-
-def write_report(path: Path, target: Path | None, result: Result | None = None) -> Path:
-    """Write the HTML report and return its path."""
-    from distbench.report.html import render
-
-    result = result or compare(RunDir.existing(path))
-    file = target or path / "report.html"
-    write_text(file, render(result))
-    return file
+        out().print(str(written.path), markup=False, soft_wrap=True)

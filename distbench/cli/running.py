@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distbench.cli.gating import Outputs, publish
 from distbench.cli.output import err, out, print_json
 from distbench.cli.reading import print_result, write_report
 from distbench.compare.run import compare
@@ -16,9 +17,10 @@ from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Execution, Runner
 from distbench.execute.start import begin, default_out
 from distbench.executors.local import LocalExecutor
-from distbench.gate.exit import exit_code
+from distbench.gate.decision import decide
 from distbench.gate.sequential import run_until_decided
 from distbench.plan.expand import Plan, expand
+from distbench.schema.result import Result
 from distbench.store.cache import Cache
 from distbench.store.files import write_text
 from distbench.store.run_dir import RunDir
@@ -89,7 +91,7 @@ def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> Exit
     """Compare, write the derived files, print. The report is written also where cells failed."""
     result = compare(run)
     write_text(run.path / "result.json", result.model_dump_json(indent=2) + "\n")
-    report = write_report(run.path, None, result)
+    report = write_report(run.path, None, result).path
     if as_json:
         print_json(result)
     else:
@@ -98,4 +100,12 @@ def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> Exit
     if state.failed:
         err().print(f"{len(state.failed)} cells failed; logs are in {run.path / 'logs'}", markup=False, soft_wrap=True)
         return ExitCode.RUN_FAILED
-    return exit_code(result) if gate else ExitCode.OK
+    return _decide(result) if gate else ExitCode.OK
+
+
+def _decide(result: Result) -> ExitCode:
+    """Exit as `gate` on this run would, and say so where a machine listens."""
+    decision = decide(result)
+    publish(decision, Outputs(quiet=True))
+    err().print(f"gate: exit code {decision.exit_code}: {decision.exit_reason}", markup=False, soft_wrap=True)
+    return ExitCode(decision.exit_code)

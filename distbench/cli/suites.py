@@ -10,7 +10,7 @@ from distbench.cli.output import out, print_json
 from distbench.errors import EnvironmentFault, UsageError
 from distbench.suite.bundled import bundled_suites, resolve_suite
 from distbench.suite.load import load_suite
-from distbench.suite.schema_export import result_schema, suite_schema
+from distbench.suite.schema_export import decision_schema, policy_schema, result_schema, suite_schema
 
 TEMPLATE = """\
 # A distbench suite. Check it with: distbench suites validate {file}
@@ -95,7 +95,7 @@ def list_plugins(*, as_json: bool) -> None:
 
 def print_schema(what: str) -> None:
     """Print a JSON Schema."""
-    kinds = {"suite": suite_schema, "result": result_schema}
+    kinds = {"suite": suite_schema, "result": result_schema, "policy": policy_schema, "decision": decision_schema}
     if what not in kinds:
         raise UsageError(f"unknown schema {what!r}; expected one of: {', '.join(kinds)}")
     sys.stdout.flush()

@@ -32,5 +32,8 @@ def exit_of(verdict: Verdict, on_inconclusive: OnInconclusive) -> tuple[ExitCode
     if verdict == "INVALID":
         return code, "a comparison that is not valid is never let through"
     if on_inconclusive != "fail":
-        return ExitCode.OK, f"what cannot be decided {_LET_THROUGH[on_inconclusive]} (on inconclusive: {on_inconclusive})"
+        return (
+            ExitCode.OK,
+            f"what cannot be decided {_LET_THROUGH[on_inconclusive]} (on inconclusive: {on_inconclusive})",
+        )
     return code, "what cannot be decided does not pass (on inconclusive: fail)"

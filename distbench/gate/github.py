@@ -18,7 +18,7 @@ _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 _OLD_COMMAND = "##["
 
 
-def annotations(decision: Decision) -> list[str]:
+def annotate(decision: Decision) -> list[str]:
     """Return at most ten workflow commands: the verdict, then what decided it, the worst first; the rest is counted."""
     found = [line for line in worst_first(lines(decision)) if line.rule.verdict != "PASS"]
     kept = found if len(found) < MOST else found[: MOST - 2]

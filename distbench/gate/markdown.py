@@ -62,14 +62,16 @@ def _student(decision: Decision, student: StudentDecision) -> str:
 
 def _rule(line: Line) -> str:
     why = "" if line.rule.verdict == "PASS" else markdown_text(line.why, _LONGEST)
-    return _row([
-        _verdict(line.rule.verdict),
-        markdown_text(name_of(line.student)),
-        markdown_text(line.subject) + line.advisory,
-        line.asked,
-        line.seen,
-        why,
-    ])
+    return _row(
+        [
+            _verdict(line.rule.verdict),
+            markdown_text(name_of(line.student)),
+            markdown_text(line.subject) + line.advisory,
+            line.asked,
+            line.seen,
+            why,
+        ]
+    )
 
 
 def _verdict(verdict: str) -> str:

@@ -34,7 +34,7 @@ SIZE_KINDS = {
     "flops_per_token": "floating-point operations per token",
 }
 
-_METRICS = {
+METRICS = {
     "ttft_ms": "time to first token",
     "itl_ms": "time per generated token",
     "e2e_ms": "end-to-end time",
@@ -146,7 +146,7 @@ def size_kind(kind: str) -> str:
 
 def metric_words(metric: str) -> str:
     """Return a measured metric in words; an unknown one keeps its own name."""
-    return _METRICS.get(metric, humanise(metric))
+    return METRICS.get(metric, humanise(metric))
 
 
 def rule_words(rule: str) -> str:

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from distbench import plugins
 from distbench.errors import DistbenchError
+from distbench.schema.decision import Decision
+from distbench.schema.policy import Policy
 from distbench.schema.result import Result
 from distbench.schema.strict import Chooses, Use
 from distbench.schema.suite import DistilSpec, FitSpec, Suite, TaskSpec, TeacherSpec
@@ -22,6 +24,16 @@ _REF = "#/$defs/"
 def result_schema() -> Schema:
     """Return the schema of a result document."""
     return {"$schema": _DRAFT, **Result.model_json_schema(mode="serialization")}
+
+
+def decision_schema() -> Schema:
+    """Return the schema of a gate's decision."""
+    return {"$schema": _DRAFT, **Decision.model_json_schema(mode="serialization")}
+
+
+def policy_schema() -> Schema:
+    """Return the schema of a policy file."""
+    return {"$schema": _DRAFT, **Policy.model_json_schema()}
 
 
 def suite_schema() -> Schema:

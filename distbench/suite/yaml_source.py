@@ -53,18 +53,18 @@ class Source:
         return self.key_positions.get(path) or self.position(path)
 
 
-def read_source(path: Path) -> Source:
-    """Read a suite file."""
-    return parse_bytes(_read(path), str(path))
+def read_source(path: Path, noun: str = "suite") -> Source:
+    """Read a suite file, or another one under the same rules; `noun` is what messages call it."""
+    return parse_bytes(_read(path, noun), str(path), noun)
 
 
-def parse_bytes(data: bytes, file: str) -> Source:
+def parse_bytes(data: bytes, file: str, noun: str = "suite") -> Source:
     """Parse the content of a suite file, whose top level must be a mapping."""
     if len(data) > MAX_BYTES:
-        raise UsageError(f"a suite file may have at most 1 MiB, got {len(data)} bytes or more", at=Position(file))
-    source, empty = _parse(_decode(data, file), file)
+        raise UsageError(f"a {noun} file may have at most 1 MiB, got {len(data)} bytes or more", at=Position(file))
+    source, empty = _parse(_decode(data, file, noun), file, noun)
     if empty:
-        raise UsageError("empty suite", at=Position(file))
+        raise UsageError(f"empty {noun}", at=Position(file))
     if not isinstance(source.tree, dict):
         raise UsageError(f"expected a mapping, got {describe(source.tree)}", at=source.position(()))
     return source
@@ -75,20 +75,20 @@ def parse_text(text: str, file: str) -> Source:
     return _parse(_decode(text.encode(errors="surrogatepass"), file), file)[0]
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, noun: str) -> bytes:
     try:
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except IsADirectoryError:
-        reason = "is a directory, not a suite file"
+        reason = f"is a directory, not a {noun} file"
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL byte in the path
-        reason = "no such suite file"
+        reason = f"no such {noun} file"
     except OSError as error:
         reason = f"cannot be read: {error.strerror}"
     raise UsageError(f"{str(path)!r}: {reason} (working directory: {Path.cwd()})")
 
 
-def _decode(data: bytes, file: str) -> str:
+def _decode(data: bytes, file: str, noun: str = "suite") -> str:
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -102,7 +102,7 @@ def _decode(data: bytes, file: str) -> str:
         before = content[: bad.start()]
         offset = len(before.encode()) + 3 * (len(text) - len(content))
         name = "NUL byte" if bad[0] == "\0" else f"control character U+{ord(bad[0]):04X}"
-        raise UsageError(f"{name} at byte offset {offset}; a suite is plain text", at=_position_of(before, file))
+        raise UsageError(f"{name} at byte offset {offset}; a {noun} is plain text", at=_position_of(before, file))
     return content
 
 
@@ -110,7 +110,7 @@ def _position_of(before: str, file: str) -> Position:
     return Position(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
-def _parse(text: str, file: str) -> tuple[Source, bool]:
+def _parse(text: str, file: str, noun: str = "suite") -> tuple[Source, bool]:
     """Return the document, and whether it holds nothing at all."""
     if directive := _DIRECTIVE.search(text):
         at = _position_of(text[: directive.end() - 1], file)
@@ -120,7 +120,7 @@ def _parse(text: str, file: str) -> tuple[Source, bool]:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.feed(event)
             if isinstance(event, yaml.DocumentEndEvent):
-                _refuse_more(text, event, file)
+                _refuse_more(text, event, file, noun)
                 break
     except yaml.YAMLError as error:
         raise _syntax_error(error, text, file) from None
@@ -128,14 +128,16 @@ def _parse(text: str, file: str) -> tuple[Source, bool]:
     return source, builder.empty
 
 
-def _refuse_more(text: str, event: yaml.Event, file: str) -> None:
+def _refuse_more(text: str, event: yaml.Event, file: str, noun: str) -> None:
     """Look at the rest without the parser: a second document may be made to be slow."""
     end: Any = event.end_mark
     for offset, line in enumerate(text[end.index :].splitlines()):
         content = line.strip()
         if content and content != "..." and not content.startswith("#"):
             second = (
-                "multiple documents are not allowed" if content.startswith("---") else "text after the end of the suite"
+                "multiple documents are not allowed"
+                if content.startswith("---")
+                else f"text after the end of the {noun}"
             )
             raise UsageError(second, at=Position(file, end.line + offset + 1))
 

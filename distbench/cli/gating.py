@@ -1,0 +1,178 @@
+"""`gate`: decide on a run, say so in every form that was asked for, and exit by the verdict."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+from distbench.compare.evidence import Evidence
+from distbench.compare.reading import read_document
+from distbench.compare.run import compare
+from distbench.errors import EnvironmentFault, ExitCode, UsageError, did_you_mean
+from distbench.gate import github
+from distbench.gate.decision import decide, with_checks
+from distbench.gate.junit import junit
+from distbench.gate.markdown import COMMENT_LIMIT, SUMMARY_LIMIT, markdown
+from distbench.gate.names import check_names
+from distbench.gate.policy_file import LoadedPolicy, load_policy
+from distbench.gate.text import text
+from distbench.schema.decision import BaselineFacts, Decision, PolicyFacts
+from distbench.schema.policy import OnInconclusive
+from distbench.schema.result import Result
+from distbench.store.files import disk_faults, write_text
+from distbench.store.run_dir import RunDir
+
+FORMATS = ("text", "json", "markdown", "junit", "github")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How to decide: the command line's options."""
+
+    policy: Path | None = None
+    baseline: Path | None = None
+    on_inconclusive: str | None = None
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What to write where. `github`: None = where GitHub Actions says that it runs this."""
+
+    form: str = "text"
+    out: Path | None = None
+    markdown: Path | None = None
+    junit: Path | None = None
+    json: Path | None = None
+    github: bool | None = None
+    quiet: bool = False
+
+
+def gate(run: Path, terms: Terms, outputs: Outputs) -> ExitCode:
+    """Decide on a run, write every output, and return the exit code."""
+    _checked("--format", outputs.form, FORMATS)
+    decision = decided(run, terms)
+    publish(decision, outputs)
+    return ExitCode(decision.exit_code)
+
+
+def decided(run: Path, terms: Terms, result: Result | None = None) -> Decision:
+    """Return the decision on a run. `result`: the comparison by the suite's own gate, where it is at hand."""
+    loaded = load_policy(terms.policy) if terms.policy else None
+    how = _on_inconclusive(terms, loaded)
+    if run.is_file():
+        return decide(_document(run, terms), how)
+    directory = RunDir.existing(run)
+    if loaded is not None:
+        check_names(loaded, Evidence(directory))
+        result = compare(directory, loaded.policy)
+    result = result or compare(directory)
+    facts = None
+    if loaded is not None:
+        facts = PolicyFacts(file=str(terms.policy), sha256=loaded.sha256, extends=loaded.policy.extends)
+    result, base = _against_baseline(run, result, terms, loaded)
+    return decide(result, how, policy=facts, baseline=base)
+
+
+def _document(path: Path, terms: Terms) -> Result:
+    """Return the result of a document, which knows its own gate only."""
+    given = [name for name, value in (("--policy", terms.policy), ("--baseline", terms.baseline)) if value]
+    if given:
+        raise UsageError(f"{path} is a result document, without samples; {' and '.join(given)} needs the run directory")
+    return read_document(path)
+
+
+def _against_baseline(
+    run: Path, result: Result, terms: Terms, loaded: LoadedPolicy | None
+) -> tuple[Result, BaselineFacts | None]:
+    """Return the result with the checks against an earlier run, where there is one or where a policy asks for it."""
+    from distbench.gate.baseline import baseline_checks, named_by
+
+    rules = loaded.policy if loaded else None
+    path = terms.baseline or (named_by(loaded) if loaded else None)
+    if path is None and (rules is None or not any(each.baseline for _, each in rules.sections())):
+        return result, None
+    checks, facts = baseline_checks(run, result, path, rules)
+    return with_checks(result, checks), facts
+
+
+def _on_inconclusive(terms: Terms, loaded: LoadedPolicy | None) -> OnInconclusive:
+    given = terms.on_inconclusive or (loaded.policy.on_inconclusive if loaded else None) or "fail"
+    _checked("--on-inconclusive", given, get_args(OnInconclusive))
+    return given  # type: ignore[return-value]
+
+
+def _checked(flag: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        near = did_you_mean(value[:80], known)
+        raise UsageError(f"{flag} is one of {', '.join(known)}, not {value[:80]!r}{near}")
+
+
+# -- outputs ----------------------------------------------------------------------------------------------------------
+
+
+def publish(decision: Decision, outputs: Outputs) -> None:
+    """Write every file that was asked for, then print. A file that cannot be written is an error, never a pass."""
+    on_github = outputs.github if outputs.github is not None else os.environ.get("GITHUB_ACTIONS") == "true"
+    files = ((outputs.junit, junit), (outputs.markdown, markdown), (outputs.json, as_json))
+    for path, rendering in files:
+        if path is not None:
+            _write(path, rendering(decision))
+    if on_github:
+        _tell_github(decision, printed=outputs.form == "github" and not outputs.quiet)
+    if outputs.out is not None:
+        _write(outputs.out, rendered(decision, outputs.form))
+    elif not outputs.quiet:
+        _print(rendered(decision, outputs.form), outputs.form, on_github=on_github)
+
+
+def rendered(decision: Decision, form: str) -> str:
+    """Return the decision in one of the formats."""
+    if form == "markdown":
+        return markdown(decision, COMMENT_LIMIT)
+    if form == "github":
+        return "".join(f"{line}\n" for line in github.annotate(decision))
+    return {"text": text, "json": as_json, "junit": junit}[form](decision)
+
+
+def as_json(decision: Decision) -> str:
+    """Return the decision as a JSON document; a lone surrogate stays an escape."""
+    document = json.dumps(decision.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
+    return document.encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
+def _print(said: str, form: str, *, on_github: bool) -> None:
+    if on_github and form != "github":
+        said = github.harmless_json(said) if form == "json" else github.harmless(said)
+    sys.stdout.write(said)
+    sys.stdout.flush()
+
+
+def _tell_github(decision: Decision, *, printed: bool) -> None:
+    """Annotate (on standard error, which the runner reads too), and write the step's summary and outputs."""
+    if not printed:
+        for command in github.annotate(decision):
+            sys.stderr.write(f"{command}\n")
+    _append("GITHUB_STEP_SUMMARY", markdown(decision, SUMMARY_LIMIT))
+    _append("GITHUB_OUTPUT", github.outputs(decision))
+
+
+def _append(variable: str, said: str) -> None:
+    """Add to a file that the runner names; other steps' lines in it stay."""
+    name = os.environ.get(variable)
+    if not name:
+        return
+    path = Path(name)
+    with disk_faults(path), path.open("a", encoding="utf-8") as file:
+        file.write(said)
+
+
+def _write(path: Path, said: str) -> None:
+    if path.is_dir():
+        raise EnvironmentFault(f"{path} is a directory; name a file")
+    with disk_faults(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, said)
