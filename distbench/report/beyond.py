@@ -32,6 +32,7 @@ def _of(view: View, student: StudentResult) -> Iterator[Line]:
         shown = numbers.as_percent(group.retained, view.against("task_floor"))
         yield Line(student.label, name, f"retained, group of tasks: {words.VERDICTS[group.verdict].word}", shown)
     yield from _fidelity(view, student)
+    yield from _brier(student)
     for task in student.tasks:
         for measure, shown in _parts(view, task):
             yield Line(student.label, task.task, measure, shown)
@@ -55,11 +56,19 @@ def _fidelity(view: View, student: StudentResult) -> Iterator[Line]:
             yield Line(student.label, task.task, name, numbers.as_percent(found, against))
 
 
+def _brier(student: StudentResult) -> Iterator[Line]:
+    """Yield the task on which the stated probabilities lose most: all of them are in the report."""
+    rows = [(task, task.calibration.brier.delta) for task in student.tasks if task.calibration]
+    known = [(found.value, task, found) for task, found in rows if found is not None and found.value is not None]
+    if known:
+        _, task, found = min(known, key=lambda row: row[0])
+        measure = "Δ Brier score, + is better" + (f", worst of {len(known)} tasks" if len(known) > 1 else "")
+        yield Line(student.label, task.task, measure, numbers.as_signed(found))
+
+
 def _parts(view: View, task: TaskResult) -> Iterator[tuple[str, Shown]]:
     if task.byte_perplexity_ratio:
         yield "Δ bits per byte, + is better", numbers.as_signed(task.delta)
-    if task.calibration and task.calibration.brier.delta:
-        yield "Δ Brier score, + is better", numbers.as_signed(task.calibration.brier.delta)
     for dimension in task.groups:
         if dimension.worst_group_retained and dimension.worst_group:
             shown = numbers.as_percent(dimension.worst_group_retained, (dimension.floor,))

@@ -4,76 +4,57 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rich import box
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from distbench.report import numbers, words
 from distbench.report.beyond import beyond_scores
 from distbench.report.findings import distillation, warnings
+from distbench.report.markdown_parts import MARKDOWN_LIMIT as MARKDOWN_LIMIT  # noqa: PLC0414 - others read it here
+from distbench.report.markdown_parts import escape as _escape
+from distbench.report.markdown_parts import fitting as _fitting
+from distbench.report.markdown_parts import headed as _headed
+from distbench.report.markdown_parts import row as _row
 from distbench.report.numbers import Shown
 from distbench.report.studies import shown_studies, study_rows
+from distbench.report.terminal.grid import COLOURS, Column, Grid, Row, name, verdict_cell
 from distbench.report.view import View
-from distbench.report.visible import markdown_text, one_line
+from distbench.report.visible import one_line
 from distbench.schema.result import Result, StudentResult
 
-MARKDOWN_LIMIT = 65_536
 _ROOM = 64_000  # leaves room for what a caller puts around it
-_COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow", "neutral": "bright_black"}
-_LONGEST_NAME, _NARROWEST_NAME, _LONGEST_TEXT = 60, 14, 400
+_LONGEST_NAME, _LONGEST_TEXT = 60, 400
 _MOST_MORE = 24  # lines about single tasks on a terminal; the report has all
-_OPTIONAL = ("Energy", "Memory", "Gap rec.", "Faster")  # left out where no student has one, then where there is no room
+_DROPPED = {"Energy": 4, "Memory": 3, "Gap rec.": 2, "Faster": 1}  # left out where no student has one, or no room
 
 
 def terminal_table(result: Result) -> list[RenderableType]:
     """Return the table of students and the verdict with the sentence that explains it; the caller prints them."""
     view = View(result)
     more = _more_table(view)
-    return [
-        *([_Students(view)] if view.students else []),
+    parts: list[RenderableType] = [
+        *([students_grid(view)] if view.students else []),
         *_study_tables(view),
         *([more] if more else []),
-        Group(*_verdict_lines(view)),
     ]
+    return [*(Group(part, "") for part in parts), Group(*_verdict_lines(view))]
 
 
-class _Students:
-    """The table of students, with as many columns as the terminal has room for."""
-
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.rows = [(student, student_cells(view, student)) for student in view.students]
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        left_out = {heading for heading in _OPTIONAL if all(cells[heading].missing for _, cells in self.rows)}
-        for heading in ("", *_OPTIONAL):
-            left_out |= {heading}
-            narrowest = self.table(left_out, _NARROWEST_NAME).__rich_measure__(console, options.update_width(10_000))
-            if narrowest.maximum <= options.max_width:
-                break
-        yield self.table(left_out)
-
-    def table(self, left_out: set[str], name_width: int | None = None) -> Table:
-        """Return the table without some columns; names break anywhere if they must."""
-        table = Table(
-            box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title=_facts(self.view), title_justify="left"
-        )
-        table.add_column("Verdict", no_wrap=True)
-        table.add_column("Student", overflow="fold", width=name_width, min_width=_NARROWEST_NAME)
-        headings = [heading for heading in self.rows[0][1] if heading not in left_out]
-        for heading in headings:
-            table.add_column(heading, justify="right", no_wrap=True)
-        for student, cells in self.rows:
-            verdict = words.VERDICTS[student.verdict]
-            dim = "dim" if student.role == "control" else ""
-            texts = [f"{cells[heading].text}\n{cells[heading].interval}".rstrip() for heading in headings]
-            table.add_row(
-                Text(f"{verdict.glyph} {verdict.word}", style=_COLOURS[verdict.tone]),
-                Text(student_name(student), style=dim),
-                *(Text(text, style=dim) for text in texts),
-            )
-        return table
+def students_grid(view: View) -> Grid:
+    """Return the table of students, with as many columns as the terminal has room for."""
+    headings = list(student_cells(view, view.students[0]))
+    columns = [
+        Column("Verdict"),
+        Column("Student"),
+        *(Column(heading, number=heading != "Worst task", drop=_DROPPED.get(heading, 0)) for heading in headings),
+    ]
+    rows = []
+    for student in view.students:
+        cells = student_cells(view, student)
+        dim = "dim" if student.role == "control" else ""
+        stacked = [Text(f"{cells[heading].text}\n{cells[heading].interval}".rstrip()) for heading in headings]
+        rows.append(Row([verdict_cell(student.verdict), student_name(student), *stacked], dim))
+    return Grid(columns, rows, title=_facts(view), names=2)
 
 
 def student_cells(view: View, student: StudentResult) -> dict[str, Shown]:
@@ -82,7 +63,7 @@ def student_cells(view: View, student: StudentResult) -> dict[str, Shown]:
     lowest = view.worst_retained(student)
     cells = {
         "Retained": view.retained(student),
-        "Worst task": replace(lowest, interval=one_line(worst.task, 20)) if worst else lowest,
+        "Worst task": replace(lowest, interval=one_line(worst.task, 40)) if worst else lowest,
         "Smaller": view.compression(student),
         "Faster": view.ratio(student, "latency"),
         "Memory": view.ratio(student, "memory"),
@@ -100,57 +81,43 @@ def student_name(student: StudentResult) -> str:
     return label if student.required else f"{label} (optional)"
 
 
-def _facts(view: View) -> Text:
+def _facts(view: View) -> str:
     students = words.plural(len(view.candidates), "student")
     tasks = words.plural(len(view.tasks), "task")
     suite = one_line(view.result.suite, 80)
-    return Text(
-        f"{suite}: {students}, {tasks}; intervals at {view.level}; × = times better than the teacher", style="dim"
-    )
+    return f"{suite}: {students}, {tasks}; intervals at {view.level}; × = times better than the teacher"
 
 
-def _study_tables(view: View) -> list[Table]:
+def _study_tables(view: View) -> list[Grid]:
     """Return a table a study, a row a student."""
     tables = []
     for study in shown_studies(view):
         headings, rows = study_rows(view, study)
-        table = Table(
-            box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, title_justify="left",
-            title=Text(f"study {one_line(study.name, _LONGEST_NAME)}", style="dim"),
-        )  # fmt: skip
-        for heading in headings:
-            table.add_column(Text(one_line(heading, _LONGEST_NAME)), justify="right", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(one_line(cell, _LONGEST_NAME)) for cell in row))
-        tables.append(table)
+        columns = [Column(one_line(heading, _LONGEST_NAME), number=True) for heading in headings]
+        cells = [Row([one_line(cell, _LONGEST_NAME) for cell in row]) for row in rows]
+        tables.append(Grid(columns, cells, title=f"study {one_line(study.name, _LONGEST_NAME)}", names=len(study.axes)))
     return tables
 
 
-def _more_table(view: View) -> Table | None:
+def _more_table(view: View) -> Grid | None:
     """Return what a score does not show, one line a measure; None where nothing of it was measured."""
-    rows = beyond_scores(view)
-    if not rows:
+    lines = beyond_scores(view)
+    if not lines:
         return None
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("Student", "Task", "Measure"):
-        table.add_column(heading, overflow="fold")
-    table.add_column("Seen", justify="right", overflow="fold")
-    for row in rows[:_MOST_MORE]:
-        table.add_row(
-            Text(one_line(row.student, _LONGEST_NAME)),
-            Text(one_line(row.task, _LONGEST_NAME)),
-            Text(row.measure),
-            Text(str(row.shown)),
-        )
-    if len(rows) > _MOST_MORE:
-        table.caption = f"{len(rows) - _MOST_MORE} more in the report"
-    return table
+    columns = [Column("Task"), Column("Measure"), Column("Seen", number=True)]
+    rows = [
+        Row([name(line.task), one_line(line.measure), line.shown], group=name(line.student))
+        for line in lines[:_MOST_MORE]
+    ]
+    left_out = len(lines) - len(rows)
+    title = f"Beyond the scores ({left_out} more in the report)" if left_out else "Beyond the scores"
+    return Grid(columns, rows, title=title, names=2)
 
 
 def _verdict_lines(view: View) -> list[RenderableType]:
     verdict = words.VERDICTS[view.result.verdict]
     line = Text()
-    line.append(f"{verdict.glyph} {view.result.verdict.replace('_', ' ')}", style=f"bold {_COLOURS[verdict.tone]}")
+    line.append(f"{verdict.glyph} {view.result.verdict.replace('_', ' ')}", style=f"bold {COLOURS[verdict.tone]}")
     line.append(f" {verdict.meaning}: {one_line(view.result.verdict_reason, _LONGEST_TEXT)}")
     lines: list[RenderableType] = [line]
     if view.recommended:
@@ -189,16 +156,6 @@ def markdown(result: Result) -> str:
         parts += ["".join(kept), f"\n_{left_out:,} more {noun} are in the full report._\n" if left_out else ""]
         parts.append("\n" if lines else "")
     return "".join(parts).rstrip() + "\n"
-
-
-def _fitting(lines: list[str], room: int) -> tuple[list[str], int]:
-    kept = []
-    for line in lines:
-        if len(line) > room - 200:
-            break
-        kept.append(line)
-        room -= len(line)
-    return kept, room
 
 
 def _markdown_head(view: View) -> str:
@@ -290,15 +247,3 @@ def _markdown_training(view: View) -> list[str]:
 def _markdown_warnings(view: View) -> list[str]:
     lines = [f"- {_escape(_about(about) + text, _LONGEST_TEXT)}\n" for about, text in warnings(view)]
     return _headed("### Warnings\n\n", lines)
-
-
-def _headed(head: str, lines: list[str]) -> list[str]:
-    return [head + lines[0], *lines[1:]] if lines else []
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |\n"
-
-
-def _escape(text: str, limit: int = _LONGEST_NAME) -> str:
-    return markdown_text(text, limit)

@@ -106,6 +106,7 @@ _DISAGREEMENT: tuple[Column, ...] = (
     text("label", "the right answer"),
     text("teacher_answer", "what the teacher answered"),
     text("student_answer", "what the student answered"),
+    text("groups", "the sample's group in each dimension, as JSON; empty: it has none"),
 )
 
 
@@ -121,6 +122,7 @@ def _disagreements(result: Result) -> Iterator[Row]:
                 "label": each.label,
                 "teacher_answer": each.teacher,
                 "student_answer": each.student,
+                "groups": json.dumps(each.groups, ensure_ascii=False, sort_keys=True) if each.groups else None,
             }
 
 

@@ -42,6 +42,10 @@ _STUDENT: tuple[Column, ...] = (
     whole("training_runs", "training runs of this recipe in the result; 0 = not trained here"),
     text("made_by", "how it was made"),
     whole("disagreements", "samples that only one of teacher and student gets right"),
+    text("identity", "hash of what it is and how it is opened"),
+    text("weights", "digest of the weights, where this run made them"),
+    text("device", "where it was measured"),
+    text("host", "fingerprint of the machine that measured it"),
 )
 
 
@@ -72,6 +76,10 @@ def _students(result: Result) -> Iterator[Row]:
             "training_runs": len(each.seeds.rows) if each.seeds else int(each.training is not None),
             "made_by": each.made_by,
             "disagreements": each.disagreements_total,
+            "identity": each.identity,
+            "weights": each.weights,
+            "device": each.measured_on.device if each.measured_on else None,
+            "host": each.measured_on.host.fingerprint if each.measured_on and each.measured_on.host else None,
         }
 
 

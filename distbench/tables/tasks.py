@@ -38,6 +38,8 @@ _TASK: tuple[Column, ...] = (
     flag("gated", "a rule of the gate asks for this metric"),
     text("verdict", "against the task's floor; INCONCLUSIVE where no rule asks"),
     text("reason", "the sentence that explains the verdict"),
+    text("task_version", "version of the task that was asked"),
+    text("data_digest", "digest of the data that was asked"),
 )
 
 
@@ -66,7 +68,7 @@ def _primary(student: StudentResult, task: TaskResult) -> Row:
     }
     for name in _FIDELITY:
         row |= spread(name, getattr(task.fidelity, name), _NO_FLIPS)
-    return row | {"failed": task.failed, "gated": task.gated, "verdict": task.verdict, "reason": task.reason}
+    return row | {"failed": task.failed, "gated": task.gated, "verdict": task.verdict, "reason": task.reason, **_asked(task)}
 
 
 def _other(student: StudentResult, task: TaskResult, metric: str, scores: tuple[float, float]) -> Row:
@@ -74,8 +76,12 @@ def _other(student: StudentResult, task: TaskResult, metric: str, scores: tuple[
     row: Row = {column.name: None for column in _TASK}
     row |= {f"{name}_reason": _MEANS_ONLY for name in ("retained", "retained_raw", "delta", "gap_recovered")}
     row |= {f"{name}_reason": _MEANS_ONLY for name in _FIDELITY}
-    row |= {**_named(student, task), "metric": metric, "primary": False, "gated": False, "reason": _MEANS_ONLY}
+    row |= {**_named(student, task), **_asked(task), "metric": metric, "primary": False, "gated": False, "reason": _MEANS_ONLY}
     return row | {"teacher_score": scores[0], "student_score": scores[1]}
+
+
+def _asked(task: TaskResult) -> Row:
+    return {"task_version": task.asked.version, "data_digest": task.asked.data}
 
 
 def _named(student: StudentResult, task: TaskResult) -> Row:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from distbench.testing.assertions import assert_smaller as assert_smaller  # noqa: PLC0414
     from distbench.testing.assertions import assert_speedup as assert_speedup  # noqa: PLC0414
 
-_FROM_ASSERTIONS = (
+__all__ = [
     "InconclusiveWarning",
     "assert_less_energy",
     "assert_less_memory",
@@ -26,11 +26,11 @@ _FROM_ASSERTIONS = (
     "assert_retained",
     "assert_smaller",
     "assert_speedup",
-)
+]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _FROM_ASSERTIONS:
+    if name not in __all__:
         raise AttributeError(f"module 'distbench.testing' has no attribute {name!r}")
     from importlib import import_module
 
@@ -38,4 +38,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_FROM_ASSERTIONS])
+    return sorted([*globals(), *__all__])

@@ -1,9 +1,8 @@
 """Assertions about a run, decided as the gate decides: by the ends of the interval, never by the value.
 
-What cannot be decided (the interval holds the threshold, a number is missing, the teacher shows nothing to keep, the
-comparison is not valid) is what `distbench gate` exits 3 for. It fails a test unless `on_inconclusive` says "skip" or
-"warn"; it never passes silently. Every assertion raises UsageError for a student, a task or a measure that the run does
-not have.
+What cannot be decided (the interval holds the threshold, a number is missing, the teacher shows nothing to keep) fails a
+test unless `on_inconclusive` says "skip" or "warn": it never passes silently. A comparison that is not valid always
+fails. Every assertion raises UsageError for a student, a task or a measure that the run does not have.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from distbench.compare.judging import at_least as judged_at_least
 from distbench.compare.judging import at_most as judged_at_most
 from distbench.compare.measurements import headline_energy, headline_speedup
 from distbench.compare.severity import worst
-from distbench.errors import ExitCode, UsageError
-from distbench.gate.exit import CODES
+from distbench.errors import UsageError
+from distbench.gate.exit import UNDECIDED
 from distbench.report import numbers, words
 from distbench.report.visible import one_line
 from distbench.schema.estimate import Estimate, Verdict
@@ -78,8 +77,8 @@ def assert_passes_gate(run: AnyRun, student: str | None = None, *, on_inconclusi
     __tracebackhide__ = True
     result = _result(run)
     if student is None:
-        subject, verdict, why, asked = "the run", result.verdict, result.verdict_reason, list(result.students)
-        asked = [each for each in asked if each.role == "student" and each.required]
+        subject, verdict, why = "the run", result.verdict, result.verdict_reason
+        asked = [each for each in result.students if each.role == "student" and each.required]
     else:
         found = student_named(result, student)
         subject, verdict, why, asked = _label(found), found.verdict, found.verdict_reason, [found]
@@ -89,7 +88,8 @@ def assert_passes_gate(run: AnyRun, student: str | None = None, *, on_inconclusi
         for check in each.gate
         if check.required and check.verdict != "PASS"
     ]
-    claim = Claim(f"{subject} against the gate", words.VERDICTS["PASS"].word, None, verdict, why, "\n  ".join(rules))
+    said = "does not pass" if verdict == "FAIL" else "cannot be said to pass"
+    claim = Claim(f"{subject} {said} the gate", None, None, verdict, why, "\n  ".join(rules))
     _settle(claim, on_inconclusive)
 
 
@@ -181,7 +181,7 @@ def assert_lost_at_most(
         verdict, why = "INCONCLUSIVE", f"{', '.join(absent)} did not finish"
     shown = numbers.as_percent(observed, (at_most,)).brief
     said = f"{_label(found)} loses {shown} of the answers on {one_line(name, 80)}"
-    more = what_would_decide(observed, at_most, result.alpha, verdict)
+    more = what_would_decide(observed, at_most, result.alpha, verdict, least=False)
     _settle(Claim(said, f"≤ {numbers.whole_percent(at_most)}", observed.n, verdict, why, more), on_inconclusive)
 
 
@@ -216,7 +216,7 @@ def _settle(claim: Claim, on_inconclusive: OnInconclusive) -> None:
     if claim.verdict == "PASS":
         return
     message = failure(claim)
-    if CODES[claim.verdict] is ExitCode.INCONCLUSIVE:
+    if claim.verdict in UNDECIDED:
         if on_inconclusive == "skip":
             raise unittest.SkipTest(message)  # pytest knows it too
         if on_inconclusive == "warn":
