@@ -12,7 +12,7 @@ from distbench.schema.record import Training
 from distbench.schema.result import Asked, Result, StudentResult, Surroundings, TeacherResult
 
 _SIZES = ("bytes_on_disk", "params_unique", "params_non_embedding", "dtype")
-_TRAINED = ("method", "objective", "data", "data_digest", "examples", "units", "epochs", "steps", "options")
+_TRAINED = ("method", "objective", "data", "examples", "units", "epochs", "steps")
 _NOT_SETTINGS = {"device_reason"}
 
 
@@ -96,6 +96,14 @@ def _training(label: str, a: Training | None, b: Training | None) -> Iterator[Fa
         return
     for name in _TRAINED:
         yield from _pair("training", f"{label}: {name}", getattr(a, name), getattr(b, name))
+    yield from _pair("training", f"{label}: content of the data", _short(a.data_digest), _short(b.data_digest))
+    for name in (each for each in dict.fromkeys([*a.options, *b.options]) if not _outcome(each)):
+        yield from _pair("training", f"{label}: {name}", a.options.get(name), b.options.get(name))
+
+
+def _outcome(option: str) -> bool:
+    """Say whether a training noted what came out, not what was asked for."""
+    return option.endswith("_seconds") or option.startswith("heldout")
 
 
 def _mapping(topic: Topic, a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[Fact]:

@@ -1,0 +1,86 @@
+"""`diff`, `trend`, and `report` of several runs: read runs, need no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distbench.cli.output import out, print_json
+from distbench.compare.diff import MARGIN, diff
+from distbench.compare.source import Source, opened
+from distbench.errors import ExitCode, UsageError
+from distbench.schema.diff import Diff
+from distbench.store.files import write_text
+
+FAIL_ON = ("worse", "slower", "verdict")
+
+
+@dataclass(frozen=True)
+class DiffWish:
+    """What the command line asks of a diff."""
+
+    margin: float = MARGIN
+    match: tuple[str, ...] = ()
+    fail_on: tuple[str, ...] = ()
+    page: Path | None = None
+    as_json: bool = False
+    as_markdown: bool = False
+
+
+def show_diff(a: Path, b: Path, wish: DiffWish) -> ExitCode:
+    """Print what changed from run A to run B. It is a description, so the code is 0 unless `fail_on` says otherwise."""
+    if wish.as_json and wish.as_markdown:
+        raise UsageError("--json and --markdown cannot be combined")
+    for each in wish.fail_on:
+        if each not in FAIL_ON:
+            raise UsageError(f"--fail-on {each}: choose from {', '.join(FAIL_ON)}")
+    found = diff(opened(a), opened(b), margin=wish.margin, match=pairs(wish.match))
+    if wish.page is not None:
+        from distbench.report.several import diff_page
+
+        write_text(wish.page, diff_page(found))
+    if wish.as_json:
+        print_json(found)
+    elif wish.as_markdown:
+        from distbench.report.changes_text import markdown_diff
+
+        out().print(markdown_diff(found), markup=False, soft_wrap=True, end="")
+    else:
+        from distbench.report.changes_text import terminal_diff
+
+        for part in terminal_diff(found):
+            out().print(part)
+    return ExitCode.GATE_FAILED if reasons_to_fail(found, wish.fail_on) else ExitCode.OK
+
+
+def pairs(given: Sequence[str]) -> Mapping[str, str]:
+    """Return {name in A: name in B} of "NAME_IN_A=NAME_IN_B"."""
+    found = {}
+    for each in given:
+        one, equals, other = each.partition("=")
+        if not (one and equals and other):
+            raise UsageError(f"--match {each}: it reads NAME_IN_A=NAME_IN_B")
+        found[one] = other
+    return found
+
+
+def reasons_to_fail(found: Diff, fail_on: Sequence[str]) -> list[str]:
+    """Return what got worse in the ways that `fail_on` names: scores, measures, or the verdict of the gate."""
+    reasons = found.worse() if "worse" in fail_on else []
+    judged = [each for each in found.students if each.role == "student"]
+    if "slower" in fail_on:
+        reasons += [
+            f"{each.label_b}, {measure.metric}"
+            for each in judged
+            for measure in each.measurements
+            if measure.verdict == "worse"
+        ]
+    if "verdict" in fail_on:
+        reasons += [each.label_b for each in judged if each.verdict_a == "PASS" and each.verdict_b != "PASS"]
+    return reasons
+
+
+def sources(paths: Sequence[Path]) -> list[Source]:
+    """Open runs, each once."""
+    return [opened(path) for path in paths]
