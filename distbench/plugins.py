@@ -29,6 +29,7 @@ GROUPS = (
     "meters",
     "executors",
     "exports",
+    "sections",
 )
 NOUNS = {
     "models": "model",
@@ -42,6 +43,7 @@ NOUNS = {
     "meters": "meter",
     "executors": "executor",
     "exports": "export format",
+    "sections": "report section",
 }
 _SHORT_LIST = 8
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+
 from markupsafe import Markup
 
 from distbench.report import bundle, theme
+from distbench.report.bundle import Library, PlotlyJs, library
+from distbench.report.choices import Choice, choices
 from distbench.report.findings import warnings
-from distbench.report.sections import SECTIONS
+from distbench.report.sections import rendered, sections
 from distbench.report.sections.section import Fragment, Section, fill
 from distbench.report.view import View
 from distbench.report.visible import json_block
@@ -15,16 +19,18 @@ from distbench.schema.result import Result
 _NOTHING = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # plotly.js adds an empty style element, then rules
 
 
-def render(result: Result) -> str:
-    """Return the report as one self-contained HTML file."""
+def render(result: Result, plotlyjs: PlotlyJs = "cartesian") -> str:
+    """Return the report as one HTML file, self-contained unless `plotlyjs` is "directory" or "cdn"."""
     view = View(result)
     parts: list[tuple[Section, Fragment]] = []
-    for section in SECTIONS:
-        fragment = section.render(view)
+    for section in sections():
+        fragment = rendered(section, view)
         if fragment is not None:
             parts.append((section, fragment))
     figures = {name: drawn for _, part in parts for name, drawn in part.figures.items()}
     data = {key: value for _, part in parts for key, value in part.data.items()}
+    narrowed = choices(view)
+    charts = library(plotlyjs) if figures else None
     style = theme.css() + bundle.style()
     return str(
         fill(
@@ -32,20 +38,32 @@ def render(result: Result) -> str:
             view,
             parts=parts,
             warnings=warnings(view),
-            csp=_policy(style, charts=bool(figures)),
+            choices=_by_group(narrowed),
+            csp=policy(style, charts),
             style=Markup(style),  # noqa: S704 - our own file
             script=Markup(bundle.script()),  # noqa: S704 - our own file
-            packed=bundle.packed() if figures else None,
+            library=charts,
+            samples=_packed(data.pop("samples", None)),
             data=json_block(
                 {
                     "result": _without_samples(result),
                     "figures": figures,
                     "dark": theme.DARK_OF,
+                    "choices": [choice.names for choice in narrowed],
                     **data,
                 }
             ),
         )
     )
+
+
+def _by_group(narrowed: list[Choice]) -> list[tuple[str, list[tuple[int, Choice]]]]:
+    return [(group, list(found)) for group, found in groupby(enumerate(narrowed), lambda each: each[1].group)]
+
+
+def _packed(samples: object) -> str | None:
+    """Return the samples as base64 of gzip, a third to a tenth of their size; None where there are none."""
+    return None if samples is None else bundle.packed(json_block(samples))
 
 
 def _without_samples(result: Result) -> dict[str, object]:
@@ -54,9 +72,9 @@ def _without_samples(result: Result) -> dict[str, object]:
     return result.model_dump(mode="python", exclude={"students": students})
 
 
-def _policy(style: str, *, charts: bool) -> str:
-    """Return the Content-Security-Policy: nothing is loaded, and only these very texts run."""
-    scripts = [bundle.csp_hash(bundle.script()), *([bundle.csp_hash(bundle.plotly_js())] if charts else [])]
+def policy(style: str, charts: Library | None) -> str:
+    """Return the Content-Security-Policy: nothing is loaded but what was asked for, and only these very texts run."""
+    scripts = [bundle.csp_hash(bundle.script()), *([charts.allowed] if charts else [])]
     return (
         "default-src 'none'; "
         f"script-src {' '.join(scripts)}; "

@@ -1,5 +1,7 @@
 """The page as a file: self-contained, escaped, complete, and silent about what is not there."""
 
+import base64
+import gzip
 import hashlib
 import json
 import re
@@ -53,6 +55,12 @@ class Page(HTMLParser):
         return json.loads(block)
 
     @property
+    def samples(self) -> dict:
+        """The packed samples."""
+        (block,) = [text for _, attrs, text in self.raw if attrs.get("id") == "samples-packed"]
+        return json.loads(gzip.decompress(base64.b64decode(block)))
+
+    @property
     def anchors(self) -> list[str]:
         """The sections that are there."""
         return [attrs["id"] for tag, attrs in self.tags if tag == "section"]
@@ -65,6 +73,8 @@ def page(synthetic: Result) -> Page:
 
 def test_nothing_is_loaded(page: Page):
     for tag, attrs in page.tags:
+        if tag == "img":
+            assert (attrs.pop("src") or "").startswith("data:image/svg+xml;base64,")
         assert not {"src", "srcset", "action", "formaction", "data", "poster"} & attrs.keys(), (tag, attrs)
         assert "style" not in attrs
         assert not [name for name in attrs if name.startswith("on")], (tag, attrs)
@@ -78,6 +88,7 @@ def test_nothing_is_loaded(page: Page):
 def test_every_link_inside_the_page_has_a_target(page: Page):
     targets = {attrs.get("id") for _, attrs in page.tags}
     assert {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"} <= targets
+    assert {f"student-{name}" for name in ("soft-23-int8", "hostile", "tiny")} <= targets
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
 
@@ -100,16 +111,15 @@ def test_hostile_text_is_shown_and_never_acts(page: Page):
     assert "\u202e" not in page.html
     assert [attrs.get("type") for tag, attrs in page.tags if tag == "script"] == [
         "application/json",
-        "text/plain",
+        "text/plain",  # samples
+        "text/plain",  # plotly.js
         None,
     ]
-    assert not [tag for tag, _ in page.tags if tag in {"img", "b", "em", "iframe"}]
+    assert not [tag for tag, _ in page.tags if tag in {"b", "em", "iframe"}]
     assert "\ufffd" not in page.html
     page.html.encode("utf-8")
-    (sample,) = [
-        row for row in page.data["samples"]["rows"] if page.data["samples"]["texts"][row[3]] == "=HYPERLINK(1)"
-    ]
-    assert "\ud800" in page.data["samples"]["texts"][sample[4]]
+    (sample,) = [row for row in page.samples["rows"] if page.samples["texts"][row[3]] == "=HYPERLINK(1)"]
+    assert "\ud800" in page.samples["texts"][sample[4]]
 
 
 def test_plotly_labels_carry_no_markup(page: Page):
@@ -283,22 +293,22 @@ def test_several_teachers(synthetic: Result):
 
 def test_samples_are_capped_and_the_page_says_so(many: Result, monkeypatch: pytest.MonkeyPatch):
     found = Page(render(many))
-    assert len(found.data["samples"]["rows"]) == 24 * 300
+    assert len(found.samples["rows"]) == 24 * 300
     assert "300 of 1,000" in found.text
-    assert len(found.html) < 10_000_000
+    assert len(found.html) < 2_700_000
     monkeypatch.setattr(samples_section, "BUDGET", 100_000)
     less = Page(render(many))
-    kept = len(less.data["samples"]["rows"]) // 24
+    kept = len(less.samples["rows"]) // 24
     assert 25 <= kept < 300
     assert f"{kept} of 1,000" in less.text
     long = many.students[0].disagreements[0].model_copy(update={"prompt": "x" * 9_000})
     student = many.students[0].model_copy(update={"disagreements": [long]})
-    texts = Page(render(many.model_copy(update={"students": [student]}))).data["samples"]["texts"]
+    texts = Page(render(many.model_copy(update={"students": [student]}))).samples["texts"]
     assert max(map(len, texts)) == 2_000
 
 
 def test_page_size(page: Page):
-    assert len(page.html) < 1_400_000
+    assert len(page.html) < 1_600_000
     assert page.html.count("plotly.js") <= 1  # a comment of ours; the bundle itself is packed
 
 

@@ -12,7 +12,8 @@ from distbench.report.figures.spread import spread_lines
 from distbench.report.html import render
 from distbench.report.view import View
 from distbench.schema.result import Estimate, Measurement, PercentileFacts, Result, StudentResult
-from tests.report.conftest import again, agreement, estimate, measurement
+from tests.report.made.estimates import estimate
+from tests.report.made.measures import again, agreement, measurement
 from tests.report.test_report_html import Page
 
 

@@ -116,6 +116,8 @@ def _name(point: Point, at: Place, which: str) -> frame.Drawn:
         "x": math.log10(point.x),
         "y": point.y * 100,
         "text": plot_text(point.student.label, _LONGEST),
+        "hovertext": point.student.name,  # whose name it is: the page drops it with its student; no one hovers it
+        "captureevents": False,
         "showarrow": False,
         "xanchor": at.xanchor,
         "yanchor": at.yanchor,

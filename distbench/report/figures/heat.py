@@ -48,6 +48,7 @@ def heat_map(view: View, centre: float) -> go.Figure | None:
         zmax=(centre + span) * 100,
         xgap=3,
         ygap=3,
+        meta={"columns": [student.name for student in students]},
         showscale=False,  # its gradient sets a style attribute, which the page forbids
     )
     return frame.figure(

@@ -17,6 +17,7 @@ from distbench.report.visible import plot_text
 from distbench.schema.result import StudentResult, TaskResult
 
 MOST_PANELS = 12
+_FAR = 0.25  # below the floor: a ruined student is counted, and must not squeeze the others
 _REACH = 0.3  # of an interval that is drawn: that of a weak teacher would squeeze everything else
 
 
@@ -57,7 +58,8 @@ def panel_figure(view: View, panel: Panel, every: Sequence[Panel], floor: float)
     """Draw one task: retained share (y, one range for all panels) against compression."""
     edge = _range(every, floor)
     places = _places(view)
-    shown = [(student, task) for student, task in panel.rows if student.name in places]
+    placed = [(student, task) for student, task in panel.rows if student.name in places]
+    shown = [(student, task) for student, task in placed if (task.retained.value or 0.0) * 100 >= edge[0]]
     traces = [_mark(view, student, task, places[student.name], edge) for student, task in shown]
     title = f"times smaller ({words.size_kind(HEADLINE_KIND)})"
     if by_size(view):
@@ -72,8 +74,27 @@ def panel_figure(view: View, panel: Panel, every: Sequence[Panel], floor: float)
         frame.rule(floor * 100, "y", across, LIGHT["fail"], "dash"),
         frame.rule(100, "y", across, LIGHT["muted"]),
     ]
-    layout = {"height": 230, "margin": {"l": 56, "r": 10, "t": 6, "b": 48}, "shapes": shapes}
+    layout = {
+        "height": 230,
+        "margin": {"l": 56, "r": 10, "t": 6, "b": 48},
+        "shapes": shapes,
+        "annotations": [_below(len(placed) - len(shown))] if len(placed) > len(shown) else [],
+    }
     return frame.plain_json(frame.figure(traces, xaxis=along, yaxis=up, **layout))
+
+
+def _below(number: int) -> frame.Drawn:
+    return {
+        "xref": "x domain",
+        "yref": "y domain",
+        "x": 0.02,
+        "y": 0.03,
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "text": f"↓ {number} further below",
+        "showarrow": False,
+        "font": {"size": 12, "color": LIGHT["fail"]},
+    }
 
 
 def _places(view: View) -> dict[str, float]:
@@ -88,7 +109,8 @@ def _range(every: Sequence[Panel], floor: float) -> tuple[float, float]:
     values = [each.value for each in shares if each.value is not None]
     lows = [max(each.lo, each.value - _REACH) for each in shares if each.lo is not None and each.value is not None]
     highs = [min(each.hi, each.value + _REACH) for each in shares if each.hi is not None and each.value is not None]
-    low, high = min([floor - 0.05, *values, *lows]), max([1.01, *values, *highs])
+    low = max(min([floor - 0.05, *values, *lows]), floor - _FAR)
+    high = max([1.01, *values, *highs])
     pad = (high - low) * 0.05
     return (low - pad) * 100, (high + pad) * 100
 

@@ -178,29 +178,39 @@ def _curves(plane: Plane) -> list[str]:
 
 
 def _marks(plane: Plane) -> list[str]:
-    """Draw the controls first, so that students lie on top."""
+    """Draw the intervals, then the controls, then the students, so that no mark is covered by a bar."""
     teacher = element("path", {"class": "t", "d": _TEACHER}, element("title", {}, "the teacher, 100 % by definition"))
     x, y = _at(plane, 1.0, 100.0)
-    parts = [_mark(plane, point) for point in sorted(plane.shown, key=lambda point: not point.control)]
+    ordered = sorted(plane.shown, key=lambda point: not point.control)
+    parts = [draw(plane, point) for draw in (_interval, _mark) for point in ordered]
     return [*parts, element("g", {"transform": f"translate({short(x)} {short(y)})"}, teacher)]
 
 
 def _mark(plane: Plane, point: Point) -> str:
-    """Return a mark with its interval; its place is in `transform`, its number in the title that a pointer shows."""
+    """Return a mark; its place is in `transform`, its numbers in the title that a pointer shows."""
     slot = plane.view.slots[point.student.name]
-    x, y = _at(plane, point.x, point.y * 100)
     colour = f"s{slot % COLOURS}"
-    shape = {"class": f"{colour} c" if point.control else colour, "d": GLYPHS[symbol(slot)]}
-    place = {"class": "m", "transform": f"translate({short(x)} {short(y)})"}
-    bars = element("path", {"class": colour, "d": _bars(plane, point, x, y)})
-    return element("g", place, element("title", {}, escaped(_said(plane, point))), bars, element("path", {**shape}))
+    shape = element("path", {"class": f"{colour} c" if point.control else colour, "d": GLYPHS[symbol(slot)]})
+    title = element("title", {}, escaped(_said(plane, point)))
+    return element("g", {"class": "m", "transform": _moved(plane, point)}, title, shape)
+
+
+def _interval(plane: Plane, point: Point) -> str:
+    colour = f"s{plane.view.slots[point.student.name] % COLOURS}"
+    drawn = _bars(plane, point, *_at(plane, point.x, point.y * 100))
+    return element("path", {"class": colour, "transform": _moved(plane, point), "d": drawn}) if drawn else ""
+
+
+def _moved(plane: Plane, point: Point) -> str:
+    x, y = _at(plane, point.x, point.y * 100)
+    return f"translate({short(x)} {short(y)})"
 
 
 def _bars(plane: Plane, point: Point, x: float, y: float) -> str:
     """Return the interval as a path around the mark. An unbounded side, or one beyond the edge, has no cap."""
     lo, hi = point.y_interval
     if (lo, hi) == (None, None):
-        return "M0 0"
+        return ""
     bottom = PLOT_HEIGHT if lo is None else min(PLOT_HEIGHT, _at(plane, point.x, lo * 100)[1])
     top = 0.0 if hi is None else max(0.0, _at(plane, point.x, hi * 100)[1])
     path = f"M0 {short(top - y)}V{short(bottom - y)}"

@@ -57,11 +57,17 @@ def _packed(view: View, students: list[StudentResult]) -> tuple[int, dict[str, A
         if cap <= _FEWEST or sum(map(len, texts)) <= BUDGET:
             break
         cap = max(_FEWEST, cap // 2)
-    return cap, {"students": [student.label for student in students], "texts": list(texts), "rows": rows}
+    return cap, {
+        "students": [student.label for student in students],
+        "names": [student.name for student in students],
+        "texts": list(texts),
+        "rows": rows,
+    }
 
 
 def _row(student: int, sample: Disagreement, texts: dict[str, int]) -> list[int | str]:
     """Return one sample: many students share its prompt, so that every text is stored once and named by number."""
     number: Callable[[str], int] = lambda text: texts.setdefault(text[:TEXT_LIMIT], len(texts))  # noqa: E731
     fields = (sample.task, sample.sample_id, sample.prompt, sample.label, sample.teacher, sample.student)
-    return [student, sample.kind, *(number(text) for text in fields)]
+    groups = [f"{dimension}: {group}" for dimension, group in sample.groups.items()]
+    return [student, sample.kind, *(number(text) for text in (*fields, *groups))]

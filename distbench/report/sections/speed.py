@@ -46,6 +46,7 @@ class Speed:
             spreads=spreads,
             lines={name: key for name, (key, _) in lines.items()},
             line_students=[each.student for each in _few(view, _first_drawn(lines, spreads))],
+            whole=any(each.times for each in spreads),
             open_spreads=len(spreads) <= _OPEN,
             agreeing=agreeing,
             measured=measured,

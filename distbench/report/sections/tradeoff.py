@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from distbench.report import numbers, words
 from distbench.report.figures.key import KeyChart, key_chart
+from distbench.report.figures.static import key_svg
 from distbench.report.figures.trade import axes
 from distbench.report.sections.section import Fragment, fill
 from distbench.report.view import View
@@ -43,12 +45,18 @@ class TradeOff:
             zoomed=any(chart.off for chart in charts),
             note=_note(view, charts[0]) if charts else "",
             summary=_summary(view, charts[0]) if charts else "",
+            static=_static(view) if charts else "",
             gate=view.threshold("retained"),
             trades=[each for each in map(partial(_front, view), view.result.trade_offs) if each],
             points={point.name: point for trade in view.result.trade_offs for point in trade.points},
             kinds=view.size_kinds,
         )
         return Fragment(html, figures, {"key_notes": {chart.axis.key: _note(view, chart) for chart in charts}})
+
+
+def _static(view: View) -> str:
+    """Return the key chart as an image that needs no script, for a reader or a viewer without JavaScript."""
+    return "data:image/svg+xml;base64," + base64.b64encode(key_svg(view).encode("utf-8")).decode()
 
 
 def _front(view: View, trade: Plane) -> Front | None:

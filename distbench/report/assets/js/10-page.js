@@ -23,3 +23,10 @@ function save(name, type, text) {
 
 // JSON.stringify may leave lone surrogates only as escapes, so that the file is valid UTF-8.
 const saveJson = (name, value) => save(name, "application/json", JSON.stringify(value, null, 1));
+
+// The library and the samples are in the page as base64 of gzip; browsers from 2023 on can read that.
+async function unpack(block) {
+  const bytes = Uint8Array.from(atob(block.textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}

@@ -7,11 +7,9 @@ const PAPER = 680; // pixels between the margins of an A4 page; a chart keeps it
 
 async function unpackPlotly() {
   const packed = byId("plotly");
-  if (!packed) return false;
-  const bytes = Uint8Array.from(atob(packed.textContent), (c) => c.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  if (!packed) return Boolean(window.Plotly); // loaded from beside the page, or from a server
   const script = document.createElement("script");
-  script.textContent = await new Response(stream).text();
+  script.textContent = await unpack(packed);
   document.head.append(script); // runs only if its hash is the one that the page's policy names
   packed.remove();
   return Boolean(window.Plotly);
@@ -20,7 +18,9 @@ async function unpackPlotly() {
 function draw(figure, dark = isDark(), printing = false) {
   const drawn = DATA.figures[figure.dataset.figure];
   const chart = figure.querySelector(".chart");
-  const { data, layout } = inTheme(drawn, dark);
+  const themed = inTheme(drawn, dark);
+  const layout = themed.layout;
+  const data = onlyChosen(themed.data, layout);
   if (printing) layout.width = figure.closest(".panel") ? PAPER - 40 : PAPER;
   const names = namesFor(layout.width || chart.clientWidth);
   layout.annotations = (layout.annotations || []).filter((note) => !note.name || note.name === names);
@@ -29,6 +29,29 @@ function draw(figure, dark = isDark(), printing = false) {
 
 const redraw = (dark, printing) =>
   window.Plotly && all("[data-figure]").forEach((figure) => draw(figure, dark, printing));
+
+// A chart takes its room before it is drawn, so that nothing below it moves.
+function reserveHeights() {
+  for (const figure of all("[data-figure]")) {
+    figure.querySelector(".chart").style.minHeight = DATA.figures[figure.dataset.figure].layout.height + "px";
+  }
+}
+
+// Between two charts the page answers; charts in sight come first.
+const breath = () => new Promise((go) => setTimeout(go));
+const inSight = (figure) => {
+  const { top, bottom } = figure.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+};
+
+async function drawAll() {
+  const waiting = all("[data-figure]");
+  while (waiting.length) {
+    const next = waiting.findIndex(inSight);
+    await draw(...waiting.splice(Math.max(0, next), 1));
+    await breath();
+  }
+}
 
 function startKeyChart() {
   const axis = byId("key-axis");
@@ -64,7 +87,7 @@ async function startCharts() {
   if (!all("[data-figure]").length) return;
   try {
     if (!(await unpackPlotly())) throw new Error("no plotly");
-    for (const figure of all("[data-figure]")) await draw(figure);
+    await drawAll();
     linkRows();
     root.classList.add("drawn");
   } catch (error) {

@@ -19,6 +19,14 @@ function sortTable(table, column, descending) {
   (byBody ? table : table.tBodies[0]).append(...keyed.map(([, row]) => row));
 }
 
+function setOrder(table, column, descending) {
+  const heads = [...table.tHead.rows[0].cells];
+  for (const other of heads) other.removeAttribute("aria-sort");
+  heads[column].setAttribute("aria-sort", descending ? "descending" : "ascending");
+  sortTable(table, column, descending);
+  if (table.id) extras.set(`sort.${table.id}`, `${column}${descending ? "down" : "up"}`);
+}
+
 function startSorting() {
   for (const table of all("table.sortable")) {
     const heads = [...table.tHead.rows[0].cells];
@@ -28,10 +36,8 @@ function startSorting() {
       button.addEventListener("click", () => {
         const numeric = head.classList.contains("n");
         const before = head.getAttribute("aria-sort");
-        const descending = before ? before === "ascending" : numeric;
-        for (const other of heads) other.removeAttribute("aria-sort");
-        head.setAttribute("aria-sort", descending ? "descending" : "ascending");
-        sortTable(table, column, descending);
+        setOrder(table, column, before ? before === "ascending" : numeric);
+        remember(table);
       });
     });
   }

@@ -1,7 +1,15 @@
-startTheme(() => redraw());
-startSorting();
-startFilters();
-startKeyChart();
-startSamples();
-byId("save-result").addEventListener("click", () => saveJson("result.json", DATA.result));
-startCharts();
+async function start() {
+  startTheme(() => redraw());
+  startSorting();
+  startFilters();
+  startKeyChart();
+  startPermalinks();
+  reserveHeights();
+  byId("save-result").addEventListener("click", () => saveJson("result.json", DATA.result));
+  const filterSamples = await startSamples();
+  startChoice([filterSamples, () => redraw()]);
+  startState(); // last: it sets the controls to what the address says
+  await startCharts();
+}
+
+start();
