@@ -11,7 +11,7 @@ from pydantic import Field
 
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.report import words
-from distbench.report.svg import FONT, element, escaped
+from distbench.report.svg import FONT, Attributes, element, escaped
 from distbench.report.theme import LIGHT
 from distbench.report.view import View
 from distbench.report.visible import one_line
@@ -45,16 +45,11 @@ class Badge:
         """Return the badge as a picture of its own: no server, no font to load."""
         left, right = (len(text) * _CHARACTER + 2 * _PAD for text in (self.label, self.message))
         width, said = left + right, f"{self.label}: {self.message}"
-        size: dict[str, str | float] = {"width": width, "height": _HEIGHT, "viewBox": f"0 0 {width:g} {_HEIGHT}"}
-        head: dict[str, str | float] = {
-            "xmlns": "http://www.w3.org/2000/svg",
-            **size,
-            "role": "img",
-            "aria-label": said,
-        }
+        size: Attributes = {"width": width, "height": _HEIGHT, "viewBox": f"0 0 {width:g} {_HEIGHT}"}
+        look: Attributes = {"font-family": FONT, "font-size": 11, "fill": "#fff"}
         return element(
             "svg",
-            {**head, "font-family": FONT, "font-size": 11, "fill": "#fff"},
+            {"xmlns": "http://www.w3.org/2000/svg", **size, "role": "img", "aria-label": said, **look},
             element("title", {}, escaped(said)),
             element("rect", {"width": width, "height": _HEIGHT, "rx": 3, "fill": "#3f4650"}),
             element("path", {"fill": LIGHT[self.tone], "d": _right_half(left, right)}),
@@ -64,7 +59,7 @@ class Badge:
     @staticmethod
     def _text(text: str, at: float, room: float) -> str:
         """Return a text squeezed into its room, whatever font the reader has."""
-        place: dict[str, str | float] = {
+        place: Attributes = {
             "x": at + _PAD,
             "y": 14,
             "textLength": room - 2 * _PAD,

@@ -8,6 +8,7 @@ from typing import Literal
 from distbench.report.theme import DARK, LIGHT
 from distbench.report.visible import visible
 
+Attributes = Mapping[str, str | float]
 Scheme = Literal["auto", "light", "dark"]
 """auto: light, and dark where the reader's system asks for it."""
 
@@ -25,7 +26,7 @@ def short(value: float) -> str:
     return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")
 
 
-def element(name: str, attributes: Mapping[str, str | float], *content: str) -> str:
+def element(name: str, attributes: Attributes, *content: str) -> str:
     """Return an element. Attributes are escaped here; `content` must be safe already: elements, or `escaped` text."""
     given = "".join(
         f' {key}="{escaped(value) if isinstance(value, str) else short(value)}"' for key, value in attributes.items()
