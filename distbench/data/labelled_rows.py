@@ -52,7 +52,7 @@ class OnlineInside:
 
     def needs_for(self, asks: frozenset[str]) -> frozenset[str]:
         """Return what a teacher must offer for losses that look inside it."""
-        return frozenset({"inside"}) if asks & self.online else frozenset()
+        return frozenset({"hidden-states"}) if asks & self.online else frozenset()
 
     def needs_of_student(self, asks: frozenset[str]) -> frozenset[str]:
         """Return what a student must offer for them: the same."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from distbench.data.checkpoint import check_checkpoint, check_safetensors, check
 from distbench.data.feature_signal import FeatureSignal
 from distbench.data.sources import resolve_checkpoint
 from distbench.errors import RefusedError, RunError, UsageError
+from distbench.losses.features import Shape
 from distbench.models.hf_classifier_fresh import HFClassifierOptions, fresh, tokenizer_in
 from distbench.models.hf_classifier_inputs import ImageInputs, TextInputs, length_limit
+from distbench.models.hf_classifier_insides import inside_of, shape_of
 from distbench.models.hf_encoder_layers import blocks_of, keep_blocks
 from distbench.models.hf_weights import refuse_incomplete, refuse_nan
 from distbench.models.torch_device import prepare_torch, torch_dtype
@@ -23,6 +25,9 @@ from distbench.protocols import LearnReport, LearnSession, Resolved, TrainingRec
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.training import Budget
+
+if TYPE_CHECKING:  # it imports torch
+    from distbench.training.insides import Inside
 
 HEADS = {"ForSequenceClassification": "texts", "ForImageClassification": "images"}
 EMBEDDINGS = ("word_embeddings", "position_embeddings", "token_type_embeddings", "tok_embeddings", "embed_tokens")
@@ -37,7 +42,9 @@ class HFClassifier:
     """
 
     Options = HFClassifierOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"classify", "learn", "save", "weights", "layers"})
+    offers: ClassVar[frozenset[str]] = frozenset(
+        {"classify", "hidden-states", "learn", "lora", "save", "weights", "layers"}
+    )
     learns: ClassVar[frozenset[str]] = frozenset({"texts", "images"})
 
     def __init__(
@@ -139,24 +146,42 @@ class HFClassifier:
         found = np.zeros((len(x), int(self.module.config.num_labels)))
         with torch.inference_mode():
             for rows in self.inputs.batches(x):
-                logits = self._logits(self.inputs.tensors(x[rows], self.device))
+                logits = self._run(self.inputs.tensors(x[rows], self.device)).logits
                 found[rows] = torch.softmax(logits.double(), dim=-1).cpu().numpy()
         return found
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
+    def attend(self, signal: FeatureSignal) -> None:
+        """Take the rows that are named by their number while it, or its student, learns."""
+        assert self.inputs is not None
+        self._check(signal)
+        self._rows = self.inputs.ids(signal.x) if isinstance(self.inputs, TextInputs) else signal.x
+
     def logits(self, rows: NDArray[np.int64]) -> Any:
         """Return the logits of training rows, [n, classes]."""
-        if isinstance(self.inputs, TextInputs):
-            return self._logits(self.inputs.padded([self._rows[row] for row in rows], self.device))
-        assert self.inputs is not None
-        return self._logits(self.inputs.tensors(self._rows[rows], self.device))
+        return self._run(self._tensors(rows)).logits
 
-    def _logits(self, tensors: dict[str, Any]) -> Any:
+    def shape(self) -> Shape:
+        """Return how large it is. Raises UsageError where its layers differ, as those of a convolutional network."""
+        return shape_of(self.module)
+
+    def inside(self, rows: NDArray[np.int64], asked: dict[str, bool]) -> Inside:
+        """Return what it computes of training rows."""
+        tensors = self._tensors(rows)
+        return inside_of(self._run(tensors, **asked), tensors)
+
+    def _tensors(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        if isinstance(self.inputs, TextInputs):
+            return self.inputs.padded([self._rows[row] for row in rows], self.device)
+        assert self.inputs is not None
+        return self.inputs.tensors(self._rows[rows], self.device)
+
+    def _run(self, tensors: dict[str, Any], **asked: bool) -> Any:
         """Run the module on tensors, in the type of its weights."""
         dtype = next(self.module.parameters()).dtype
         given = {n: each.to(dtype) if each.is_floating_point() else each for n, each in tensors.items()}
-        return self.module(**given).logits
+        return self.module(**given, **asked)
 
     def learn(self, signal: FeatureSignal, recipe: TrainingRecipe, session: LearnSession) -> LearnReport:
         """Train with AdamW, from scratch or from the weights that are there."""
@@ -169,16 +194,15 @@ class HFClassifier:
         if new:
             self.module, self.inputs = fresh(self.options, signal)
         assert self.inputs is not None
-        self._check(signal)
+        self.attend(signal)
         dtype = next(self.module.parameters()).dtype
         self.module = self.module.float().to(self.device)
         extra: dict[str, Any] = {}
         if isinstance(self.inputs, TextInputs):
-            self._rows = self.inputs.ids(signal.x)
             extra = {"max_length": self.inputs.limit, "texts_cut": self.inputs.cut(signal.x)}
-        else:
-            self._rows = signal.x
         scratch = new and self.options.encoder is None
+        if scratch and recipe.budget.lora is not None:
+            raise UsageError("lora adapts weights that are there, and this classifier starts from random ones")
         report = fit(self, signal, recipe, session, FROM_SCRATCH if scratch else ON_WEIGHTS)
         self._rows = None
         self.module.to(dtype).eval()
@@ -204,6 +228,11 @@ class FreshHFClassifier:
 
     def __init__(self, options: HFClassifierOptions) -> None:
         self.options = options
+
+    @property
+    def untrained(self) -> bool:
+        """Whether all of its weights are random: an encoder's are not."""
+        return self.options.encoder is None
 
     def identity(self) -> dict[str, Any]:
         """Return the digest of the pretrained encoder, if there is one."""

@@ -146,6 +146,14 @@ def asks_of(terms: Sequence[Term]) -> frozenset[str]:
     return frozenset(str(plugins.load("losses", term.use).asks) for term in terms) - {"nothing"}
 
 
+def check_lora(train: DistilSpec | FitSpec, init: Use | None, name: str) -> None:
+    """Raise UsageError where adapters would be put around weights that are random."""
+    if init is None or train.options.get("lora") is None:
+        return
+    if getattr(plugins.load("inits", init.use)(plugins.options("inits", init)), "untrained", False):
+        raise UsageError(f"{name!r}: lora adapts weights that are there, and init {init.use!r} makes random ones")
+
+
 def check_init(init: Use, parent: str | None) -> None:
     """Ask an initialiser whether it fits its parent, where the parent's files lie here already."""
     fits = getattr(plugins.load("inits", init.use), "fits", None)

@@ -11,6 +11,7 @@ from distbench.data.located import located
 from distbench.errors import UsageError, did_you_mean
 from distbench.plan.capabilities import (
     check_init,
+    check_lora,
     check_offers,
     check_runs,
     check_start,
@@ -55,6 +56,7 @@ class ModelPlanner:
             fit = spec.fit.model_copy(update={"data": located(spec.fit.data, self.directory)})
             check_training(fit, name, spec.use, [])
             init = located(Use(use=spec.use, **options), self.directory, "inits")
+            check_lora(fit, init, name)
             ref = self._make(name, "teacher", spec.use, Recipe(init=init, train=fit))
             found, made_by = Origin("trained in this run"), f"{words(init)}, then {words(fit)}"
         self.models[name] = PlannedModel(
@@ -108,6 +110,7 @@ class ModelPlanner:
         recipe = Recipe(refs, start or teachers[0].ref, spec.init, train, spec.quantise, None, softness, record)
         if spec.distil is not None:
             check_training(spec.distil, spec.name, use, [t.ref.use for t in teaching])
+            check_lora(spec.distil, spec.init, spec.name)
             check_tokens(spec.distil, spec.name, start or teachers[0].ref, refs)
             check_shapes(spec.distil, spec.name, start or teachers[0].ref, spec.init, refs)
         made = Made(spec, use, options, recipe, found, controlled)

@@ -15,6 +15,9 @@ from distbench.schema.cell import ModelRef
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec
 
+# What families call the number of layers, of hidden channels and of attention heads.
+SIZES = (("num_hidden_layers", "n_layers"), ("hidden_size", "dim"), ("num_attention_heads", "n_heads"))
+
 
 def check_shapes(
     train: DistilSpec, student: str, start: ModelRef, init: Use | None, teachers: Sequence[ModelRef]
@@ -23,6 +26,8 @@ def check_shapes(
 
     What lies in files is looked at; of a model that another cell makes nothing is known yet.
     """
+    if init is not None and not plugins.load("inits", init.use).needs:
+        return  # its shape is its own, and no teacher's
     recipe = plugins.load("methods", train.use)(plugins.options("methods", train)).recipe(0)
     losses = [plugins.load("losses", term.use)(plugins.options("losses", term)) for term in recipe.terms]
     inside = [loss for loss in losses if hasattr(loss, "build")]
@@ -43,8 +48,8 @@ def shape_of(ref: ModelRef) -> Shape | None:
     try:
         config = json.loads((Path(ref.path) / "config.json").read_text(encoding="utf-8"))
         config = config.get("text_config", config)
-        return Shape(*(int(config[key]) for key in ("num_hidden_layers", "hidden_size", "num_attention_heads")))
-    except (OSError, ValueError, KeyError, TypeError):
+        return Shape(*(int(next(config[key] for key in names if key in config)) for names in SIZES))
+    except (OSError, ValueError, TypeError, StopIteration):
         return None
 
 

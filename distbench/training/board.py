@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-from transformers import TrainerCallback
 
 from distbench.errors import EnvironmentFault
 from distbench.training.diary import Diary
 
 
-class Board(TrainerCallback):  # type: ignore[misc]
+class Board:
     """Writes each step's objective and learning rate, and every look, to a folder that TensorBoard reads."""
 
     def __init__(self, folder: Path, diary: Diary) -> None:
@@ -24,16 +21,16 @@ class Board(TrainerCallback):  # type: ignore[misc]
         self.writer = SummaryWriter(str(folder))
         self.diary, self.looks = diary, len(diary.looks)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        """Write what the diary has of this step."""
+    def note(self, rate: float) -> None:
+        """Write what the diary has of the step that just ended, whose learning rate was `rate`."""
         step, objective = self.diary.curve[-1]
         self._write("train/objective", objective, step)
-        self._write("train/learning_rate", given["lr_scheduler"].get_last_lr()[0], step)
+        self._write("train/learning_rate", rate, step)
         for at, value in self.diary.looks[self.looks :]:
             self._write("heldout", value, at)
         self.looks = len(self.diary.looks)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def close(self) -> None:
         """Leave the file complete."""
         self.writer.close()
 

@@ -15,10 +15,11 @@ from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.training import checkpoints, memory, sharding
 from distbench.training.board import Board
+from distbench.training.board_callback import BoardCallback
 from distbench.training.diary import Diary, thin
 from distbench.training.foreign import Foreigner
 from distbench.training.looks import Look, look
-from distbench.training.lora import merge, wrap
+from distbench.training.lora import adapt, merge
 from distbench.training.objective import Weighted, losses_of
 from distbench.training.precision import autocast
 from distbench.training.processes import Processes
@@ -45,7 +46,8 @@ def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: Lear
     losses = losses_of(recipe.terms)
     schedule = Schedule.of(recipe.budget, signal.examples)
     before = look(module, signal.heldout) if processes.leads else None
-    adapted = _adapt(module, recipe)
+    lora = recipe.budget.lora
+    adapted = {"lora": adapt(module, lora, recipe.seed)} if lora is not None else {}
     with _folder(session.scratch) as folder:
         pupil = _pupil(model, losses, recipe, signal, session)
         course = Course(model, pupil, signal, recipe, schedule, folder, session, processes)
@@ -62,20 +64,6 @@ def train(model: Any, signal: TokenSignal, recipe: TrainingRecipe, session: Lear
     report = _report(course, diary, (before, after), kept, resumed)
     report.options |= adapted
     return report
-
-
-def _adapt(module: Any, recipe: TrainingRecipe) -> dict[str, Any]:
-    """Put adapters around the student's layers if its budget says so; return them for the record."""
-    import torch
-
-    lora = recipe.budget.lora
-    if lora is None:
-        return {}
-    torch.manual_seed(recipe.seed)
-    layers = wrap(module, lora)
-    trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
-    facts = {"rank": lora.rank, "alpha": lora.alpha, "dropout": lora.dropout, "layers": len(layers)}
-    return {"lora": facts | {"trained_parameters": trained}}
 
 
 @contextmanager
@@ -194,14 +182,16 @@ class Course:
         from safetensors.torch import save_file, save_model
 
         part = self.folder / f"best-{step}.part"
+        size = sum(each.numel() * each.element_size() for each in self.pupil.student.parameters())
         if self.outline is not None:
             state = sharding.whole_state(self.pupil.student, keep=self.processes.leads)
         if not self.processes.leads:
             return
-        if self.outline is not None:
-            save_file(state, str(part))
-        else:
-            save_model(self.pupil.student, str(part))
+        with checkpoints.writing(self.folder, size):
+            if self.outline is not None:
+                save_file(state, str(part))
+            else:
+                save_model(self.pupil.student, str(part))
         part.rename(self.folder / f"best-{step}.safetensors")
         sealed = (Diary.read(checkpoints.facts_of(each)).best for each in checkpoints.complete(self.folder))
         needed = {step, *(best[0] for best in sealed if best is not None)}
@@ -239,10 +229,10 @@ class Course:
         trainer.remove_callback(ProgressCallback)
         return trainer
 
-    def _board(self, diary: Diary) -> list[Board]:
+    def _board(self, diary: Diary) -> list[BoardCallback]:
         if self.session.board is None or not self.processes.leads:
             return []
-        return [Board(self.session.board, diary)]
+        return [BoardCallback(Board(self.session.board, diary))]
 
     def _rewriter(self) -> Rewriter | None:
         share = self.recipe.on_policy

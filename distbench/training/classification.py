@@ -17,27 +17,31 @@ from distbench.training.objective import Weighted, losses_of
 
 @dataclass(frozen=True)
 class Objective:
-    """A weighted sum of losses, each a mean over the rows of a step that have what it needs."""
+    """A weighted sum of losses, each a mean over the rows of a step that have what it needs.
+
+    `losses` read class probabilities and are computed here, `inside` reads what lies before them.
+    """
 
     losses: list[Weighted]
+    inside: list[Weighted]
 
     @classmethod
     def of(cls, recipe: TrainingRecipe) -> Objective:
-        """Return a recipe's objective. Raises UsageError for a loss that does not read logits."""
+        """Return a recipe's objective. Raises UsageError for a loss that reads what no classifier's teacher tells."""
         losses = losses_of(recipe.terms)
         for each in losses:
-            if each.reads != "logits" or each.asks not in ("nothing", "distribution"):
-                wants = each.asks if each.reads == "logits" else each.reads
+            if each.reads == "logits" and each.asks not in ("nothing", "distribution"):
                 raise UsageError(
-                    f"loss {each.name!r} compares the {wants} of teacher and student; of a classifier's teacher only "
-                    "its class probabilities are known"
+                    f"loss {each.name!r} compares the {each.asks} of teacher and student; a classifier's teacher tells "
+                    "class probabilities, and what is inside it"
                 )
-        return cls(losses)
+        inside = [each for each in losses if each.reads != "logits"]
+        return cls([each for each in losses if each.reads == "logits"], inside)
 
     @property
     def asks_teacher(self) -> bool:
         """Whether any loss needs the teacher."""
-        return any(each.asks != "nothing" for each in self.losses)
+        return any(each.asks != "nothing" for each in (*self.losses, *self.inside))
 
     def rows(self, signal: FeatureSignal) -> NDArray[np.int64]:
         """Return the training rows that say something to the objective: all with a teacher, else the labelled ones.

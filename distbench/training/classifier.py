@@ -23,8 +23,11 @@ from distbench.losses.target import Target
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.schema.training import Budget
 from distbench.training import checkpoints
+from distbench.training.board import Board
 from distbench.training.classification import Objective, label_entropy, target_of
 from distbench.training.diary import Diary, thin
+from distbench.training.insides import insides_of
+from distbench.training.lora import adapt, merge
 from distbench.training.precision import autocast
 from distbench.training.schedule import CHECKPOINT_SECONDS, Schedule
 
@@ -56,18 +59,19 @@ def fit(
     The budget counts steps over *all* training rows, whatever the objective reads of them: a control that has labels
     for a tenth of the rows gets as many steps as its student. Raises RunError where the loss is no longer finite.
     """
-    if recipe.budget.lora is not None:
-        raise UsageError("lora adapts language models; remove 'lora'")
     objective = Objective.of(recipe)
     rows = objective.rows(signal)
     given = recipe.budget.model_dump(exclude_none=True)
     schedule = Schedule.of(Budget(**(defaults.model_dump(exclude_none=True) | given)), signal.examples)
     before = heldout_kl(signal.heldout_logp, learner.classify(signal.heldout_x))
+    adapted = _adapt(learner, recipe)
     with ExitStack() as stack:
         folder = session.scratch or Path(stack.enter_context(TemporaryDirectory(prefix="distbench-train-")))
         course = Course(learner, signal, recipe, objective, rows, schedule, session, folder)
         diary, resumed = course.run()
         kept = course.restore_best(diary)
+    if adapted:
+        merge(learner.module)
     learner.module.eval()
     steps = diary.curve[-1][0]
     return LearnReport(
@@ -78,12 +82,22 @@ def fit(
         heldout_after=heldout_kl(signal.heldout_logp, learner.classify(signal.heldout_x)),
         heldout_n=len(signal.heldout_x),
         loss=thin(diary.curve),
-        options=course.facts(diary),
+        options=course.facts(diary) | adapted,
         heldout=diary.looks,
         kept_step=kept,
         stopped=diary.stopped,
         resumed_from=resumed,
     )
+
+
+def _adapt(learner: Learner, recipe: TrainingRecipe) -> dict[str, Any]:
+    """Put adapters around the layers of the learner's encoder if the budget says so; return them for the record."""
+    if recipe.budget.lora is None:
+        return {}
+    trunk = getattr(learner.module, "base_model_prefix", None)
+    if not trunk:
+        raise UsageError("lora adapts models of transformers; remove 'lora'")
+    return {"lora": adapt(learner.module, recipe.budget.lora, recipe.seed, trunk)}
 
 
 @dataclass
@@ -104,9 +118,16 @@ class Course:
 
         self.target = target_of(self.signal, self.learner.device)
         self.bfloat16 = autocast(self.recipe.budget.precision or "float32", str(self.learner.device))
-        self.optimiser = torch.optim.AdamW(self.learner.module.parameters(), weight_decay=self.schedule.weight_decay)
+        self.insides = insides_of(self.objective.inside, self.learner, self.signal, self.session)
+        self.optimiser = torch.optim.AdamW(self.parameters, weight_decay=self.schedule.weight_decay)
         if self.schedule.look_every is not None and self.by_labels and self.signal.heldout_y is None:
             raise UsageError("look_every: the held-out rows have no labels to judge a model without a teacher by")
+
+    @property
+    def parameters(self) -> list[Any]:
+        """What is trained: the model's own weights, or its adapters, and the projectors of losses that look inside."""
+        own = [each for each in self.learner.module.parameters() if each.requires_grad]
+        return [*own, *(self.insides.parameters() if self.insides is not None else ())]
 
     @property
     def by_labels(self) -> bool:
@@ -120,6 +141,7 @@ class Course:
             "rows": len(self.rows),
             "temperature": self.recipe.temperature,
             "precision": "bfloat16" if self.bfloat16 else "float32",
+            **({"teacher": "recorded and online"} if self.insides is not None else {}),
             "training_seconds": diary.seconds,
             **({"looked_at": looked} if diary.looks else {}),
         }
@@ -133,6 +155,7 @@ class Course:
         first = self._load(checkpoint) if checkpoint else 0
         before, began = diary.seconds, time.monotonic()
         saved = began
+        board = Board(self.session.board, diary) if self.session.board is not None else None
         self.learner.module.train()
         for step in range(first + 1, self.schedule.steps + 1):
             diary.curve.append((step, self._step(step)))
@@ -141,6 +164,8 @@ class Course:
             if step % max(1, self.schedule.steps // REPORTS) == 0 or step == self.schedule.steps:
                 self.session.progress(step, self.schedule.steps, "training")
             self._look(step, diary)
+            if board is not None:
+                board.note(rate_at(step, self.schedule))
             if self.schedule.max_seconds is not None and diary.seconds >= self.schedule.max_seconds:
                 diary.stopped = "seconds"
             if diary.stopped != "budget":
@@ -149,6 +174,8 @@ class Course:
             if (every is not None and step % every == 0) or (every is None and now - saved >= CHECKPOINT_SECONDS):
                 self._save(step, diary)
                 saved = now
+        if board is not None:
+            board.close()
         return diary, first or None
 
     def _step(self, step: int) -> float:
@@ -161,17 +188,25 @@ class Course:
         for part in _parts(chosen, self.schedule.batch_size):
             kind = torch.device(self.learner.device).type
             with torch.autocast(kind, torch.bfloat16, enabled=self.bfloat16):
-                logits = self.learner.logits(part)
+                logits, more = self._computed(part)
             loss = self.objective(logits.float(), self._target(part), len(chosen), labelled)
+            loss = loss + more * (len(part) / len(chosen))
             if not bool(torch.isfinite(loss)):
                 raise RunError(f"training diverged: loss {float(loss.detach())} at step {step}, lr {rate:.3g}")
             loss.backward()
             total += float(loss.detach())
-        torch.nn.utils.clip_grad_norm_(self.learner.module.parameters(), self.schedule.max_grad_norm)
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.schedule.max_grad_norm)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.optimiser.step()
         return total
+
+    def _computed(self, rows: NDArray[np.int64]) -> tuple[Any, Any]:
+        """Return the logits of rows, and the losses that look inside, a mean over the rows."""
+        if self.insides is None:
+            return self.learner.logits(rows), 0.0
+        found = self.learner.inside(rows, self.insides.asked)  # type: ignore[attr-defined]  # `insides_of` has checked it
+        return found.logits, self.insides(rows, found)
 
     def _target(self, rows: NDArray[np.int64]) -> Target:
         import torch
@@ -208,7 +243,8 @@ class Course:
 
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f"{BEST}-{step}.part"
-        save_model(self.learner.module, str(part))
+        with checkpoints.writing(self.folder, self._size):
+            save_model(self.learner.module, str(part))
         part.rename(self.folder / f"{BEST}-{step}.safetensors")
         newest = checkpoints.newest(self.folder)
         sealed = Diary.read(checkpoints.facts_of(newest)).best if newest else None
@@ -225,6 +261,11 @@ class Course:
         load_model(self.learner.module, str(self.folder / f"{BEST}-{diary.best[0]}.safetensors"))
         return diary.best[0]
 
+    @property
+    def _size(self) -> int:
+        """Bytes of the weights."""
+        return sum(each.numel() * each.element_size() for each in self.learner.module.parameters())
+
     # -- checkpoints ------------------------------------------------------------------------------------------------
 
     def _save(self, step: int, diary: Diary) -> None:
@@ -233,15 +274,16 @@ class Course:
         from safetensors.torch import save_model
 
         self.folder.mkdir(parents=True, exist_ok=True)
-        size = sum(p.numel() * p.element_size() for p in self.learner.module.parameters())
-        checkpoints.check_space(self.folder, OPTIMISER_COPIES * size)
         target = self.folder / f"{checkpoints.PREFIX}{step}"
-        target.mkdir()
-        save_model(self.learner.module, str(target / WEIGHTS))
         state = {"optimiser": self.optimiser.state_dict(), "rng": torch.get_rng_state()}
         if torch.device(self.learner.device).type == "cuda":
             state["cuda"] = torch.cuda.get_rng_state(self.learner.device)
-        torch.save(state, target / STATE)
+        if self.insides is not None:
+            state["insides"] = self.insides.state_dict()
+        with checkpoints.writing(self.folder, OPTIMISER_COPIES * self._size):
+            target.mkdir()
+            save_model(self.learner.module, str(target / WEIGHTS))
+            torch.save(state, target / STATE)
         checkpoints.seal(target, diary.facts())
 
     def _load(self, checkpoint: Path) -> int:
@@ -252,6 +294,8 @@ class Course:
         state = torch.load(checkpoint / STATE, weights_only=True)
         self.optimiser.load_state_dict(state["optimiser"])
         torch.set_rng_state(state["rng"])
+        if self.insides is not None:
+            self.insides.load_state_dict(state["insides"])
         if "cuda" in state:
             torch.cuda.set_rng_state(state["cuda"], self.learner.device)
         return checkpoints.step_of(checkpoint)

@@ -13,18 +13,38 @@ from distbench.errors import RunError, UsageError, did_you_mean
 from distbench.schema.training import Lora
 
 
-def wrap(module: Any, lora: Lora) -> list[str]:
+def adapt(module: Any, lora: Lora, seed: int, trunk: str | None = None) -> dict[str, Any]:
+    """Put adapters around a model's layers, drawn by a seed; return what was done, for the record."""
+    import torch
+
+    torch.manual_seed(seed)
+    layers = wrap(module, lora, trunk)
+    trained = sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    facts = {"rank": lora.rank, "alpha": lora.alpha, "dropout": lora.dropout, "layers": len(layers)}
+    return facts | {"trained_parameters": trained}
+
+
+def wrap(module: Any, lora: Lora, trunk: str | None = None) -> list[str]:
     """Put adapters around linear layers of a transformers model, in place; return the layers' names.
 
-    Only the adapters have gradients afterwards. A is drawn from torch's global generator and B is zero, so the outputs
+    Only the adapters have gradients afterwards, and what lies outside of `trunk`, the part that was pretrained: a
+    classifier's head and its pooler may be new. A is drawn from torch's global generator and B is zero, so the outputs
     are those of the model before. Raises UsageError for a target that is no linear layer of the model.
     """
     from peft import LoraConfig, inject_adapter_in_model
 
-    names = targets(module, lora.targets)
+    names = targets(module, lora.targets, trunk)
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=names)
     inject_adapter_in_model(config, module)
+    for name, parameter in module.named_parameters():
+        if not _pretrained(name, trunk):
+            parameter.requires_grad_(True)
     return names
+
+
+def _pretrained(name: str, trunk: str | None) -> bool:
+    """Return whether a part of a model, by its full name, is there before the training that adapts it."""
+    return trunk is None or (name.startswith(f"{trunk}.") and ".pooler." not in name)
 
 
 def merge(module: Any) -> None:
@@ -47,16 +67,16 @@ def merge(module: Any) -> None:
     module.requires_grad_(True)
 
 
-def targets(module: Any, wanted: list[str] | None) -> list[str]:
+def targets(module: Any, wanted: list[str] | None, trunk: str | None = None) -> list[str]:
     """Return the full names of the linear layers that `wanted` names by their last word; all but the output head where
-    it is None."""
+    it is None. With a `trunk`, only its layers count."""
     import torch
 
-    head = module.get_output_embeddings()
+    head = module.get_output_embeddings() if trunk is None else None
     linear = {
         name: layer
         for name, layer in module.named_modules()
-        if isinstance(layer, torch.nn.Linear) and layer is not head
+        if isinstance(layer, torch.nn.Linear) and layer is not head and _pretrained(name, trunk)
     }
     if wanted is None:
         return sorted(linear)

@@ -187,7 +187,7 @@ def test_the_test_part_must_fit_the_training_part(folder: Path) -> None:
         source(folder).test_rows()
     shutil.rmtree(folder / "test")
     (folder / "test").mkdir()
-    with pytest.raises(RunError, match="0 examples in .*test"):
+    with pytest.raises(RunError, match=r"0 examples in .*test"):
         source(folder).test_rows()
     with pytest.raises(UsageError, match="folders has no 'test'"):
         source(folder, folders={"train": "train"}).test_rows()

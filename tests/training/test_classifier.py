@@ -163,9 +163,9 @@ def test_a_loss_that_is_no_number_stops_at_once() -> None:
 
 
 def test_what_a_classifier_cannot_learn_from_is_said() -> None:
-    with pytest.raises(UsageError, match="lora adapts language models"):
+    with pytest.raises(UsageError, match="lora adapts models of transformers"):
         mlp().learn(blobs(), recipe("hard", lora=Lora()), QUIET)
-    with pytest.raises(UsageError, match="only its class probabilities are known"):
+    with pytest.raises(UsageError, match="tells class probabilities, and what is inside it"):
         mlp().learn(blobs(), TrainingRecipe((Term(use="logit-mse"),)), QUIET)
     with pytest.raises(RunError, match="no labelled example"):
         mlp().learn(blobs(0), recipe("hard", steps=1), QUIET)
