@@ -73,6 +73,11 @@ class Asked:
     measured: tuple[MeasuredRule, ...] = ()
     baseline: BaselineRules | None = None
 
+    @property
+    def asks(self) -> bool:
+        """Whether it asks anything at all."""
+        return bool(self.retained or self.limits or self.tasks or self.measured or self.baseline)
+
     def of_task(self, task: TaskSpec) -> OfTask:
         """Return what is asked of a task by name: its own, and beside it that of its group."""
         found = OfTask()
@@ -116,7 +121,8 @@ def asked_of_student(policy: Policy, gate: GateSpec, student: str) -> Asked:
         if fnmatchcase(student, pattern):
             found = _over(found, rules)
             found = found if rules.required is None else replace(found, required=rules.required)
-    return found
+    # where nothing is asked there is nothing to miss: the verdict rests on the students that rules are about
+    return replace(found, required=False) if found.required is None and not found.asks else found
 
 
 def _over(base: Asked, rules: Rules) -> Asked:

@@ -98,6 +98,8 @@ def threshold_check(rule: str, threshold: float, observed: Estimate, of: Measure
         verdict, reason = "PASS", f"lower limit {observed.lo:.3f} ≥ {threshold:g}"
     elif observed.hi is not None and observed.hi < threshold:
         verdict, reason = "FAIL", f"upper limit {observed.hi:.3f} < {threshold:g}"
+    if observed.method == "exact" and observed.value is not None:
+        reason = f"{observed.value:.4g} {'≥' if verdict == 'PASS' else '<'} {threshold:g}"
     return GateCheck(
         rule=rule, metric=of.metric if of else None, workload=of.workload if of else None, threshold=threshold,
         observed=observed, verdict=verdict, reason=reason,
@@ -120,6 +122,8 @@ def gated(compared: Compared, checks: Sequence[GateCheck]) -> TaskResult:
 def student_verdict(checks: list[GateCheck]) -> tuple[Verdict, str]:
     """Return the conjunction of a student's required rules, and the sentence that explains it."""
     asked = [check for check in checks if check.required]
+    if not asked:
+        return "INCONCLUSIVE", "no rule that counts is asked of it"
     verdict = worst([check.verdict for check in asked])
     deciding = [check for check in asked if check.verdict == verdict]
     return verdict, "; ".join(f"{check.title}: {check.reason}" for check in deciding)

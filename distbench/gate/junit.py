@@ -6,6 +6,7 @@ comparison and work that crashed are errors. An advisory rule never fails: what 
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 from distbench.gate.exit import UNDECIDED
@@ -14,6 +15,7 @@ from distbench.report.visible import one_line
 from distbench.schema.decision import Decision, FailedCell, StudentDecision
 
 _LONGEST = 1_000
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?")
 _COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 CELLS = "cells of the run"
 
@@ -30,12 +32,13 @@ def junit(decision: Decision) -> str:
     for suite in root:
         _count(suite, [suite])
     _count(root, list(root))
+    del root.attrib["skipped"]  # Jenkins' schema has it on suites only
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
 
 def _student(root: ET.Element, decision: Decision, student: StudentDecision) -> None:
-    suite = _suite(root, name_of(student), decision, verdict=student.verdict)
+    suite = _suite(root, name_of(student), decision, **{"student.verdict": student.verdict, "student.required": str(student.required).lower()})
     for line in lines_of(decision, student):
         case = ET.SubElement(suite, "testcase", classname=_classname(student.name), name=_text(line.title), time="0")
         _outcome(case, line)
@@ -43,8 +46,8 @@ def _student(root: ET.Element, decision: Decision, student: StudentDecision) -> 
 
 def _suite(root: ET.Element, name: str, decision: Decision, **facts: str) -> ET.Element:
     suite = ET.SubElement(root, "testsuite", name=_text(name))
-    if decision.created_at:
-        suite.set("timestamp", _text(decision.created_at).removesuffix("Z"))
+    if _TIME.fullmatch(decision.created_at):
+        suite.set("timestamp", decision.created_at.removesuffix("Z"))
     properties = ET.SubElement(suite, "properties")
     whole = {
         **facts,

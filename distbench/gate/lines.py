@@ -57,8 +57,10 @@ def _line(student: StudentDecision, rule: RuleDecision) -> Line:
 
 
 def worst_first(found: list[Line]) -> list[Line]:
-    """Return lines by how much they matter: required before advisory, then by severity, in their order."""
-    return sorted(found, key=lambda line: (not line.required, SEVERITY.index(line.rule.verdict)))
+    """Return lines by how much they matter: what does not pass, required before advisory, by severity; then the rest."""
+    return sorted(
+        found, key=lambda line: (line.rule.verdict == "PASS", not line.required, SEVERITY.index(line.rule.verdict))
+    )
 
 
 def name_of(student: StudentDecision) -> str:

@@ -49,6 +49,8 @@ def seen(check: GateCheck) -> Shown:
 def subject(check: GateCheck) -> str:
     """Return what a rule is about, in words: the rule, its task, or what was measured and how."""
     parts = [words.rule_words(check.rule)]
+    if check.rule == "task_floor" and check.task is not None:
+        parts = ["retained"]
     if check.rule == "measured" and check.metric is not None:
         parts = [f"{words.metric_words(check.metric)}, times better"]
     if check.task is not None:
