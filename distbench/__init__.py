@@ -1,8 +1,8 @@
 """distbench: is this smaller model good enough to replace that bigger one, and what does it buy?
 
-    import distbench
-    run = distbench.load("runs/mine")     # or its result.json
-    run.verdict, run.students, run.tasks  # see docs/python.md
+import distbench
+run = distbench.load("runs/mine")     # or its result.json
+run.verdict, run.students, run.tasks  # see docs/python.md
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from distbench.api import Run as Run  # noqa: PLC0414 - what `distbench.Run` and `distbench.load` are
-    from distbench.api import load as load  # noqa: PLC0414
+    from distbench.api import Run as Run
+    from distbench.api import load as load
 
 _FROM_API = ("Run", "load")
 

@@ -1,4 +1,4 @@
-"""What a notebook shows of a run: the verdict, the students and the key chart. Static: no script, nothing is fetched."""
+"""What a notebook shows of a run: the verdict, the students, the key chart. No script runs, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -65,5 +65,3 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=finalize,
     )
-
-

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from html import escape
+from importlib import import_module
 from pathlib import Path
 
 from distbench.report.visible import visible
@@ -32,9 +33,10 @@ class Page:
         return file
 
     def _repr_html_(self) -> str:
+        style = f"width:100%;height:{int(self.height)}px;border:1px solid #8888"
         return (
             f'<iframe title="{escape(visible(self.title))}" sandbox="{_SANDBOX}" loading="lazy" '
-            f'style="width:100%;height:{int(self.height)}px;border:1px solid #8888" srcdoc="{escape(self.html)}"></iframe>'
+            f'style="{style}" srcdoc="{escape(self.html)}"></iframe>'
         )
 
 
@@ -48,9 +50,7 @@ def page_of(result: Result, height: int) -> Page:
 def show(result: Result, height: int) -> None:
     """Show the report in a notebook, else print the comparison."""
     if _in_notebook():
-        from IPython.display import display
-
-        display(page_of(result, height))
+        import_module("IPython.display").display(page_of(result, height))
         return
     from rich.console import Console
 

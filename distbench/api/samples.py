@@ -122,9 +122,7 @@ def _rows(
         **_answers(sides, outer, facts, texts=texts),
     }
     size = len(outer.ids)
-    return [
-        typed({name: [held] * size if isinstance(held, str) else held for name, held in values.items()}, COLUMNS)
-    ]
+    return [typed({name: [held] * size if isinstance(held, str) else held for name, held in values.items()}, COLUMNS)]
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ data = typer.Typer(help="What a suite's tasks read, fetched once so that it runs
 app.add_typer(data, name="data")
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
+AnyRun = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory or a result.json")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="override a key of the suite; repeatable")
@@ -41,6 +42,8 @@ Trust = Annotated[
     list[Path] | None,
     typer.Option("--trust-task-code", metavar="DIR", help="let the task files of this folder run code; repeatable"),
 ]
+Brief = Annotated[bool, typer.Option("--quiet", "-q", help="print the verdict only")]
+Whole = Annotated[bool, typer.Option("--verbose", "-v", help="print every measure; long lists are cut otherwise")]
 Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
 
 
@@ -137,11 +140,38 @@ def distil(
 
 
 @app.command()
-def compare(run: Run, json: Json = False, debug: Debug = False) -> None:
+def compare(
+    run: AnyRun, json: Json = False, quiet: Brief = False, verbose: Whole = False, debug: Debug = False
+) -> None:
     """Compare the students of a run with their teacher."""
     from distbench.cli.reading import show_comparison
 
-    show_comparison(run, as_json=json)
+    show_comparison(run, as_json=json, quiet=quiet, verbose=verbose)
+
+
+@app.command()
+def show(
+    what: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, its result.json, or a cell's folder")],
+    student: Annotated[str | None, typer.Option(help="one student: its rules, tasks and measurements")] = None,
+    task: Annotated[str | None, typer.Option(help="one task: every student beside the teacher")] = None,
+    model: Annotated[str | None, typer.Option(help="where a model comes from, its training, its sizes")] = None,
+    samples: Annotated[
+        str | None, typer.Option(metavar="lost|won|all", help="read disagreements; --student and --task choose which")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="disagreements to show")] = 10,
+    cells: Annotated[bool, typer.Option("--cells", help="the pieces of the run's work, and why some failed")] = False,
+    cell: Annotated[str | None, typer.Option(metavar="ID", help="what one cell recorded; the id's beginning")] = None,
+    json: Json = False,
+    quiet: Brief = False,
+    verbose: Whole = False,
+    debug: Debug = False,
+) -> None:
+    """Look at a run, or at one student, task, model, cell or disagreement of it."""
+    from distbench.cli.showing import Wish
+    from distbench.cli.showing import show as show_parts
+
+    wish = Wish(student, task, model, samples, cell, cells, limit)
+    show_parts(what, wish, as_json=json, quiet=quiet, verbose=verbose)
 
 
 @app.command()
@@ -184,8 +214,12 @@ def gate(
 
 @app.command()
 def report(
-    run: Run,
-    out: Annotated[Path | None, typer.Option(help="the file to write; RUN/report.html where left out")] = None,
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN…", help="run directories or result.json files; several: one page")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="the file to write; RUN/report.html (of several: ./report.html) where left out")
+    ] = None,
     plotlyjs: Annotated[
         str, typer.Option(metavar="PLACE", help="the charts' library: cartesian or full (in the page), directory, cdn")
     ] = "cartesian",
@@ -193,10 +227,15 @@ def report(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Write the HTML report of a run: one offline file, unless --plotlyjs says otherwise."""
+    """Write the HTML report of one run or of several: one offline file, unless --plotlyjs says otherwise."""
     from distbench.cli.reading import show_report
 
-    show_report(run, out, plotlyjs, force=force, as_json=json)
+    if len(runs) > 1:
+        from distbench.cli.several import merged
+
+        show_report(Path(), out or Path("report.html"), plotlyjs, force=force, as_json=json, result=merged(runs))
+        return
+    show_report(runs[0], out, plotlyjs, force=force, as_json=json)
 
 
 @app.command("diff")
@@ -347,12 +386,13 @@ def init(
     teacher: Teacher = None,
     students: Students = None,
     tasks: Tasks = None,
+    json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Write a suite file to start from."""
     from distbench.cli.suites import init_suite
 
-    typer.echo(init_suite(path, teacher, students or [], tasks or []))
+    init_suite(path, teacher, students or [], tasks or [], as_json=json)
 
 
 @app.command()
@@ -366,6 +406,7 @@ def plugins(json: Json = False, debug: Debug = False) -> None:
 @app.command()
 def schema(
     what: Annotated[str, typer.Argument(metavar="suite|result|policy|decision", help="which document")],
+    json: Annotated[bool, typer.Option("--json", help="what it prints is JSON anyway")] = False,
     debug: Debug = False,
 ) -> None:
     """Print the JSON Schema of a file that distbench reads or writes."""

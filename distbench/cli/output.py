@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any
 
@@ -11,8 +12,9 @@ from rich.console import Console
 
 
 def out() -> Console:
-    """Return the console of results. Wide when it is not a terminal, so that tables are never cut."""
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+    """Return the console of results: as wide as the terminal, or COLUMNS; wide where nobody says how wide."""
+    said = sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+    return Console(file=sys.stdout, width=None if said else 160, highlight=False)
 
 
 def err() -> Console:

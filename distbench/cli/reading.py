@@ -15,21 +15,31 @@ if TYPE_CHECKING:  # it needs plotly, and most commands do not
     from distbench.report.page_file import Written
 
 
-def print_result(result: Result, console: Console) -> None:
-    """Print the comparison as a table with its verdict."""
+def print_result(result: Result, console: Console, *, whole: bool = False) -> None:
+    """Print the comparison as a table with its verdict; `whole`: with every measure, however many there are."""
     from distbench.report.text import terminal_table
 
-    for part in terminal_table(result):
+    for part in terminal_table(result, whole=whole):
         console.print(part)
 
 
-def show_comparison(path: Path, *, as_json: bool) -> None:
+def print_verdict(result: Result, console: Console) -> None:
+    """Print the verdict, its sentence and the recommended student: a line or two."""
+    from distbench.report.text import verdict_lines
+
+    for part in verdict_lines(result):
+        console.print(part)
+
+
+def show_comparison(path: Path, *, as_json: bool, quiet: bool = False, verbose: bool = False) -> None:
     """Print the comparison of a run, or of a result.json."""
     result = read_result(path)
     if as_json:
         print_json(result)
+    elif quiet:
+        print_verdict(result, out())
     else:
-        print_result(result, out())
+        print_result(result, out(), whole=verbose)
 
 
 def write_report(
@@ -44,9 +54,11 @@ def write_report(
     return write_page(result, file, mode, force=force)
 
 
-def show_report(path: Path, target: Path | None, plotlyjs: str, *, force: bool, as_json: bool) -> None:
-    """Write the HTML report and print where it is."""
-    written = write_report(path, target, None, plotlyjs, force=force)
+def show_report(
+    path: Path, target: Path | None, plotlyjs: str, *, force: bool, as_json: bool, result: Result | None = None
+) -> None:
+    """Write the HTML report and print where it is; of a `result` that was made already, where there is one."""
+    written = write_report(path, target, result, plotlyjs, force=force)
     if written.warning:
         err().print(f"warning: {written.warning}", markup=False, soft_wrap=True)
     if as_json:

@@ -58,8 +58,10 @@ def validate_suite(argument: str, sets: list[str], *, as_json: bool) -> None:
                 markup=False, soft_wrap=True)  # fmt: skip
 
 
-def init_suite(path: Path, teacher: str | None, students: list[str], tasks: list[str]) -> Path:
-    """Write a valid suite file; an existing file is never overwritten."""
+def init_suite(
+    path: Path, teacher: str | None, students: list[str], tasks: list[str], *, as_json: bool = False
+) -> None:
+    """Write a valid suite file and print where it is; an existing file is never overwritten."""
     if path.exists():
         raise UsageError(f"{path} exists already; name another file")
     lines = [f'  - {{name: student{i or ""}, of: teacher, source: "{source}"}}\n' for i, source in enumerate(students)]
@@ -76,7 +78,10 @@ def init_suite(path: Path, teacher: str | None, students: list[str], tasks: list
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise EnvironmentFault(f"cannot write {path}: {error.strerror}") from error
-    return path
+    if as_json:
+        print_json({"suite": str(path)})
+    else:
+        out().print(str(path), markup=False, soft_wrap=True)
 
 
 def list_plugins(*, as_json: bool) -> None:

@@ -27,7 +27,7 @@ def at_least(found: Estimate, threshold: float) -> Judged:
 
 
 def at_most(found: Estimate, ceiling: float) -> Judged:
-    """Return PASS where the upper limit does not exceed the ceiling, FAIL where the lower one does, and the sentence."""
+    """Return PASS where the upper limit stays within the ceiling, FAIL where the lower one does not, and why."""
     lo, hi = _limits(found)
     if (open_verdict := _undecidable(found)) is not None:
         return open_verdict

@@ -1,4 +1,4 @@
-"""One way to get a result: from a run directory, which is compared afresh, or from a result.json that was sent around."""
+"""One way to get a result: from a run directory, which is compared afresh, or from a result.json."""
 
 from __future__ import annotations
 

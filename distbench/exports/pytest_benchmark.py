@@ -46,7 +46,9 @@ class PytestBenchmark:
     def export(self, source: Source, to: Path | None) -> Exported:
         """Return the document. Raises UsageError where there are no raw times: they are in the run directory only."""
         if source.run is None:
-            raise UsageError("pytest-benchmark needs raw times, which are in the run directory: name that, not its JSON")
+            raise UsageError(
+                "pytest-benchmark needs raw times, which are in the run directory: name that, not its JSON"
+            )
         evidence = Evidence(RunDir.existing(source.run))
         wanted = source.chosen()
         records = [each for each in evidence.records.values() if isinstance(each.result, MeasureResult)]
@@ -58,7 +60,9 @@ class PytestBenchmark:
             if wanted is None or series.model in {wanted.name, *teachers}
         ]
         if not found:
-            what = "no time was measured" if self.options.metric is None else f"no time {self.options.metric!r} is there"
+            what = (
+                "no time was measured" if self.options.metric is None else f"no time {self.options.metric!r} is there"
+            )
             raise UsageError(f"{source.run}: {what}, so there is nothing for pytest-benchmark")
         document = {
             "machine_info": _machine(found[0][0].host),
@@ -141,7 +145,7 @@ def statistics_of(times: Sequence[float]) -> dict[str, Any]:
 
 
 def _quartiles(ordered: Sequence[float]) -> tuple[float, float]:
-    """Return the quartiles: medians of the halves; of an odd count, the weighted means that take its middle half-way."""
+    """Return the quartiles: medians of the halves; of an odd count, weighted means that take its middle half-way."""
     count = len(ordered)
     if count == 1:
         return ordered[0], ordered[0]
@@ -164,7 +168,7 @@ def _outside(values: Sequence[float], low: float, high: float) -> int:
 
 
 def _machine(host: HostFacts | None) -> dict[str, Any]:
-    """Return the machine of the first measurement under the names of pytest-benchmark; what is not known is left out."""
+    """Return the machine of the first measurement under the names of pytest-benchmark; nothing if it is not known."""
     if host is None:
         return {}
     return {

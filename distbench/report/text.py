@@ -28,10 +28,13 @@ _MOST_MORE = 24  # lines about single tasks on a terminal; the report has all
 _DROPPED = {"Energy": 4, "Memory": 3, "Gap rec.": 2, "Faster": 1}  # left out where no student has one, or no room
 
 
-def terminal_table(result: Result) -> list[RenderableType]:
-    """Return the table of students and the verdict with the sentence that explains it; the caller prints them."""
+def terminal_table(result: Result, *, whole: bool = False) -> list[RenderableType]:
+    """Return the table of students and the verdict with the sentence that explains it; the caller prints them.
+
+    `whole`: every measure beyond the scores, not only the first.
+    """
     view = View(result)
-    more = _more_table(view)
+    more = _more_table(view, whole=whole)
     parts: list[RenderableType] = [
         *([students_grid(view)] if view.students else []),
         *_study_tables(view),
@@ -99,7 +102,7 @@ def _study_tables(view: View) -> list[Grid]:
     return tables
 
 
-def _more_table(view: View) -> Grid | None:
+def _more_table(view: View, *, whole: bool) -> Grid | None:
     """Return what a score does not show, one line a measure; None where nothing of it was measured."""
     lines = beyond_scores(view)
     if not lines:
@@ -107,14 +110,21 @@ def _more_table(view: View) -> Grid | None:
     columns = [Column("Task"), Column("Measure"), Column("Seen", number=True)]
     rows = [
         Row([name(line.task), one_line(line.measure), line.shown], group=name(line.student))
-        for line in lines[:_MOST_MORE]
+        for line in (lines if whole else lines[:_MOST_MORE])
     ]
     left_out = len(lines) - len(rows)
-    title = f"Beyond the scores ({left_out} more in the report)" if left_out else "Beyond the scores"
+    title = (
+        f"Beyond the scores ({left_out} more with --verbose, and in the report)" if left_out else "Beyond the scores"
+    )
     return Grid(columns, rows, title=title, names=2)
 
 
-def _verdict_lines(view: View) -> list[RenderableType]:
+def verdict_lines(result: Result) -> list[RenderableType]:
+    """Return the verdict with the sentence that explains it, and the recommended student."""
+    return _verdict(View(result))
+
+
+def _verdict(view: View) -> list[RenderableType]:
     verdict = words.VERDICTS[view.result.verdict]
     line = Text()
     line.append(f"{verdict.glyph} {view.result.verdict.replace('_', ' ')}", style=f"bold {COLOURS[verdict.tone]}")
@@ -122,6 +132,11 @@ def _verdict_lines(view: View) -> list[RenderableType]:
     lines: list[RenderableType] = [line]
     if view.recommended:
         lines.append(Text(f"Recommended: {one_line(view.recommended.label, _LONGEST_NAME)}", style="bold"))
+    return lines
+
+
+def _verdict_lines(view: View) -> list[RenderableType]:
+    lines = _verdict(view)
     for student in view.candidates:
         if student.training:
             _, answer, why = distillation(view, student)

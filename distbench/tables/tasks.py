@@ -68,7 +68,13 @@ def _primary(student: StudentResult, task: TaskResult) -> Row:
     }
     for name in _FIDELITY:
         row |= spread(name, getattr(task.fidelity, name), _NO_FLIPS)
-    return row | {"failed": task.failed, "gated": task.gated, "verdict": task.verdict, "reason": task.reason, **_asked(task)}
+    return row | {
+        "failed": task.failed,
+        "gated": task.gated,
+        "verdict": task.verdict,
+        "reason": task.reason,
+        **_asked(task),
+    }
 
 
 def _other(student: StudentResult, task: TaskResult, metric: str, scores: tuple[float, float]) -> Row:
@@ -76,7 +82,14 @@ def _other(student: StudentResult, task: TaskResult, metric: str, scores: tuple[
     row: Row = {column.name: None for column in _TASK}
     row |= {f"{name}_reason": _MEANS_ONLY for name in ("retained", "retained_raw", "delta", "gap_recovered")}
     row |= {f"{name}_reason": _MEANS_ONLY for name in _FIDELITY}
-    row |= {**_named(student, task), **_asked(task), "metric": metric, "primary": False, "gated": False, "reason": _MEANS_ONLY}
+    row |= {
+        **_named(student, task),
+        **_asked(task),
+        "metric": metric,
+        "primary": False,
+        "gated": False,
+        "reason": _MEANS_ONLY,
+    }
     return row | {"teacher_score": scores[0], "student_score": scores[1]}
 
 

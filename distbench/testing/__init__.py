@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distbench.testing.assertions import InconclusiveWarning as InconclusiveWarning  # noqa: PLC0414
-    from distbench.testing.assertions import assert_less_energy as assert_less_energy  # noqa: PLC0414
-    from distbench.testing.assertions import assert_less_memory as assert_less_memory  # noqa: PLC0414
-    from distbench.testing.assertions import assert_lost_at_most as assert_lost_at_most  # noqa: PLC0414
-    from distbench.testing.assertions import assert_passes_gate as assert_passes_gate  # noqa: PLC0414
-    from distbench.testing.assertions import assert_retained as assert_retained  # noqa: PLC0414
-    from distbench.testing.assertions import assert_smaller as assert_smaller  # noqa: PLC0414
-    from distbench.testing.assertions import assert_speedup as assert_speedup  # noqa: PLC0414
+    from distbench.testing.assertions import InconclusiveWarning as InconclusiveWarning
+    from distbench.testing.assertions import assert_less_energy as assert_less_energy
+    from distbench.testing.assertions import assert_less_memory as assert_less_memory
+    from distbench.testing.assertions import assert_lost_at_most as assert_lost_at_most
+    from distbench.testing.assertions import assert_passes_gate as assert_passes_gate
+    from distbench.testing.assertions import assert_retained as assert_retained
+    from distbench.testing.assertions import assert_smaller as assert_smaller
+    from distbench.testing.assertions import assert_speedup as assert_speedup
 
 __all__ = [
     "InconclusiveWarning",

@@ -1,7 +1,7 @@
 """Assertions about a run, decided as the gate decides: by the ends of the interval, never by the value.
 
-What cannot be decided (the interval holds the threshold, a number is missing, the teacher shows nothing to keep) fails a
-test unless `on_inconclusive` says "skip" or "warn": it never passes silently. A comparison that is not valid always
+What cannot be decided (the interval holds the threshold, a number is missing, the teacher shows nothing to keep) fails
+a test unless `on_inconclusive` says "skip" or "warn": it never passes silently. A comparison that is not valid always
 fails. Every assertion raises UsageError for a student, a task or a measure that the run does not have.
 """
 
@@ -203,9 +203,7 @@ def _settle_ratio(
         said = f"{_label(student)}: {one_line(what, 120)} {better}"
     verdict, why = judged_at_least(observed, threshold)
     more = "measure more launches, or on a quieter machine" if verdict == "INCONCLUSIVE" and observed.value else ""
-    _settle(
-        Claim(said, f"≥ {numbers.whole_ratio(threshold)}", observed.n or None, verdict, why, more), on_inconclusive
-    )
+    _settle(Claim(said, f"≥ {numbers.whole_ratio(threshold)}", observed.n or None, verdict, why, more), on_inconclusive)
 
 
 def _settle(claim: Claim, on_inconclusive: OnInconclusive) -> None:

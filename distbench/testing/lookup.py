@@ -41,7 +41,7 @@ def measurement_named(student: StudentResult, metric: str, workload: str | None)
 def unfinished_tasks(result: Result, student: StudentResult) -> list[str]:
     """Return the tasks that were planned for a student's teacher and have no result of the student."""
     teacher = next((each for each in result.teachers if each.name in student.of[:1]), None)
-    done = {each.task for each in (*student.tasks, *student.divergence)}
+    done = {each.task for each in student.tasks} | {each.task for each in student.divergence}
     return [] if teacher is None else [task for task in teacher.scores if task not in done]
 
 

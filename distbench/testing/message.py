@@ -31,9 +31,7 @@ def failure(claim: Claim) -> str:
     return "\n".join([*lines, *([f"  {claim.more}"] if claim.more else [])])
 
 
-def what_would_decide(
-    found: Estimate, threshold: float, alpha: float, verdict: Verdict, *, least: bool = True
-) -> str:
+def what_would_decide(found: Estimate, threshold: float, alpha: float, verdict: Verdict, *, least: bool = True) -> str:
     """Return how many samples would decide an undecided claim, or why no number of them would.
 
     `least`: the claim is "at least", else "at most".

@@ -31,10 +31,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 def run_path(config: pytest.Config) -> Path | None:
     """Return the run: of the command line, else of the environment, else of the configuration file; None of none."""
-    given = config.getoption(OPTION) or os.environ.get(ENVIRONMENT)
+    given: str | None = config.getoption(OPTION) or os.environ.get(ENVIRONMENT)
     if given:
         return Path(given)
-    written = config.getini(INI)
+    written: str = config.getini(INI)
     if not written:
         return None
     return (config.inipath.parent if config.inipath else config.rootpath) / written

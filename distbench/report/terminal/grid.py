@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -102,18 +103,22 @@ class Grid:
         return widths
 
     def _tables(self, kept: Sequence[int], widths: dict[int, int], *, stacked: bool) -> Iterator[Table | Text]:
-        head = self._table(kept, widths, header=True)
         groups = list(_grouped(self.rows))
-        if [group for group, _ in groups] != [None]:
-            yield head
-            head = None
+        whole = [group for group, _ in groups] == [None]  # else the headings stand once, above every group
+        if not whole:
+            yield self._table(kept, widths, header=True)
         for group, rows in groups:
-            table = head or self._table(kept, widths, header=False)
+            table = self._table(kept, widths, header=whole)
             if group is not None:
                 yield Text(group, style="bold")
             for row in rows:
-                table.add_row(*(_text(row.cells[place], stacked=stacked) for place in kept), style=row.style)
+                cells = (self._cell(row, place, widths[place], stacked=stacked) for place in kept)
+                table.add_row(*cells, style=row.style)
             yield table
+
+    def _cell(self, row: Row, place: int, width: int, *, stacked: bool) -> Text:
+        text = _text(row.cells[place], stacked=stacked)
+        return text if self.columns[place].number or text.spans else Text(broken(text.plain, width), text.style)
 
     def _table(self, kept: Sequence[int], widths: dict[int, int], *, header: bool) -> Table:
         table = Table(box=box.SIMPLE_HEAD, show_header=header, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
@@ -166,6 +171,20 @@ def _text(cell: Cell, *, stacked: bool) -> Text:
 
 def _missing(cell: Cell) -> bool:
     return cell.missing if isinstance(cell, Shown) else not str(cell) or str(cell) == DASH
+
+
+def broken(text: str, width: int) -> str:
+    """Return a text in lines of at most `width` cells, an identifier broken after its separators where it can be."""
+    lines = []
+    for line in text.split("\n"):
+        filled = ""
+        for part in re.findall(r"\s+|[^\s_/.:-]*[_/.:-]+|[^\s_/.:-]+", line):
+            if filled.strip() and cell_len(filled + part.rstrip()) > width:
+                lines.append(filled.rstrip())
+                filled = ""
+            filled += part if filled or not lines else part.lstrip()
+        lines.append(filled.rstrip())
+    return "\n".join(lines)
 
 
 def verdict_cell(verdict: Verdict) -> Text:
