@@ -8,9 +8,12 @@ from pathlib import Path
 
 from distbench.cli.output import out, print_json
 from distbench.compare.diff import MARGIN, diff
-from distbench.compare.source import Source, opened
+from distbench.compare.merge import merge
+from distbench.compare.reading import read_result
+from distbench.compare.source import opened
 from distbench.errors import ExitCode, UsageError
 from distbench.schema.diff import Diff
+from distbench.schema.result import Result
 from distbench.store.files import write_text
 
 FAIL_ON = ("worse", "slower", "verdict")
@@ -81,6 +84,6 @@ def reasons_to_fail(found: Diff, fail_on: Sequence[str]) -> list[str]:
     return reasons
 
 
-def sources(paths: Sequence[Path]) -> list[Source]:
-    """Open runs, each once."""
-    return [opened(path) for path in paths]
+def merged(paths: Sequence[Path]) -> Result:
+    """Return several runs as one comparison."""
+    return merge([read_result(path) for path in paths])

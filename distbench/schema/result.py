@@ -8,6 +8,7 @@ from pydantic import Field
 
 from distbench.schema.estimate import Estimate as Estimate  # noqa: PLC0414 - part of this document for its readers
 from distbench.schema.estimate import Verdict as Verdict  # noqa: PLC0414
+from distbench.schema.merged import MergedRun
 from distbench.schema.record import Agreement, Footprint, HostFacts, Training
 from distbench.schema.strict import Strict
 from distbench.schema.studies import SeedSpread, Study
@@ -136,7 +137,7 @@ class Divergence(Strict):
 
 
 class Asked(Strict):
-    """What a task asked: two runs whose `version`, `data` and `prompts` are equal asked the same. None: not recorded."""
+    """What a task asked: two runs with an equal version, data and prompts asked the same. None: not recorded."""
 
     version: str | None = None
     data: str | None = Field(None, description="digest of the data")
@@ -297,8 +298,12 @@ class StudentResult(Strict):
     )
     weights: str | None = Field(None, description="digest of the weights, where this run made them")
     measured_on: Surroundings | None = Field(None, description="None: not measured, or not recorded")
+    run: str | None = Field(None, description="in a merged result: the run that it is of, in words")
     compression: dict[str, float | None]
     footprint: Footprint
+    initial: dict[str, Any] | None = Field(
+        None, description="what its initialiser chose before it was trained, such as the blocks it kept"
+    )
     training: Training | None = None
     agreement: Agreement | None = Field(None, description="of an exported student with the model it was exported from")
     tasks: list[TaskResult]
@@ -394,3 +399,5 @@ class Result(Strict):
     packages: dict[str, str] = {}
     settings: dict[str, Any] = {}
     warnings: list[str] = []
+    runs: list[MergedRun] = Field([], description="of which this was merged; empty: it is one run")
+    conflicts: list[str] = Field([], description="in a merged result: what differs between the runs")

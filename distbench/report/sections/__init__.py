@@ -16,6 +16,7 @@ from distbench.report.sections.fidelity import Agreement
 from distbench.report.sections.groups import Groups
 from distbench.report.sections.method import Method
 from distbench.report.sections.provenance import Provenance
+from distbench.report.sections.runs import Runs
 from distbench.report.sections.section import Fragment, Section
 from distbench.report.sections.seeds import Seeds
 from distbench.report.sections.speed import Speed
@@ -29,6 +30,7 @@ from distbench.report.view import View
 
 SECTIONS: tuple[Section, ...] = (
     VerdictBand(),
+    Runs(),
     TradeOff(),
     Studies(),
     Tasks(),
