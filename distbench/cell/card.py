@@ -14,19 +14,24 @@ from distbench.data.located import without_paths
 from distbench.host import package_versions
 from distbench.schema.cell import MakeCell, ModelRef
 from distbench.schema.record import Training
+from distbench.schema.starts import start_words
 
 CARD, PROVENANCE = "README.md", "provenance.json"
 CARD_FILES = frozenset({CARD, PROVENANCE})
 
 
-def write_card(cell: MakeCell, training: Training | None, weights_digest: str, folder: Path) -> None:
-    """Write both files into a made model's folder."""
-    facts = provenance(cell, training, weights_digest)
+def write_card(
+    cell: MakeCell, initial: dict[str, Any] | None, training: Training | None, weights_digest: str, folder: Path
+) -> None:
+    """Write both files into a made model's folder. `initial`: what the initialiser chose."""
+    facts = provenance(cell, initial, training, weights_digest)
     (folder / PROVENANCE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card(facts), encoding="utf-8")
 
 
-def provenance(cell: MakeCell, training: Training | None, weights_digest: str) -> dict[str, Any]:
+def provenance(
+    cell: MakeCell, initial: dict[str, Any] | None, training: Training | None, weights_digest: str
+) -> dict[str, Any]:
     """Return what made the model, from what. Names are the suite's; digests say what the names stood for."""
     return {
         "distbench": __version__,
@@ -36,6 +41,7 @@ def provenance(cell: MakeCell, training: Training | None, weights_digest: str) -
         "weights_digest": weights_digest,
         "start": _model(cell.start),
         "init": _step(cell.init and without_paths(cell.init, "inits")),
+        "initial": initial,
         "teachers": [_model(teacher) for teacher in cell.teachers] if training else [],
         "train": _step(cell.train),
         "training": training.model_dump(mode="json", exclude={"loss"}) if training else None,
@@ -70,6 +76,7 @@ def _rows(facts: dict[str, Any]) -> str:
         "kind": facts["model"],
         "started from": _named(facts["start"]),
         "initialised by": _words(facts["init"]),
+        **dict(start_words(facts["initial"] or {}, _number)),
         "taught by": ", ".join(filter(None, map(_named, facts["teachers"]))),
         "trained by": _words(facts["train"]),
         "quantised by": _words(facts["quantise"]),
@@ -89,6 +96,7 @@ def _training_rows(training: dict[str, Any]) -> str:
         "held-out KL(teacher ‖ student)": None
         if after is None
         else f"{_number(before)} before, {_number(after)} after",
+        "held-out cross-entropy": _entropy(training["options"].get("heldout_cross_entropy")),
         "weights kept": None if training["kept_step"] is None else f"of step {training['kept_step']}",
         "ended by": training["stopped"],
         "seconds": f"{training['seconds']:.1f}",
@@ -96,8 +104,12 @@ def _training_rows(training: dict[str, Any]) -> str:
     return _table(said)
 
 
+def _entropy(found: Any) -> str | None:
+    return f"{_number(found[0])} before, {_number(found[1])} after, nats" if found else None
+
+
 def _table(said: dict[str, Any]) -> str:
-    return "\n".join(f"| {name} | {_cell(value)} |" for name, value in said.items() if value not in (None, ""))
+    return "\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in said.items() if value not in (None, ""))
 
 
 def _cell(value: Any) -> str:

@@ -30,7 +30,7 @@ def make(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> MakeR
     target = folder / "model"
     model.save(target)
     weights_digest = files_digest(target)
-    write_card(cell, training, weights_digest, target)
+    write_card(cell, chosen, training, weights_digest, target)
     return MakeResult(
         use=cell.use,
         weights_digest=weights_digest,

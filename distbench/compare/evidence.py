@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from distbench.compare.parts import joined
 from distbench.compare.sides import Side, side
@@ -102,6 +103,11 @@ class Evidence:
         """Return how a model was made, where this run made it."""
         record = self.records.get(model.ref.cell or "")
         return record.result if record is not None and isinstance(record.result, MakeResult) else None
+
+    def initial(self, model: PlannedModel) -> dict[str, Any] | None:
+        """Return what the initialiser of a model chose, where it was made here."""
+        made = self.made(model)
+        return made.initial if made else None
 
     def training(self, model: PlannedModel) -> Training | None:
         """Return a model's training, where it was trained here."""

@@ -149,6 +149,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, ask
         measured_on=evidence.surroundings(model),
         compression=compression,
         footprint=footprint,
+        initial=evidence.initial(model),
         training=evidence.training(model),
         agreement=evidence.agreement(model),
         tasks=[gated(c, checks) for c in compared],

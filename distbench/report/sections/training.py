@@ -9,6 +9,8 @@ from distbench.report.findings import distillation
 from distbench.report.sections.section import Fragment, fill
 from distbench.report.view import View
 from distbench.schema.record import Training
+from distbench.schema.result import StudentResult
+from distbench.schema.starts import start_words
 
 
 class TrainingCost:
@@ -35,11 +37,26 @@ class TrainingCost:
             section=self,
             trained=trained,
             sentences=[distillation(view, student) for student in trained if student.role == "student"],
+            starts=[(student, starting(student)) for student in trained if student.initial],
             has_kl=bool(with_kl),
+            entropy=entropy,
             kl=kl_words,
             budget=budget,
         )
         return Fragment(html, figures)
+
+
+def starting(student: StudentResult) -> list[tuple[str, str]]:
+    """Return what the initialiser of a student chose: what, and in words."""
+    return list(start_words(student.initial or {}, numbers.fine))
+
+
+def entropy(training: Training) -> str:
+    """Return the held-out cross-entropy before and after the training; empty where it was not computed."""
+    found = training.options.get("heldout_cross_entropy")
+    if not (isinstance(found, list) and len(found) == 2 and all(isinstance(each, (int, float)) for each in found)):
+        return ""
+    return f"cross-entropy {numbers.plain(found[0])} → {numbers.plain(found[1])}{numbers.SPACE}nats"
 
 
 def kl_words(value: float | None) -> numbers.Shown:
