@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeGuard
 
 WIDTHS = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "head_dim")
 LONGEST = 400  # characters of a value that nobody here knows
@@ -55,11 +55,11 @@ def _calibration(facts: dict[str, Any]) -> str:
     return ", ".join([f"text {said}" if said.startswith("written") else said, *more])
 
 
-def _integers(value: Any) -> bool:
+def _integers(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and bool(value) and all(type(each) is int for each in value)
 
 
-def _numbers(value: Any) -> bool:
+def _numbers(value: Any) -> TypeGuard[list[float]]:
     return isinstance(value, list) and bool(value) and all(isinstance(each, (int, float)) for each in value)
 
 
