@@ -502,7 +502,7 @@ def test_the_front_of_the_result(tmp_path: Path) -> None:
 
 def test_disagreements_show_the_texts_of_both_sides(tmp_path: Path) -> None:
     ids = [f"doc {i}" for i in range(N)]
-    teacher = rows(TEACHER, sample_id=ids)
+    teacher = rows(TEACHER, sample_id=ids, groups=[{"dialect": f"d{i % 3}"} for i in range(N)])
     student = rows(STUDENT, sample_id=ids, prediction=[f"student says {i}" for i in range(N)])[::-1]
     run = run_of(tmp_path / "run", {"big": {"t": (teacher, [ACC])}, "small": {"t": (student, [ACC])}})
     result = compare(run).students[0]
@@ -513,6 +513,7 @@ def test_disagreements_show_the_texts_of_both_sides(tmp_path: Path) -> None:
     first = result.disagreements[0]
     assert (first.prompt, first.teacher) == (f"question {lost[0]}", "right")
     assert first.student == f"student says {lost[0]}"
+    assert first.groups == {"dialect": f"d{lost[0] % 3}"}
 
 
 def test_samples_of_other_metrics_and_statuses(tmp_path: Path) -> None:

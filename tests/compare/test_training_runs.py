@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +36,16 @@ def recorded(rate: float, seed: int) -> dict[str, Recorded | None]:
     return {"digits": (rows(answers(rate, seed), task="digits"), [ACC])}
 
 
-def seeded_run(path: Path, crashed: str = "", gate: dict[str, Any] | None = None) -> RunDir:
-    """A teacher, a student and its control, each trained with seeds 0, 1 and 2."""
+def seeded_run(
+    path: Path,
+    crashed: str = "",
+    gate: dict[str, Any] | None = None,
+    also: Callable[[str], dict[str, Recorded | None]] = lambda name: {},
+) -> RunDir:
+    """A teacher, a student and its control, each trained with seeds 0, 1 and 2; `also`: further tasks of a model."""
     models: dict[str, dict[str, Recorded | None]] = {"t": recorded(0.98, 99)}
     models |= {name: recorded(rate, seed) for seed, (name, rate) in enumerate(RATES.items())}
+    models = {name: found | also(name) for name, found in models.items()}
     if crashed:
         models[crashed] = {"digits": None}
     run = run_of(path, models, gate)

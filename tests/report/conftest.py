@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from distbench.report.html import render
 from distbench.schema.result import Result
 from tests.report.made.estimates import TASKS
-from tests.report.made.results import result_of
-from tests.report.made.students import disagreements, five_students, off_range, student
+from tests.report.made.results import long, result_of
+from tests.report.made.students import disagreements, five_students, off_range, student, with_groups_of_tasks
+from tests.report.made.studies import add_study
+from tests.report.visiting import FLAGS, STARTED, WAIT, Visit, chromium
 
 
 @pytest.fixture(scope="session")
@@ -57,3 +64,60 @@ def sizes_only() -> Result:
     """Students without a task and without a measurement: only their sizes are known."""
     bare = student("bare", {}, 2.0, "INVALID", label="bare", gate=[])
     return result_of([bare], recommended=None, verdict="INVALID", verdict_reason="Nothing was scored.", warnings=[])
+
+
+@pytest.fixture(scope="session")
+def everything() -> Result:
+    """A result with every section that a page can have, and few students: audits take long."""
+    passing, control, quantised, *_ = five_students()
+    few = passing.model_copy(update={"tasks": passing.tasks[:2], "measurements": [], "disagreements": []})
+    return add_study(result_of([with_groups_of_tasks(passing), control, quantised]), few, (30, 300))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One browser for all tests; skipped where none is installed."""
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = chromium()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with driver.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=path, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def files(
+    synthetic: Result, many: Result, empty: Result, everything: Result, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The pages that the browser opens, by name."""
+    folder = tmp_path_factory.mktemp("pages")
+    results = {"synthetic": synthetic, "many": many, "empty": empty, "everything": everything, "long": long(synthetic)}
+    paths = {name: folder / f"{name}.html" for name in results}
+    for name, result in results.items():
+        paths[name].write_text(render(result), "utf-8")
+    return paths
+
+
+@pytest.fixture
+def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Visit]]:
+    """Open a page by its name, with a fragment and options of the browser's context.
+
+    `wait`: "html.started" (controls and tables work) unless a test looks at charts.
+    """
+    contexts = []
+
+    def opened(name: str | Path = "synthetic", fragment: str = "", *, wait: str = STARTED, **options: Any) -> Visit:
+        options.setdefault("viewport", {"width": 1320, "height": 900})
+        contexts.append(browser.new_context(**options))
+        contexts[-1].set_default_timeout(WAIT)
+        found = Visit(contexts[-1].new_page())
+        path = name if isinstance(name, Path) else files[name]
+        found.page.goto(path.as_uri() + fragment)
+        found.page.wait_for_selector(wait, state="attached")
+        return found
+
+    yield opened
+    for context in contexts:
+        context.close()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import itertools
 import json
 import math
-import os
 import re
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,65 +18,18 @@ from distbench.report.html import render
 from distbench.report.studies import curve_axis, lines, not_drawn, pivot, shown_studies
 from distbench.report.text import markdown, terminal_table
 from distbench.report.view import View
-from distbench.schema.result import Estimate, Result, StudentResult
-from distbench.schema.studies import SeedRow, SeedSpread, SeedTask, Study, StudyAxis, StudyEntry
-
-AMOUNTS, METHODS = (30, 300, 3000), ("soft-labels", "hard-labels")
-HOSTILE = "</script><script>alert(1)</script>"
-TASK = "topic"
-
-
-def near(value: float, half: float = 0.02, **more: Any) -> Estimate:
-    return Estimate(**{"value": value, "lo": value - half, "hi": value + half, "n": 600, "method": "x", **more})
-
-
-def spread(distilled: float, control: float, runs: int = 3) -> SeedSpread:
-    rows = [
-        SeedRow(
-            seed=k, name=f"s@seed{k}", scores={TASK: distilled + 0.01 * k}, control={TASK: control - 0.01 * k},
-            retained=near(distilled), verdict="PASS" if k else "FAIL", gap_recovered=near(0.5, 0.2),
-        )
-        for k in range(runs)
-    ]  # fmt: skip
-    task = SeedTask(
-        task=TASK, metric="acc", higher_is_better=True, student=near(distilled), control=near(control, 0.04),
-        delta=near(distilled - control, 0.03, n=runs), delta_both=near(distilled - control, 0.05),
-    )  # fmt: skip
-    return SeedSpread(
-        rows=rows, tasks=[task], retained=near(distilled), control_retained=near(control, 0.04),
-        gap_recovered=near(0.5, 0.2), deviation=0.012,
-    )  # fmt: skip
-
-
-def entry(name: str, at: dict[str, Any], kept: float, control: float | None, seeds: int = 3) -> StudyEntry:
-    beside = None if control is None else near(control, 0.04)
-    return StudyEntry(
-        at=at, student=name, control=None, seeds=seeds, retained=near(kept), control_retained=beside,
-        scores={TASK: near(kept)}, control_scores={} if beside is None else {TASK: beside},
-        gap_recovered=None if control is None else near(0.5, 0.2),
-    )  # fmt: skip
+from distbench.schema.result import Result
+from distbench.schema.studies import Study, StudyAxis
+from tests.report.made.estimates import HOSTILE
+from tests.report.made.studies import AMOUNTS, METHODS, add_study, entry, near, spread
+from tests.report.visiting import DRAWN, Visit
 
 
 @pytest.fixture
 def studied(synthetic: Result) -> Result:
     """A grid of method × labelled with seeds, one of its points over all data."""
     base = next(each for each in synthetic.students if each.name == "soft-23-layers")
-    students: list[StudentResult] = []
-    entries: list[StudyEntry] = []
-    for number, (method, amount) in enumerate(itertools.product(METHODS, (*AMOUNTS, None))):
-        name = f"kd-{method}-{amount}"
-        distilled = 0.8 + 0.02 * number
-        taught = method == "soft-labels"
-        facts = {"name": name, "label": f"{name} {HOSTILE}", "seeds": spread(distilled, 0.7), "control": None}
-        students.append(base.model_copy(update=facts))
-        at = {"method": method, "labelled": amount}
-        entries.append(entry(name, at, distilled, 0.6 + 0.05 * number if taught else None))
-    axes = [
-        StudyAxis(name="method", values=list(METHODS)),
-        StudyAxis(name="labelled", values=[*AMOUNTS, None], amount=True),
-    ]
-    study = Study(name=f"kd {HOSTILE}", teacher="teacher", axes=axes, entries=entries)
-    return synthetic.model_copy(update={"students": students, "studies": [study], "recommended": None})
+    return add_study(synthetic.model_copy(update={"students": [], "recommended": None}), base)
 
 
 def figures(result: Result) -> dict[str, Any]:
@@ -234,29 +185,30 @@ def test_the_terminal_and_the_pull_request_have_the_table(studied: Result) -> No
     assert "| hard-labels | 30 | 3 | 88.0\u00a0% [86.0, 90.0] | — | — |" in text
 
 
+def test_metrics_without_a_retention_are_compared_over_seeds_too(studied: Result) -> None:
+    drawn = figures(studied)
+    assert [drawn[f"seeds-{k}"]["layout"]["xaxis"]["title"]["text"] for k in range(3)] == [
+        "acc on topic",
+        "bits per byte on wiki",
+        "held-out KL from the teacher, nats on held-out data",
+    ]
+    runs = next(trace for trace in drawn["seeds-1"]["data"] if trace["name"] == "control, one run")
+    assert runs["x"] == [0.915] * 3
+    page = render(studied)
+    assert "+0.0031" in page
+    assert "[+0.0019, +0.0043]" in page  # the interval of the paired difference, over seeds
+    assert "one number a training run: it speaks of further runs only" in page
+    _, _, why = distillation(View(studied), studied.students[0])
+    assert "+0.0031 [+0.0019, +0.0043] on wiki" in why
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_draws_in_a_browser(studied: Result, tmp_path: Path, scheme: str) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("DISTBENCH_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    (tmp_path / "page.html").write_text(render(studied), encoding="utf-8")
-    said: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme=scheme)
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto((tmp_path / "page.html").as_uri())
-        page.wait_for_selector("html.drawn", state="attached", timeout=60_000)
-        charts = page.evaluate(
-            "[...document.querySelectorAll('#studies .chart, #seeds .chart')].map(c => c._fullData.length)"
-        )
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        browser.close()
-    assert said == []
-    assert len(charts) == 3
+def test_it_draws_in_a_browser(visit: Callable[..., Visit], files: dict[str, Path]) -> None:
+    found = visit("everything", wait=DRAWN, viewport={"width": 390, "height": 800})
+    charts = found.page.evaluate(
+        "[...document.querySelectorAll('#studies .chart, #seeds .chart')].map(c => c._fullData.length)"
+    )
+    assert len(charts) == 2 + 3
     assert min(charts) > 0
-    assert wide <= 390
+    assert found.page.evaluate("document.documentElement.scrollWidth") <= 390
+    found.quiet(files["everything"])

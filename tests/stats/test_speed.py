@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from distbench.stats.percentiles import percentile, values_needed
+from distbench.stats.percentiles import distribution, percentile, values_needed
 from distbench.stats.speed import half_width, launch_ratio, paired_ratios
 
 
@@ -116,3 +116,17 @@ def test_the_upper_bound_holds_as_often_as_it_says() -> None:
 def test_there_is_no_percentile_beyond_the_sample(percent: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 100"):
         percentile([1.0] * 500, percent)
+
+
+@pytest.mark.parametrize("n", [1, 99, 100, 101, 930, 12_345])
+def test_a_thinned_distribution_is_that_of_all_values(n: int) -> None:
+    values = np.random.default_rng(n).exponential(size=n).tolist()
+    found = distribution(values)
+    assert len(found) == min(n, 100)
+    assert found == sorted(found)
+    assert (found[-1], set(found) <= set(values)) == (max(values), True)
+    for k, value in enumerate(found, 1):
+        share = k / len(found)
+        below = sum(each <= value for each in values) / n
+        assert share <= below + 1e-12  # at least this share of all lies at or below it
+        assert sum(each < value for each in values) / n < share  # and no smaller value would do

@@ -80,3 +80,20 @@ def cells() -> list[CellSummary]:
         ),
         CellSummary(id="d4" * 8, kind="evaluate", title="from-scratch on topic", status="missing"),
     ]
+
+
+def long(result: Result) -> Result:
+    """Return the result with names and reasons that have no place to break."""
+    word = "x" * 190
+    students = [
+        student.model_copy(
+            update={
+                "label": f"{word}{number}",
+                "verdict_reason": word,
+                "made_by": word,
+                "tasks": [task.model_copy(update={"task": f"{task.task}{word[:100]}"}) for task in student.tasks],
+            }
+        )
+        for number, student in enumerate(result.students)
+    ]
+    return result.model_copy(update={"students": students, "verdict_reason": word, "suite": word, "run": word})

@@ -230,3 +230,10 @@ def hostile() -> StudentResult:
 
 def off_range() -> StudentResult:
     return student("tiny", dict(zip(TASKS, (0.31, 0.22, 0.28), strict=True)), 9.6, "FAIL", label="4 layers")
+
+
+def with_groups_of_tasks(found: StudentResult) -> StudentResult:
+    """Return a student with a group of tasks, and a task with a second metric."""
+    score = found.suite.model_copy(update={"retained": estimate(0.977, 0.02, 1200)})
+    first = found.tasks[0].model_copy(update={"other_metrics": {"acc_norm": (0.871, 0.866)}})
+    return found.model_copy(update={"task_groups": {"grammar": score}, "tasks": [first, *found.tasks[1:]]})

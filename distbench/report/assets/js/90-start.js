@@ -9,6 +9,7 @@ async function start() {
   const filterSamples = await startSamples();
   startChoice([filterSamples, () => redraw()]);
   startState(); // last: it sets the controls to what the address says
+  root.classList.add("started");
   await startCharts();
 }
 
