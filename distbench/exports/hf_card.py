@@ -13,6 +13,7 @@ CARD = "README.md"
 KEY = "model-index"
 _BLOCK = re.compile(r"\A(\ufeff?\s*---[ \t]*\r?\n)(.*?)((?:^|\r?\n)---[ \t]*(?:\r?\n|\Z))", re.DOTALL | re.MULTILINE)
 _TOP_LEVEL = re.compile(r"[^\s#-]")
+_OURS = re.compile(rf"['\"]?{KEY}['\"]?\s*:")
 _MOST_BYTES = 10_000_000
 
 
@@ -71,6 +72,10 @@ def updated_card(card: Card, model_name: str, ours: list[Any], body: str) -> str
     metrics = {_slot(each): {metric["type"] for metric in each["metrics"]} for each in new}
     kept = [_without(each, metrics.get(_slot(each), set())) for each in card.model.get("results", [])]
     index = [{**card.model, "name": model_name, "results": [*(each for each in kept if each["metrics"]), *new]}]
+    if KEY in card.metadata and _start(card) is None:
+        raise RefusedError(
+            f"{card.path}: its {KEY} is written in a way that distbench cannot replace; write it as a key"
+        )
     written = _spliced(card, index) if card.text else f"---\n{_block(index)}---\n{body}"
     after = _metadata(card.path, written)
     if {**card.metadata, KEY: None} != {**after, KEY: None} or after.get(KEY) != index:
@@ -129,6 +134,13 @@ def _block(index: list[Any]) -> str:
     return yaml_text({KEY: index})
 
 
+def _start(card: Card) -> int | None:
+    """Return the line of the metadata at which the model-index begins."""
+    found = _BLOCK.match(card.text)
+    lines = found[2].splitlines() if found else []
+    return next((number for number, line in enumerate(lines) if _OURS.match(line)), None)
+
+
 def _spliced(card: Card, index: list[Any]) -> str:
     """Return the text with only the lines of the model-index changed; comments and order of the rest are kept."""
     found = _BLOCK.match(card.text)
@@ -136,8 +148,7 @@ def _spliced(card: Card, index: list[Any]) -> str:
     block = _block(index).replace("\n", end)
     if found is None:
         return f"---{end}{block}---{end}{card.text}"
-    lines = found[2].splitlines(keepends=True)
-    start = next((number for number, line in enumerate(lines) if re.match(rf"['\"]?{KEY}['\"]?\s*:", line)), None)
+    lines, start = found[2].splitlines(keepends=True), _start(card)
     if start is None:
         head = found[2] if not found[2] or found[2].endswith("\n") else found[2] + end
         inside = head + block

@@ -13,6 +13,7 @@ from distbench.protocols.export import Exported, Source, Writes
 from distbench.report import numbers, words
 from distbench.report.numbers import Shown
 from distbench.report.view import View
+from distbench.report.visible import one_line
 from distbench.schema.result import StudentResult
 from distbench.schema.strict import Strict
 
@@ -79,10 +80,10 @@ def _caption(view: View) -> str:
     result = view.result
     gate = view.threshold("retained")
     asked = "" if gate is None else f" The gate asks for {numbers.whole_percent(gate)} retained."
-    teachers = ", ".join(dict.fromkeys(teacher.label for teacher in result.teachers)) or "the teacher"
+    teachers = one_line(", ".join(dict.fromkeys(teacher.label for teacher in result.teachers)), 120)
     return (
-        f"Students compared with {teachers[:120]} ({result.suite[:80]}). Retained: share of the teacher's skill above "
-        f"chance, with {view.level} interval; n: samples; ×: times better than the teacher.{asked}"
+        f"Students compared with {teachers or 'a teacher'} ({one_line(result.suite, 80)}). Retained: share of the "
+        f"teacher's skill above chance, with {view.level} interval; n: samples; ×: times better than the teacher.{asked}"
     )
 
 
@@ -121,9 +122,9 @@ def _tasks_of(view: View, student: StudentResult) -> Iterator[Cells]:
     for task in student.tasks:
         scores = [numbers.optional(value, numbers.plain, "no score") for value in (task.teacher, task.student)]
         shown = [*scores, view.task_retained(task), numbers.as_signed(task.delta)]
+        names = [one_line(task.task, _TASK), one_line(task.metric, _TASK), _name(student)]
         verdict = words.VERDICTS[task.verdict].word
-        names = [task.task[:_TASK], task.metric[:_TASK], _name(student), verdict, numbers.count(task.n)]
-        yield [*names, *(_brief(each) for each in shown)]
+        yield [*names, verdict, numbers.count(task.n), *(_brief(each) for each in shown)]
 
 
 def _brief(shown: Shown) -> str:
@@ -134,9 +135,10 @@ def _brief(shown: Shown) -> str:
 def _worst(view: View, student: StudentResult) -> str:
     worst = view.worst(student)
     lowest = view.worst_retained(student)
-    return lowest.text if worst is None else f"{lowest.text} {worst.task[:_TASK]}"
+    return lowest.text if worst is None else f"{lowest.text} {one_line(worst.task, _TASK)}"
 
 
 def _name(student: StudentResult) -> str:
     told = student.role != "control" or "control" in student.label.lower()
-    return student.label[:_NAME] if told else f"{student.label[:_NAME]} (control)"
+    label = one_line(student.label, _NAME)
+    return label if told else f"{label} (control)"

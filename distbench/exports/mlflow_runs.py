@@ -12,7 +12,15 @@ from pydantic import Field
 
 from distbench.errors import UsageError
 from distbench.exports.rows import made_folder
-from distbench.exports.tracking import Tracked, foreign, keys, missing_json, tracked, write_documents
+from distbench.exports.tracking import (
+    Tracked,
+    foreign,
+    keys,
+    missing_json,
+    tracked,
+    without_credentials,
+    write_documents,
+)
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.report.visible import one_line, visible
 from distbench.schema.strict import Strict
@@ -61,7 +69,7 @@ class MLflow:
             for each in runs:
                 _log(client, experiment, each, whole)
             client.set_terminated(whole)
-        return Exported(place=f"{uri} experiment {name!r} run {whole}", notes=notes)
+        return Exported(place=f"{without_credentials(uri)} experiment {name!r} run {whole}", notes=notes)
 
     def _uri(self, to: Path | None) -> tuple[str, list[str]]:
         if self.options.uri and to:

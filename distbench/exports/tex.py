@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from distbench.report.numbers import SPACE
 from distbench.report.visible import one_line
 
 _SPECIAL = {
@@ -25,7 +26,6 @@ _SPECIAL = {
     "`": "{`}",  # two of them would become a quotation mark
     "'": "{'}",
     "-": "{-}",  # two of them would become a dash
-    "\u00a0": "~",
     "×": r"$\times$",
     "÷": r"$\div$",
     "±": r"$\pm$",
@@ -77,13 +77,14 @@ COMMANDS = frozenset(
 """Every command that `tex` may write."""
 
 
-def tex(text: str, limit: int | None = None, *, unicode: bool = False) -> str:
+def tex(text: str, *, unicode: bool = False) -> str:
     """Return a text as one line of LaTeX for use in a paragraph or a table cell.
 
     Pure ASCII: characters beyond accented Latin letters are spelled out as [U+4E2D]. `unicode` keeps them, for XeLaTeX
     and LuaLaTeX with a font that has them.
     """
-    return "".join(_character(each, unicode=unicode) for each in one_line(text, limit))
+    parts = [one_line(part) for part in text.split(SPACE)]  # an unbreakable space stays one: 95~%
+    return "~".join("".join(_character(each, unicode=unicode) for each in part) for part in parts)
 
 
 def _character(character: str, *, unicode: bool) -> str:

@@ -181,7 +181,13 @@ def foreign(what: str) -> Iterator[None]:
             raise
         except Exception as error:  # foreign code: whatever it raises, the service is at fault
             line = " ".join(f"{type(error).__name__}: {error}".split())
-            raise EnvironmentFault(f"{what} did not take the comparison: {line[:300]}") from error
+            said = without_credentials(f"{what} did not take the comparison: {line[:300]}")
+            raise EnvironmentFault(said) from error
+
+
+def without_credentials(text: str) -> str:
+    """Return a text in which no address holds a user or a password."""
+    return re.sub(r"(?<=://)[^/\s@]+@", "", text)
 
 
 def accepted(call: Callable[..., object], **wanted: object) -> dict[str, object]:

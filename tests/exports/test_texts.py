@@ -1,0 +1,116 @@
+"""Markdown and LaTeX: every output is valid whatever the names hold, and its numbers are those of the report."""
+
+import re
+
+import pytest
+from markdown_it import MarkdownIt
+
+from distbench.errors import UsageError
+from distbench.exports.latex import LaTeX
+from distbench.exports.markdown import Markdown
+from distbench.exports.tex import COMMANDS, tex
+from distbench.protocols.export import Source
+from distbench.report import numbers
+from distbench.report.text import MARKDOWN_LIMIT
+from distbench.report.view import View
+from tests.exports.conftest import NASTY
+
+RESULTS = ["synthetic", "hostile", "many", "empty", "sizes_only"]
+
+
+def markdown(result, **options) -> str:
+    return Markdown(Markdown.Options(**options)).export(Source(result), None).text
+
+
+def latex(result, **options) -> str:
+    return LaTeX(LaTeX.Options(**options)).export(Source(result), None).text
+
+
+@pytest.mark.parametrize("which", RESULTS)
+def test_markdown_fits_a_comment_and_nothing_acts(request, which):
+    said = markdown(request.getfixturevalue(which))
+    assert len(said) < MARKDOWN_LIMIT
+    said.encode("utf-8")
+    tokens = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).parse(said)
+    inline = [each for token in tokens for each in token.children or []]
+    kinds = {each.type for each in inline}
+    assert kinds <= {"text", "strong_open", "strong_close", "em_open", "em_close", "html_inline", "softbreak"}
+    assert {each.content for each in inline if each.type == "html_inline"} <= {"<!-- -->"}
+    blocks = {token.type.partition("_")[0] for token in tokens}
+    assert blocks <= {"heading", "paragraph", "inline", "table", "thead", "tbody", "tr", "th", "td", "bullet", "list"}
+
+
+@pytest.mark.parametrize("which", RESULTS)
+def test_markdown_tables_keep_their_columns(request, which):
+    width = None
+    for line in markdown(request.getfixturevalue(which)).splitlines():
+        columns = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+        assert width is None or columns is None or columns == width, line
+        width = columns
+
+
+def test_markdown_says_the_numbers_of_the_report(synthetic):
+    view, said = View(synthetic), markdown(synthetic, chart="key chart.svg".replace(" ", "-"))
+    assert said.splitlines()[2] == "![Retained share of the teacher against compression](key-chart.svg)"
+    for student in view.students:
+        assert f"| {view.retained(student)} |" in said or view.retained(student).missing
+    with pytest.raises(UsageError, match="without spaces"):
+        markdown(synthetic, chart="x) <script>")
+
+
+def parsed(text: str) -> list[list[str]]:
+    """Read our LaTeX strictly: every command known, braces and dollars paired, every row of one width."""
+    text.encode("ascii")
+    begins = re.findall(r"\\begin\{(\w+)\}", text)
+    assert re.findall(r"\\end\{(\w+)\}", text) == begins[::-1] == ["tabular", "table"]
+    structure = {"begin", "end", "centering", "caption", "label", "toprule", "midrule", "bottomrule"}
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+    for command in re.findall(r"\\([A-Za-z]+|[^A-Za-z])", body):
+        assert command in COMMANDS | structure | {"\\"}, command
+    bare = re.sub(r"\\([A-Za-z]+|[^A-Za-z])", "", body)
+    depth = 0
+    for character in bare:
+        depth += {"{": 1, "}": -1}.get(character, 0)
+        assert depth >= 0
+    assert depth == 0
+    assert not set(bare) & set("%#\t\r")
+    for line in bare.splitlines():
+        assert line.count("$") % 2 == 0
+        outside = re.sub(r"\$[^$]*\$", "", line)
+        assert not set(outside) & set("_^<>|")
+    width = len(re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)[1])
+    rows = [line for line in body.splitlines() if line.endswith("\\\\")]
+    cells = [re.split(r"(?<!\\)&", row.removesuffix("\\\\")) for row in rows]
+    assert {len(row) for row in cells} == {width}
+    return [[cell.strip() for cell in row] for row in cells]
+
+
+@pytest.mark.parametrize("table", ["students", "tasks"])
+@pytest.mark.parametrize("which", RESULTS)
+def test_latex_is_valid_whatever_the_names_hold(request, which, table):
+    result = request.getfixturevalue(which)
+    rows = parsed(latex(result, table=table, caption=NASTY.replace("\ud800", "")))
+    count = len(result.students) if table == "students" else sum(len(each.tasks) for each in result.students)
+    assert len(rows) == count + 1
+
+
+def test_latex_says_the_numbers_of_the_report(synthetic):
+    view = View(synthetic)
+    heading, *rows = parsed(latex(synthetic))
+    at = heading.index("Retained")
+    assert [row[at] for row in rows] == [tex(str(view.retained(student).brief)) for student in view.students]
+    assert rows[0][at] == r"96.8~\% [95.4, 98.2]"
+    assert rows[0][heading.index("n")] == numbers.count(1800)
+    assert "95~\\% interval" in latex(synthetic)
+    only = parsed(latex(synthetic, controls=False))
+    assert len(only) == len(rows)  # the control went, the heading stays
+    assert "no signal" in str(parsed(latex(synthetic, table="tasks")))
+
+
+def test_tex_lets_nothing_act_and_loses_nothing():
+    assert tex("50% of $x_1$ & \\input{y} #2 ~^ -- ``a''") == (
+        r"50\% of \$x\_1\$ \& \textbackslash{}input\{y\} \#2 \textasciitilde{}\textasciicircum{} {-}{-} "
+        r"{`}{`}a{'}{'}"
+    )
+    assert tex("Größe é ŝ 中 \u202e") == r"Gr\"{o}\ss{}e \'{e} \^{s} [U+4E2D] $\langle$U+202E$\rangle$"
+    assert tex("中", unicode=True) == "中"
