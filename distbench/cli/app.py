@@ -263,6 +263,28 @@ def diff_runs(
     raise typer.Exit(show_diff(a, b, wish))
 
 
+@app.command("trend")
+def trend_over_releases(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="R1 R2…", help="run directories or result.json files, in any order")
+    ],
+    page: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="also write it as an HTML page")] = None,
+    as_given: Annotated[
+        bool, typer.Option("--as-given", help="in the order given, not in that of their dates")
+    ] = False,
+    margin: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="a step surely within ± this counts as unchanged")
+    ] = 0.02,
+    csv: Annotated[bool, typer.Option("--csv", help="print CSV: a row for each student and release")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Follow each student over releases, and say which steps are more than chance."""
+    from distbench.cli.several import TrendWish, show_trend
+
+    show_trend(runs, TrendWish(margin, as_given, page, json, csv))
+
+
 @app.command("export")
 def export_result(
     run: Annotated[Path | None, typer.Argument(metavar="RUN", help="a run directory or a result.json")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from distbench.compare.diff import MARGIN, diff
 from distbench.compare.merge import merge
 from distbench.compare.reading import read_result
 from distbench.compare.source import opened
+from distbench.compare.trend import trend
 from distbench.errors import ExitCode, UsageError
 from distbench.schema.diff import Diff
 from distbench.schema.result import Result
@@ -48,7 +50,7 @@ def show_diff(a: Path, b: Path, wish: DiffWish) -> ExitCode:
     elif wish.as_markdown:
         from distbench.report.changes_text import markdown_diff
 
-        out().print(markdown_diff(found), markup=False, soft_wrap=True, end="")
+        print_text(markdown_diff(found))
     else:
         from distbench.report.changes_text import terminal_diff
 
@@ -82,6 +84,44 @@ def reasons_to_fail(found: Diff, fail_on: Sequence[str]) -> list[str]:
     if "verdict" in fail_on:
         reasons += [each.label_b for each in judged if each.verdict_a == "PASS" and each.verdict_b != "PASS"]
     return reasons
+
+
+@dataclass(frozen=True)
+class TrendWish:
+    """What the command line asks of a trend."""
+
+    margin: float = MARGIN
+    as_given: bool = False
+    page: Path | None = None
+    as_json: bool = False
+    as_csv: bool = False
+
+
+def show_trend(paths: Sequence[Path], wish: TrendWish) -> None:
+    """Print how each student went from release to release."""
+    if wish.as_json and wish.as_csv:
+        raise UsageError("--json and --csv cannot be combined")
+    found = trend([opened(path) for path in paths], as_given=wish.as_given, margin=wish.margin)
+    if wish.page is not None:
+        from distbench.report.several import trend_page
+
+        write_text(wish.page, trend_page(found))
+    if wish.as_json:
+        print_json(found)
+    elif wish.as_csv:
+        from distbench.cli.trend_csv import trend_csv
+
+        print_text(trend_csv(found))
+    else:
+        from distbench.report.trend_text import terminal_trend
+
+        for part in terminal_trend(found):
+            out().print(part)
+
+
+def print_text(text: str) -> None:
+    """Print text as it is: no wrapping, no markup."""
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def merged(paths: Sequence[Path]) -> Result:

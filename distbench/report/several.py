@@ -15,6 +15,7 @@ from distbench.report.html import policy
 from distbench.report.sections.section import Fragment, environment
 from distbench.report.visible import json_block
 from distbench.schema.diff import Diff
+from distbench.schema.trend import Trend
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,16 @@ def page(head: Head, parts: Sequence[Part], document: BaseModel) -> str:
             data=json_block(data),
         )
     )
+
+
+def trend_page(trend: Trend) -> str:
+    """Return how students went from release to release as a page."""
+    from distbench.report.sections.trend import trend_part
+
+    first, last = trend.releases[0], trend.releases[-1]
+    suites = " → ".join(dict.fromkeys((first.suite, last.suite)))
+    head = Head(suites, f"{len(trend.releases)} releases, {first.label} to {last.label}")
+    return page(head, trend_part(trend), trend)
 
 
 def diff_page(diff: Diff) -> str:
