@@ -48,8 +48,9 @@ def list_exports(*, as_json: bool) -> None:
         missing = f"  [not usable here: {row['missing']}]" if row["missing"] else ""
         out().print(f"{row['name']:<17} {row['summary']}{missing}", markup=False, soft_wrap=True)
         out().print(f"{'':<17} to {row['to']}", markup=False, soft_wrap=True)
-        for name, meaning in row["options"].items():
-            out().print(f"{'':<17} --set {name}=…  {meaning}", markup=False, soft_wrap=True)
+        for name, about in row["options"].items():
+            given = "…" if about["default"] in {None, "{}"} else about["default"]
+            out().print(f"{'':<17} --set {name}={given}  {about['meaning']}", markup=False, soft_wrap=True)
 
 
 def _facts(name: str) -> dict[str, Any]:
@@ -62,9 +63,16 @@ def _facts(name: str) -> dict[str, Any]:
     return {"name": name, **about, "missing": _missing(name)}
 
 
-def _options(name: str) -> dict[str, str]:
-    fields = plugins.options_type(GROUP, name).model_fields
-    return {key: field.description or "" for key, field in fields.items()}
+def _options(name: str) -> dict[str, dict[str, str | None]]:
+    """Return the options of a format: what each means, and what it is where it is left out, as it would be typed."""
+    return {
+        key: {"meaning": field.description or "", "default": _typed(field.get_default(call_default_factory=True))}
+        for key, field in plugins.options_type(GROUP, name).model_fields.items()
+    }
+
+
+def _typed(value: object) -> str | None:
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 
 def _missing(name: str) -> str | None:

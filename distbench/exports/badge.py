@@ -20,7 +20,9 @@ from distbench.schema.strict import Strict
 
 _COLOURS = {"pass": "brightgreen", "fail": "red", "undecided": "yellow", "neutral": "lightgrey"}  # of shields.io
 _LONGEST = 40
-_HEIGHT, _PAD, _CHARACTER = 20, 6, 6.6  # pixels; a character of an 11 px sans-serif, on the wide side
+_HEIGHT, _PAD = 20, 6  # pixels
+# Widths of characters in an 11 px sans-serif, in pixels, about: the text is fitted to their sum in any font.
+_NARROW, _WIDE, _USUAL = (3.6, frozenset("iljtfrI.,:;|'!()[] ·")), (9.4, frozenset("mwMW%—×")), 6.7
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Badge:
 
     def svg(self) -> str:
         """Return the badge as a picture of its own: no server, no font to load."""
-        left, right = (len(text) * _CHARACTER + 2 * _PAD for text in (self.label, self.message))
+        left, right = (text_width(text) + 2 * _PAD for text in (self.label, self.message))
         width, said = left + right, f"{self.label}: {self.message}"
         size: Attributes = {"width": width, "height": _HEIGHT, "viewBox": f"0 0 {width:g} {_HEIGHT}"}
         look: Attributes = {"font-family": FONT, "font-size": 11, "fill": "#fff"}
@@ -66,6 +68,18 @@ class Badge:
             "lengthAdjust": "spacingAndGlyphs",
         }
         return element("text", place, escaped(text))
+
+
+def text_width(text: str) -> float:
+    """Return about how wide a text is, in pixels; characters beyond Latin count as square."""
+
+    def width(character: str) -> float:
+        for size, characters in (_NARROW, _WIDE):
+            if character in characters:
+                return size
+        return _USUAL if ord(character) < 0x250 else 11.0
+
+    return round(sum(map(width, text)), 1)
 
 
 def _right_half(left: float, right: float) -> str:

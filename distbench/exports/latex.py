@@ -83,7 +83,8 @@ def _caption(view: View) -> str:
     teachers = one_line(", ".join(dict.fromkeys(teacher.label for teacher in result.teachers)), 120)
     return (
         f"Students compared with {teachers or 'a teacher'} ({one_line(result.suite, 80)}). Retained: share of the "
-        f"teacher's skill above chance, with {view.level} interval; n: samples; ×: times better than the teacher.{asked}"
+        f"teacher's skill above chance, with {view.level} interval; n: samples; ×: times better than the "
+        f"teacher.{asked}"
     )
 
 

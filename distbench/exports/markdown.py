@@ -26,23 +26,28 @@ class Markdown:
             None, max_length=2_000, description="address of the key chart (`--format svg`), shown as an image on top"
         )
 
+        report: str | None = Field(None, max_length=2_000, description="address of the full report, linked on top")
+
     summary: ClassVar[str] = f"a comment for a pull request: GitHub's dialect, below {MARKDOWN_LIMIT:,} characters"
     writes: ClassVar[Writes] = "text"
     suffix: ClassVar[str] = ".md"
 
     def __init__(self, options: Options) -> None:
-        if options.chart is not None and not _ADDRESS.fullmatch(options.chart):
-            raise UsageError(f"chart: expected an address without spaces, brackets or quotes, got {options.chart!r}")
+        for name, given in options:
+            if given is not None and not _ADDRESS.fullmatch(given):
+                raise UsageError(f"{name}: expected an address without spaces, brackets or quotes, got {given!r}")
         self.options = options
 
     def export(self, source: Source, to: Path | None) -> Exported:
         """Return the comparison."""
         said = markdown(source.result)
-        if self.options.chart is None:
-            return Exported(text=said)
         head, gap, rest = said.partition("\n\n")
-        image = f"![Retained share of the teacher against compression]({self.options.chart})"
-        whole = f"{head}{gap}{image}\n\n{rest}"
+        chart, report = self.options.chart, self.options.report
+        added = [
+            *([f"![Retained share of the teacher against compression]({chart})"] if chart else []),
+            *([f"[The full report]({report})"] if report else []),
+        ]
+        whole = head + gap + "".join(f"{each}\n\n" for each in added) + rest
         if len(whole) >= MARKDOWN_LIMIT:
-            raise UsageError("the address of the chart leaves no room for the text of a comment; use a shorter one")
+            raise UsageError("the addresses leave no room for the text of a comment; use shorter ones")
         return Exported(text=whole)

@@ -25,10 +25,14 @@ def test_list_says_what_where_and_how():
     rows = {row["name"]: row for row in json.loads(run("--list", "--json").stdout)}
     assert set(rows) >= OWN
     assert rows["csv"]["to"] == "standard output, or --out FILE"
-    assert "students" in rows["csv"]["options"]["table"]
-    assert all(row["summary"] and all(row["options"].values()) for row in rows.values())
+    assert rows["csv"]["options"]["table"]["default"] == "tasks"
+    assert "students" in rows["csv"]["options"]["table"]["meaning"]
+    for row in rows.values():
+        assert row["summary"]
+        assert all(about["meaning"] for about in row["options"].values())
     shown = run("--list").stdout
-    assert "--set table=…" in shown
+    assert "--set table=tasks  which table" in shown
+    assert "--set bom=false" in shown
     for name in OWN:
         assert name in shown
 

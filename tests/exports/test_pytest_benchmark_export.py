@@ -78,7 +78,9 @@ def test_compare_reads_it(source: Source, tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest_benchmark", "compare", str(tmp_path / "0001_x.json"), "--columns=min,rounds"],
         capture_output=True, text=True, check=True, cwd=tmp_path,
     )  # fmt: skip
-    rows = {line.split("[")[1].split("-batch")[0]: line.split() for line in done.stdout.splitlines() if "e2e_ms[" in line}
+    rows = {
+        line.split("[")[1].split("-batch")[0]: line.split() for line in done.stdout.splitlines() if "e2e_ms[" in line
+    }
     assert set(rows) == set(TIMES)
     assert "50.0000" in rows["good"]
     assert rows["good"][-1] == "20"
@@ -89,5 +91,5 @@ def test_what_there_is_to_choose(source: Source) -> None:
     assert {each["params"]["model"] for each in chosen["benchmarks"]} == {"teacher", "good"}
     with pytest.raises(UsageError, match="no time 'ttft_ms' is there"):
         exported(source, metric="ttft_ms")
-    with pytest.raises(UsageError, match="in the run directory only|which are in the run directory"):
+    with pytest.raises(UsageError, match="which are in the run directory"):
         exported(Source(source.result))

@@ -50,8 +50,9 @@ def test_markdown_tables_keep_their_columns(request, which):
 
 
 def test_markdown_says_the_numbers_of_the_report(synthetic):
-    view, said = View(synthetic), markdown(synthetic, chart="key chart.svg".replace(" ", "-"))
+    view, said = View(synthetic), markdown(synthetic, chart="key-chart.svg", report="https://x.y/r?a=1#b")
     assert said.splitlines()[2] == "![Retained share of the teacher against compression](key-chart.svg)"
+    assert said.splitlines()[4] == "[The full report](https://x.y/r?a=1#b)"
     for student in view.students:
         assert f"| {view.retained(student)} |" in said or view.retained(student).missing
     with pytest.raises(UsageError, match="without spaces"):

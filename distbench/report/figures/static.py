@@ -103,7 +103,7 @@ def _step(x: float, y: float) -> str:
 
 
 def _background(plane: Plane) -> list[str]:
-    """Shade the failing side of each gate, and rule the lines that readers look for."""
+    """Shade the failing side of each gate."""
     gate, limit = plane.view.threshold("retained"), plane.axis.threshold
     parts = []
     if gate is not None:
@@ -111,14 +111,19 @@ def _background(plane: Plane) -> list[str]:
         parts.append(_shade(0, top, PLOT_WIDTH, PLOT_HEIGHT - top))
     if limit is not None and plane.x_edge[0] < limit < plane.x_edge[1]:
         x = _at(plane, limit, 100.0)[0]
-        parts += [_shade(0, 0, x, PLOT_HEIGHT), _line("x", (x, 0), (x, PLOT_HEIGHT))]
-        place = {"anchor": "end"} if x > 70 else {"anchor": "start"}
-        parts.append(text_at(x + (-4 if x > 70 else 4), PLOT_HEIGHT - 5, _gate_words(limit), kind="r", **place))
+        parts.append(_shade(0, 0, x, PLOT_HEIGHT))
     return parts
 
 
-def _gate_words(limit: float) -> str:
-    return f"gate {numbers.whole_ratio(limit)}"
+def _size_gate(plane: Plane) -> list[str]:
+    """Rule the gate of the horizontal axis, over the grid, with its name beside its foot."""
+    limit = plane.axis.threshold
+    if limit is None or not plane.x_edge[0] < limit < plane.x_edge[1]:
+        return []
+    x = _at(plane, limit, 100.0)[0]
+    at, anchor = (x - 4, "end") if x > 70 else (x + 4, "start")
+    name = text_at(at, PLOT_HEIGHT - 5, f"gate {numbers.whole_ratio(limit)}", kind="r", anchor=anchor)
+    return [_line("x", (x, 0), (x, PLOT_HEIGHT)), name]
 
 
 def _shade(x: float, y: float, width: float, height: float) -> str:
@@ -134,7 +139,7 @@ def _axes(plane: Plane) -> list[str]:
         y = _at(plane, 1.0, at)[1]
         parts += [_line("g", (0, y), (PLOT_WIDTH, y))]
         parts.append(text_at(-8, y + 4, numbers.whole_percent(at / 100), anchor="end"))
-    parts += _reference_lines(plane)
+    parts += [*_reference_lines(plane), *_size_gate(plane)]
     parts.append(_line("o", (0, 0), (0, PLOT_HEIGHT), (PLOT_WIDTH, PLOT_HEIGHT)))
     parts.append(text_at(PLOT_WIDTH / 2, PLOT_HEIGHT + 40, one_line(plane.axis.title, 90), anchor="middle"))
     upright = {"transform": f"translate(-54 {short(PLOT_HEIGHT / 2)}) rotate(-90)", "text-anchor": "middle"}
