@@ -50,7 +50,7 @@ def distil_suite(request: Request, wish: Wish, out_dir: Path | None, *, as_json:
         if wish.to is not None:
             _copy(rows, wish.to)
     _show(rows, run, as_json=as_json)
-    return ExitCode.RUN_FAILED if state.failed else ExitCode.OK
+    return state.exit_code
 
 
 def _wanted(plan: Plan, wish: Wish) -> list[PlannedModel]:

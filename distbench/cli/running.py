@@ -99,7 +99,7 @@ def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> Exit
         out().print(f"report: {report.resolve().as_uri()}", markup=False, soft_wrap=True)
     if state.failed:
         err().print(f"{len(state.failed)} cells failed; logs are in {run.path / 'logs'}", markup=False, soft_wrap=True)
-        return ExitCode.RUN_FAILED
+        return state.exit_code
     return _decide(result) if gate else ExitCode.OK
 
 

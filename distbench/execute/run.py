@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from distbench.errors import ExitCode
 from distbench.execute.reporter import Event, Reporter, Watch
 from distbench.executors.local import Ended, Job, LocalExecutor
 from distbench.plan.capabilities import variables_of
@@ -29,6 +30,15 @@ class Execution:
     done: set[str] = field(default_factory=set)
     cached: set[str] = field(default_factory=set)
     failed: dict[str, str] = field(default_factory=dict)
+    codes: dict[str, int] = field(default_factory=dict)  # of the cells that failed by themselves
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What the run exits with: 5 where the machine alone is to blame, such as a full disk; else 4 for a failure."""
+        if not self.failed:
+            return ExitCode.OK
+        machine = bool(self.codes) and set(self.codes.values()) == {ExitCode.ENVIRONMENT}
+        return ExitCode.ENVIRONMENT if machine else ExitCode.RUN_FAILED
 
 
 def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[set[str], set[str]]:
@@ -99,7 +109,7 @@ class Runner:
         for cell_id in ids:
             missing = [need for need in self.cells[cell_id].needs if need not in self.state.done and need not in ready]
             if missing:
-                self._failed(cell_id, f"needs '{self.cells[missing[0]].title}', which failed", 0.0)
+                self._failed(cell_id, f"needs '{self.cells[missing[0]].title}', which failed", 0.0, code=None)
             else:
                 ready.append(cell_id)
         return ready
@@ -127,13 +137,13 @@ class Runner:
             elif kind == "committed":
                 self._committed(event["cell"], watch.lap())
             elif kind == "failed":
-                self._failed(event["cell"], event["message"], watch.lap(), exit_code=event["exit_code"])
+                self._failed(event["cell"], event["message"], watch.lap(), code=event["exit_code"])
 
         ended = self.executor.execute(job, on_event)
         open_ids = [i for i in job.ids if i not in self.state.done and i not in self.state.failed]
         if open_ids:  # where it died between two cells, the next one could not even begin
             lost = present if present in open_ids else open_ids[0]
-            self._failed(lost, how_it_died(ended), watch.lap(), tail=ended.tail)
+            self._failed(lost, how_it_died(ended), watch.lap(), code=ExitCode.RUN_FAILED, tail=ended.tail)
 
     def _committed(self, cell_id: str, seconds: float) -> None:
         cell = self.cells[cell_id]
@@ -143,10 +153,14 @@ class Runner:
         self.run.log("done", cell=cell_id, title=cell.title, seconds=round(seconds, 3))
         self.reporter.end(cell.title, "done", seconds)
 
-    def _failed(self, cell_id: str, message: str, seconds: float, **details: object) -> None:
+    def _failed(self, cell_id: str, message: str, seconds: float, *, code: int | None, **details: object) -> None:
+        """Keep a failure; `code` is its error's exit code, None where another cell's failure is the cause."""
         if cell_id in self.state.failed:  # another of its processes said why
             return
         self.state.failed[cell_id] = message
+        if code is not None:
+            self.state.codes[cell_id] = code
+            details["exit_code"] = int(code)
         self.run.fail(cell_id, {"message": message, "title": self.cells[cell_id].title, **details})
         self.run.log("failed", cell=cell_id, message=message)
         self.reporter.end(self.cells[cell_id].title, "FAILED", seconds, message)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,16 +75,42 @@ def check_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def writing(folder: Path, needed: int) -> Iterator[None]:
-    """Guard the writing of a checkpoint of so many bytes: a full disk is one line, whichever library met it first."""
+    """Guard the writing of a checkpoint of so many bytes: a full disk is one line, whichever library met it first.
+
+    What was half written is deleted; complete checkpoints stay.
+    """
     check_space(folder, needed)
     try:
         yield
     except OSError as error:
+        _clear(folder)
         with disk_faults(folder / "checkpoint"):
             raise error
-    except Exception:  # safetensors and torch have errors of their own, and torch's does not say what was wrong
-        check_space(folder, needed)
+    except Exception as error:  # safetensors and torch have errors of their own
+        try:
+            check_space(folder, needed)  # before the half of a file is gone: it is what filled the disk
+        finally:
+            _clear(folder)
+        if (reason := _of_the_disk(error)) is not None:
+            raise EnvironmentFault(f"{reason} writing {folder}") from error
         raise
+
+
+def _of_the_disk(error: Exception) -> str | None:
+    """Return why the system took no more bytes, where a library's error says that it did not."""
+    text = str(error)
+    if number := re.search(r"\(os error (\d+)\)", text):  # safetensors
+        return os.strerror(int(number[1]))
+    if "inline_container" in text or "PytorchStreamWriter" in text:  # torch forgets the reason
+        return "A file cannot be written whole (disk full, quota or limit of its size)"
+    return None
+
+
+def _clear(folder: Path) -> None:
+    """Delete what was not finished."""
+    newest(folder)
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
 
 
 def _is_complete(checkpoint: Path) -> bool:
