@@ -22,7 +22,13 @@ def annotate(decision: Decision) -> list[str]:
     """Return at most ten workflow commands: the verdict, then what decided it, the worst first; the rest is counted."""
     found = [line for line in worst_first(lines(decision)) if line.rule.verdict != "PASS"]
     kept = found if len(found) < MOST else found[: MOST - 2]
-    commands = [_command(_whole(decision), headline(decision), f"{sentence(decision)}. Exit code {decision.exit_code}: {decision.exit_reason}.")]
+    commands = [
+        _command(
+            _whole(decision),
+            headline(decision),
+            f"{sentence(decision)}. Exit code {decision.exit_code}: {decision.exit_reason}.",
+        )
+    ]
     commands += [_command(_level(decision, line), f"{line.rule.verdict}: {name_of(line.student)}", _said(line))
                  for line in kept]  # fmt: skip
     rest = found[len(kept) :]

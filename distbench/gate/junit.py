@@ -38,7 +38,12 @@ def junit(decision: Decision) -> str:
 
 
 def _student(root: ET.Element, decision: Decision, student: StudentDecision) -> None:
-    suite = _suite(root, name_of(student), decision, **{"student.verdict": student.verdict, "student.required": str(student.required).lower()})
+    suite = _suite(
+        root,
+        name_of(student),
+        decision,
+        **{"student.verdict": student.verdict, "student.required": str(student.required).lower()},
+    )
     for line in lines_of(decision, student):
         case = ET.SubElement(suite, "testcase", classname=_classname(student.name), name=_text(line.title), time="0")
         _outcome(case, line)

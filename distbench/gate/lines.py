@@ -57,7 +57,7 @@ def _line(student: StudentDecision, rule: RuleDecision) -> Line:
 
 
 def worst_first(found: list[Line]) -> list[Line]:
-    """Return lines by how much they matter: what does not pass, required before advisory, by severity; then the rest."""
+    """Return first what does not pass, required before advisory, by severity; then the rest in its order."""
     return sorted(
         found, key=lambda line: (line.rule.verdict == "PASS", not line.required, SEVERITY.index(line.rule.verdict))
     )

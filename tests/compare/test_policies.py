@@ -14,7 +14,9 @@ from distbench.compare.policies import asked_of, at_most, floor_of, policy_check
 from distbench.compare.run import compare
 from distbench.compare.tasks import compare_task
 from distbench.errors import ExitCode
-from distbench.gate.exit import exit_code, lines
+from distbench.gate.decision import decide
+from distbench.gate.exit import exit_code
+from distbench.gate.text import text
 from distbench.protocols import Sample
 from distbench.schema.record import MetricFacts
 from distbench.schema.result import GateCheck, Result
@@ -50,8 +52,9 @@ def test_a_ceiling_on_lost_answers(tmp_path: Path, share: float, ceiling: float,
     assert (check.task, check.verdict, check.direction, check.sign) == ("t", verdict, "at_most", "≤")
     assert check.observed.value == pytest.approx(share)
     assert result.verdict == verdict
-    assert f"    {verdict:<13} max_negative_flips t ≤ 0.05: " in "\n".join(lines(result))
-    assert f"    {'PASS':<13} retained ≥ 0.5: " in "\n".join(lines(result))
+    said = text(decide(result))
+    assert f"  {verdict:<13} answers lost (teacher right, student wrong): t ≤ 5\xa0%: " in said
+    assert f"  {'PASS':<13} retained over all tasks ≥ 50\xa0%: " in said
 
 
 def test_one_of_several_tasks_fails_only_after_holm(tmp_path: Path) -> None:
@@ -104,7 +107,7 @@ def test_floors_of_single_tasks(tmp_path: Path) -> None:
         "hard": ("FAIL", False),
     }
     assert shown.verdict == "PASS"
-    assert "task_floor hard ≥ 0.9 (advisory)" in "\n".join(lines(shown))
+    assert "retained: hard ≥ 90\xa0% (advisory)" in text(decide(shown))
 
 
 def test_every_task_must_pass_where_the_suite_says_so(tmp_path: Path) -> None:

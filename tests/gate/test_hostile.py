@@ -67,7 +67,7 @@ def assert_junit(said: str) -> ET.Element:
         assert set(element.attrib) <= ATTRIBUTES[element.tag]
         assert {child.tag for child in element} <= INSIDE.get(element.tag, set())
     for suite in root:
-        assert [child.tag for child in suite][0] == "properties"
+        assert suite[0].tag == "properties"
         cases = suite.findall("testcase")
         assert int(suite.attrib["tests"]) == len(cases)
         for kind, name in (("failure", "failures"), ("error", "errors"), ("skipped", "skipped")):
