@@ -23,7 +23,7 @@ def at_least(found: Estimate, threshold: float) -> Judged:
         return "PASS", f"lower limit {lo:.4f} ≥ {threshold:g}"
     if hi < threshold:
         return "FAIL", f"upper limit {hi:.4f} < {threshold:g}"
-    return "INCONCLUSIVE", f"the interval {lo:.4f} to {hi:.4f} holds {threshold:g}"
+    return "INCONCLUSIVE", f"the interval {_end(lo)} to {_end(hi)} holds {threshold:g}"
 
 
 def at_most(found: Estimate, ceiling: float) -> Judged:
@@ -35,12 +35,16 @@ def at_most(found: Estimate, ceiling: float) -> Judged:
         return "PASS", f"upper limit {hi:.4f} ≤ {ceiling:g}"
     if lo > ceiling:
         return "FAIL", f"lower limit {lo:.4f} > {ceiling:g}"
-    return "INCONCLUSIVE", f"the interval {lo:.4f} to {hi:.4f} holds {ceiling:g}"
+    return "INCONCLUSIVE", f"the interval {_end(lo)} to {_end(hi)} holds {ceiling:g}"
 
 
 def _limits(found: Estimate) -> tuple[float, float]:
     """Return the limits; a null one beside a number is unbounded."""
     return (-math.inf if found.lo is None else found.lo), (math.inf if found.hi is None else found.hi)
+
+
+def _end(limit: float) -> str:
+    return f"{limit:.4f}".replace("inf", "∞").replace("-∞", "−∞")
 
 
 def _undecidable(found: Estimate) -> Judged | None:
