@@ -13,6 +13,7 @@ from distbench.schema.result import Asked, Result, StudentResult, Surroundings, 
 
 _SIZES = ("bytes_on_disk", "params_unique", "params_non_embedding", "dtype")
 _TRAINED = ("method", "objective", "data", "examples", "units", "epochs", "steps")
+TRAINED_HERE = "trained in this run"
 _NOT_SETTINGS = {"device_reason"}
 
 
@@ -92,7 +93,7 @@ def model_facts(a: StudentResult | TeacherResult, b: StudentResult | TeacherResu
 
 def _training(label: str, a: Training | None, b: Training | None) -> Iterator[Fact]:
     if a is None or b is None:
-        yield from _pair("training", f"{label}: trained in this run", a is not None, b is not None)
+        yield from _pair("training", f"{label}: {TRAINED_HERE}", a is not None, b is not None)
         return
     for name in _TRAINED:
         yield from _pair("training", f"{label}: {name}", getattr(a, name), getattr(b, name))

@@ -44,7 +44,8 @@ def unlike(a: Surroundings | None, b: Surroundings | None) -> str:
     if a.device != b.device:
         found.append(f"device ({a.device} and {b.device})")
     if a.threads != b.threads or a.host.affinity != b.host.affinity:
-        found.append(f"number of threads ({a.threads} and {b.threads})" if a.threads != b.threads else "set of processors")
+        several = f"number of threads ({a.threads} and {b.threads})"
+        found.append(several if a.threads != b.threads else "set of processors")
     if (a.host.governor, a.host.turbo) != (b.host.governor, b.host.turbo):
         found.append("setting of the clock frequency")
     versions = sorted(name for name in {*a.packages, *b.packages} if a.packages.get(name) != b.packages.get(name))

@@ -15,10 +15,14 @@ def run_labels(results: Sequence[Result]) -> list[str]:
     """Return a label for each run: its name; with its date where names are equal, with a number where dates are."""
     names = [result.run for result in results]
     dated = [
-        name if names.count(name) == 1 else f"{name} of {result.created_at or 'an unknown date'}"
+        name if names.count(name) == 1 else f"{name} of {_minute(result.created_at)}"
         for name, result in zip(names, results, strict=True)
     ]
     return numbered(dated)
+
+
+def _minute(created_at: str) -> str:
+    return created_at[:16].replace("T", " ") or "an unknown date"
 
 
 def numbered(labels: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distbench.compare.diff import MARGIN, diff
+from distbench.compare.diff_facts import TRAINED_HERE
 from distbench.compare.diff_judge import adjusted
 from distbench.compare.measurements import headline_energy, headline_speedup
 from distbench.compare.merge import machine_of
@@ -135,7 +136,8 @@ def _ratio(found: Measurement | None) -> Estimate | None:
 
 def _content(found: ModelChange, whole: Diff) -> list[str]:
     """Return what is not as before, in words."""
-    known = dict.fromkeys(fact.topic for fact in found.facts if None not in {fact.a, fact.b})
+    facts = [fact for fact in found.facts if None not in {fact.a, fact.b} and not fact.about.endswith(TRAINED_HERE)]
+    known = dict.fromkeys(fact.topic for fact in facts)
     said = [_WHAT[topic] for topic in known if topic in _WHAT]
     said += ["tasks"] if any(fact.topic == "task" for fact in whole.facts) else []
     said += ["gate"] if any(fact.topic == "gate" for fact in whole.facts) else []
@@ -174,7 +176,7 @@ def _sure(point: TrendPoint) -> bool:
 def _remark(point: TrendPoint, labels: Sequence[str]) -> str:
     word: dict[ChangeVerdict | None, str] = {"better": "retains more", "worse": "retains less"}
     assert point.since is not None
-    gap = "" if point.since == point.release - 1 else ", with releases between that do not have it"
+    gap = "" if point.since == point.release - 1 else " (nothing is known of it between them)"
     why = f"; not as before: {', '.join(point.content)}" if point.content else ""
     return f"From {labels[point.since]} to {labels[point.release]}{gap} it {word[point.change_verdict]}{why}."
 

@@ -58,7 +58,7 @@ def trend_lines(trend: Trend, lines: Sequence[TrendLine], slots: dict[str, int],
     if what.gate is not None:
         shapes.append(frame.band(edge[0], what.gate * what.scale, "y", LIGHT["shade"]))
         shapes.append(frame.rule(what.gate * what.scale, "y", span, LIGHT["fail"], "dash"))
-    names = [plot_lines(release.label, 14) for release in trend.releases]
+    names = [plot_lines(release.label, 16, 3) for release in trend.releases]
     ticks = {"tickvals": list(range(len(names))), "ticktext": names}
     step = min(_APART, 0.5 / max(1, len(lines)))
     return frame.figure(
@@ -66,8 +66,8 @@ def trend_lines(trend: Trend, lines: Sequence[TrendLine], slots: dict[str, int],
             _line(trend, line, what, slots[line.name], (place - (len(lines) - 1) / 2) * step, edge)
             for place, line in enumerate(lines)
         ],
-        height=360,
-        margin={"l": 72, "r": 14, "t": 8, "b": 66},
+        height=374,
+        margin={"l": 72, "r": 14, "t": 8, "b": 80},
         xaxis=frame.axis("release", range=list(span), **ticks),
         yaxis=frame.axis(what.title, range=list(edge), ticksuffix=what.suffix, nticks=6),
         shapes=shapes,
