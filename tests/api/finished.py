@@ -66,7 +66,7 @@ def _measure(run: RunDir) -> None:
     ]  # fmt: skip
     host = HostFacts(fingerprint="f00", cpu="Some CPU", cores=2, memory_bytes=8_000_000_000, os="Linux", python="3.11")
     result = MeasureResult(
-        models=names, series=series, footprints={"teacher": Footprint()},
+        models=[ref.name for ref in refs], series=series, footprints={"teacher": Footprint()},
         control="teacher (again)", launches=5, stop_reason="enough",
     )  # fmt: skip
     record = CellRecord(
