@@ -31,6 +31,13 @@ def judged(estimate: stats.Estimate) -> Estimate:
     return published(estimate).model_copy(update={"too_few": stats.below_floor(estimate) if known else None})
 
 
+def decidable(found: Estimate) -> Estimate:
+    """Return a published estimate with what its number of samples says against deciding on it."""
+    known = stats.Estimate(found.value, found.lo, found.hi, found.n, found.method)
+    too_few = stats.below_floor(known) if found.too_few is None and known.interval is not None else found.too_few
+    return found.model_copy(update={"too_few": too_few})
+
+
 def missing(reason: str, method: str = "none") -> Estimate:
     """Return an estimate that does not exist, with the reason."""
     return Estimate(value=None, method=method, status="undefined", reason=reason)

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from distbench import stats
 from distbench.compare.asked import OF_TASKS, Asked, Limit
 from distbench.compare.divergence import Statement
-from distbench.compare.estimates import missing, published
+from distbench.compare.estimates import judged as with_floor
+from distbench.compare.estimates import missing
 from distbench.compare.fidelity import fidelity
 from distbench.compare.groups import grouped, judge
 from distbench.compare.policies import KL, at_most, worst_group
@@ -152,7 +153,7 @@ def judged(rule: str, seen: Sequence[Seen], alpha: float) -> list[GateCheck]:
             GateCheck(
                 rule=rule, task=each.task, metric=each.metric, threshold=each.limit.threshold,
                 direction="at_most" if ceiling else "at_least", required=each.limit.required,
-                observed=published(each.estimate), verdict=verdict, reason=reason,
+                observed=with_floor(each.estimate), verdict=verdict, reason=reason,
             )
         )  # fmt: skip
     return checks

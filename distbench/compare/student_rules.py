@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distbench.compare.asked import OF_STUDENTS, Asked, Limit
-from distbench.compare.estimates import missing
+from distbench.compare.estimates import decidable, missing
+from distbench.compare.judging import at_least
 from distbench.compare.measurements import headline_memory
 from distbench.compare.policies import task_floors
 from distbench.compare.rules import Side, task_rules, unseen
@@ -67,11 +68,22 @@ def _one(rule: str, limit: Limit, student: Student) -> GateCheck:
         return threshold_check(rule, limit.threshold, used.ratio if used else missing("memory was not measured"), used)
     if rule == "gap_recovered":
         none = missing("this student has no control without the teacher, or no task that both finished")
-        return threshold_check(rule, limit.threshold, student.gap or none)
+        return _gap(rule, limit, student.gap or none)
     if rule == "parameters":
         found = exact(student.compression["params_unique"], "the number of parameters is not known")
         return threshold_check(rule, limit.threshold, found)
     return _size(rule, limit, student.footprint)
+
+
+def _gap(rule: str, limit: Limit, found: Estimate) -> GateCheck:
+    """Decide on the gap recovered; where control and teacher do not differ there is nothing to recover."""
+    found = decidable(found)
+    verdict, reason = at_least(found, limit.threshold)
+    undecided = found.status == "no_gap" and verdict == "NO_SIGNAL"  # the teacher does show a signal
+    return GateCheck(
+        rule=rule, threshold=limit.threshold, observed=found, verdict="INCONCLUSIVE" if undecided else verdict,
+        reason=reason,
+    )  # fmt: skip
 
 
 def _size(rule: str, limit: Limit, footprint: Footprint) -> GateCheck:

@@ -15,7 +15,8 @@ from distbench import stats
 from distbench.compare.asked import Limit, asked_of_student, limit_of
 from distbench.compare.diff import diff
 from distbench.compare.diff_retained import as_statistic
-from distbench.compare.estimates import missing
+from distbench.compare.estimates import decidable, missing
+from distbench.compare.judging import at_least
 from distbench.compare.measurements import headline_energy, headline_memory, headline_speedup
 from distbench.compare.source import Source, opened
 from distbench.compare.student_rules import exact
@@ -152,16 +153,13 @@ def _checks(rules: BaselineRules, change: ModelChange | None, result: Result, na
 def _lower(rule: str, limit: Limit, found: Estimate, basis: str, task: str | None = None) -> GateCheck:
     """Decide "at most so much lower": the lower limit of the change must not be below minus the threshold."""
     threshold = -limit.threshold
-    decision = stats.decide(_statistic(found), threshold)
+    found = decidable(found)
+    verdict, reason = at_least(found, threshold)
     how = f"; {_BASIS[basis]}" if basis in _BASIS else ""
     return GateCheck(
         rule=_name(rule), task=task, threshold=threshold, required=limit.required, observed=found,
-        verdict=decision.verdict.value, reason=f"{decision.reason}{how}",
+        verdict=verdict, reason=f"{reason}{how}",
     )  # fmt: skip
-
-
-def _statistic(found: Estimate) -> stats.Estimate:
-    return replace(as_statistic(found), status=stats.Status(found.status))
 
 
 def _tasks(limit: Limit, change: ModelChange, alpha: float) -> list[GateCheck]:

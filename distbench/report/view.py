@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from distbench.compare.measurements import headline_energy, headline_speedup
+from distbench.compare.measurements import headline_energy, headline_memory, headline_speedup
 from distbench.report import checks, numbers, words
 from distbench.report.numbers import Shown
 from distbench.schema.result import (
@@ -183,7 +183,8 @@ class View:
     def _headline_measures(self) -> dict[str, MeasureKey]:
         first = {key.meter: key for key in reversed(self.measures)}
         for student in reversed(self.result.students):
-            for gated in (headline_speedup(student.measurements), headline_energy(student.measurements)):
+            for headline in (headline_speedup, headline_memory, headline_energy):
+                gated = headline(student.measurements)
                 if gated:
                     first[gated.meter] = MeasureKey.of(gated)
         return first

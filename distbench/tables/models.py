@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from distbench.compare.measurements import headline_energy, headline_speedup
+from distbench.compare.measurements import headline_energy, headline_memory, headline_speedup
 from distbench.schema.record import Footprint
 from distbench.schema.result import Estimate, Measurement, Result, StudentResult
 from distbench.tables.table import Column, Row, Table, estimated, flag, number, spread, text, whole
@@ -81,11 +81,6 @@ def _students(result: Result) -> Iterator[Row]:
             "device": each.measured_on.device if each.measured_on else None,
             "host": each.measured_on.host.fingerprint if each.measured_on and each.measured_on.host else None,
         }
-
-
-def headline_memory(measurements: list[Measurement]) -> Measurement | None:
-    """Return the quoted measure of memory: the peak while the model works."""
-    return next((each for each in measurements if (each.meter, each.metric) == ("memory", "peak_bytes")), None)
 
 
 def _ratio(name: str, found: Measurement | None) -> Row:

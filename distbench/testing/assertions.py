@@ -15,7 +15,7 @@ from typing import Literal
 from distbench.api import Run, load
 from distbench.compare.judging import at_least as judged_at_least
 from distbench.compare.judging import at_most as judged_at_most
-from distbench.compare.measurements import headline_energy, headline_speedup
+from distbench.compare.measurements import headline_energy, headline_memory, headline_speedup
 from distbench.compare.severity import worst
 from distbench.errors import UsageError
 from distbench.gate.exit import UNDECIDED
@@ -23,7 +23,6 @@ from distbench.report import numbers, words
 from distbench.report.visible import one_line
 from distbench.schema.estimate import Estimate, Verdict
 from distbench.schema.result import Measurement, Result, StudentResult
-from distbench.tables.models import headline_memory
 from distbench.testing.lookup import measurement_named, student_named, task_named, unfinished_tasks
 from distbench.testing.message import Claim, failure, what_would_decide
 

@@ -13,7 +13,7 @@ from distbench.errors import UsageError
 from distbench.gate.text import text
 from distbench.schema.decision import Decision, RuleDecision
 from distbench.store.run_dir import RunDir
-from tests.compare.records import run_of
+from tests.compare.records import ACC, rows, run_of
 from tests.gate.runs import TEACHER, losing, small_run, task, write_policy
 
 LOOSE = {"retained": 0.3, "task_floor": 0.3}
@@ -157,3 +157,16 @@ def test_a_baseline_of_other_tasks_or_data_is_refused(tmp_path: Path) -> None:
     other.write_text(document.model_copy(update={"students": [student]}).model_dump_json(), encoding="utf-8")
     with pytest.raises(UsageError, match=r"another version of t \(7 there, 1 here\)"):
         decision(now, tmp_path, other, baseline={"retained": 0.02})
+
+
+def test_few_samples_decide_nothing(tmp_path: Path) -> None:
+    few = {"small": {"t": (rows([1.0] * 60), [ACC])}}
+    teacher = {"big": {"t": (rows([1.0] * 55 + [0.0] * 5), [ACC])}}
+    for folder, student in (("then", few), ("now", {"small": {"t": (rows([1.0] * 30 + [0.0] * 30), [ACC])}})):
+        run_of(tmp_path / folder, {**teacher, **student})
+    found = decision(tmp_path / "now", tmp_path, tmp_path / "then", baseline={"retained": 0.02})
+    (rule,) = of(found, "baseline_retained")
+    assert rule.observed.hi is not None
+    assert rule.observed.hi < -0.3
+    assert rule.verdict == "INCONCLUSIVE"
+    assert "60 samples are below the floor of 100" in (rule.reason or "")

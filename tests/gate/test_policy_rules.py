@@ -171,7 +171,12 @@ def measured(workload: str, hi: float, metric: str = "e2e_ms", meter: str = "lat
     )  # fmt: skip
 
 
-def gate_of(rules: dict[str, Any], now: Sequence[Measurement], narrower: Sequence[Measurement] = ()) -> list[GateCheck]:
+def gate_of(
+    rules: dict[str, Any],
+    now: Sequence[Measurement],
+    narrower: Sequence[Measurement] = (),
+    gap: Estimate | None = None,
+) -> list[GateCheck]:
     asked = asked_of_student(Policy.model_validate({"version": 1, "extends": "nothing", **rules}), GateSpec(), "small")
     score = SuiteScore(retained=Estimate(value=None, method="none", reason="by hand"), verdict="INCONCLUSIVE")
     sizes = {"bytes_on_disk": 2.0, "params_unique": 1.5}
@@ -181,7 +186,7 @@ def gate_of(rules: dict[str, Any], now: Sequence[Measurement], narrower: Sequenc
         asked_at.append(alpha)
         return narrower
 
-    known = Student(score, now, again, sizes, Footprint(bytes_on_disk=1_000), None)
+    known = Student(score, now, again, sizes, Footprint(bytes_on_disk=1_000), gap)
     found = policy_gate(asked, Side([], [], [], [], 0.05), known)
     assert all(alpha < 0.05 for alpha in asked_at)
     return found
@@ -223,3 +228,23 @@ def test_sizes_and_memory() -> None:
     }
     assert (found["memory"].workload, found["max_bytes"].direction) == ("batch 1", "at_most")
     assert gate_of({"max_bytes": 1_000}, [])[0].verdict == "PASS"
+
+
+@pytest.mark.parametrize(
+    ("lo", "hi", "n", "status", "verdict"),
+    [
+        (0.3, 0.6, 600, "ok", "PASS"),
+        (-0.2, 0.1, 600, "ok", "FAIL"),
+        (0.1, 0.6, 600, "ok", "INCONCLUSIVE"),
+        (0.3, 0.6, 60, "ok", "INCONCLUSIVE"),
+        (None, None, 600, "no_gap", "INCONCLUSIVE"),
+    ],
+)
+def test_the_gap_to_the_control(lo: float | None, hi: float | None, n: int, status: str, verdict: str) -> None:
+    value = None if lo is None or hi is None else (lo + hi) / 2
+    gap = Estimate(
+        value=value, lo=lo, hi=hi, n=n, method="fieller_t", status=status, reason=None if value else "no gap"
+    )
+    (check,) = gate_of({"gap_recovered": {"threshold": 0.2, "required": False}}, [], gap=gap)
+    assert (check.verdict, check.required) == (verdict, False)
+    assert ("60 samples are below the floor of 100" in (check.reason or "")) == (n == 60)
