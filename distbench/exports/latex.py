@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from pydantic import Field
 
 from distbench.exports.tex import tex
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.report import numbers, words
-from distbench.report.numbers import Shown
+from distbench.report.numbers import SPACE, Shown
 from distbench.report.view import View
 from distbench.report.visible import one_line
 from distbench.schema.result import StudentResult
 from distbench.schema.strict import Strict
 
 _NAME, _TASK = 60, 40
-Cells = list[str]
+_WIDTHS = {"students": 0.2, "tasks": 0.36}  # of the first column: names wrap, so that the table fits a page
+Name = Literal["verdict", "retained", "n", "worst", "smaller", "faster", "memory", "energy", "gap"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table of students. `unit` stands in the heading, so it leaves the cells."""
+
+    heading: str
+    unit: str
+    cell: Callable[[View, StudentResult], Shown]
+
+
+_COLUMNS: dict[Name, Column] = {
+    "verdict": Column("Verdict", "", lambda _, student: Shown(words.VERDICTS[student.verdict].word)),
+    "retained": Column("Retained", f"{SPACE}%", lambda view, student: view.retained(student)),
+    "n": Column("n", "", lambda _, student: Shown(numbers.count(student.suite.retained.n))),
+    "worst": Column("Worst", f"{SPACE}%", lambda view, student: _short(view.worst_retained(student))),
+    "smaller": Column("Smaller", "×", lambda view, student: view.compression(student)),
+    "faster": Column("Faster", "×", lambda view, student: view.ratio(student, "latency")),
+    "memory": Column("Less memory", "×", lambda view, student: view.ratio(student, "memory")),
+    "energy": Column("Less energy", "×", lambda view, student: view.ratio(student, "energy")),
+    "gap": Column("Gap recovered", f"{SPACE}%", lambda view, student: view.gap(student)),
+}
 
 
 class LaTeX:
@@ -29,6 +53,11 @@ class LaTeX:
 
         table: Literal["students", "tasks"] = Field(
             "students", description="students: one row each; tasks: one row a student and task"
+        )
+        columns: list[Name] = Field(
+            ["verdict", "retained", "n", "worst", "smaller", "faster"],
+            min_length=1,
+            description=f"of the table of students: {', '.join(get_args(Name))}",
         )
         caption: str | None = Field(None, max_length=2_000, description="text above the table in place of ours")
         label: str = Field("tab:distbench", pattern=r"^[A-Za-z0-9:._-]{1,80}$", description="what \\ref names")
@@ -46,30 +75,52 @@ class LaTeX:
         """Return the table."""
         view = View(source.result)
         students = view.students if self.options.controls else view.candidates
-        rows = _student_rows if self.options.table == "students" else _task_rows
-        columns, cells = rows(view, students)
-        return Exported(text=self._table(view, columns, cells))
-
-    def _table(self, view: View, columns: Sequence[tuple[str, str]], cells: Sequence[Cells]) -> str:
-        lines = [
+        rows = self._student_rows if self.options.table == "students" else self._task_rows
+        align, lines = rows(view, students)
+        table = [
             "% Needs \\usepackage{booktabs}.",
             "\\begin{table}",
             "\\centering",
             f"\\caption{{{self._tex(self.options.caption or _caption(view))}}}",
             f"\\label{{{self.options.label}}}",
-            f"\\begin{{tabular}}{{{''.join(align for _, align in columns)}}}",
-            "\\toprule",
-            self._row([heading for heading, _ in columns]),
-            "\\midrule",
-            *(self._row(row) for row in cells),
+            "\\footnotesize",
+            "\\setlength{\\tabcolsep}{2.5pt}",
+            f"\\begin{{tabular}}{{{align}}}",
+            *lines,
             "\\bottomrule",
             "\\end{tabular}",
             "\\end{table}",
         ]
-        return "\n".join(lines) + "\n"
+        return Exported(text="\n".join(table) + "\n")
+
+    def _student_rows(self, view: View, students: Sequence[StudentResult]) -> tuple[str, list[str]]:
+        """Return the alignment and the lines: a row a student."""
+        columns = [_COLUMNS[name] for name in self.options.columns]
+        headings = [f"{each.heading} ({each.unit.strip()})" if each.unit else each.heading for each in columns]
+        rows = [
+            [_name(student), *(_bare(each.cell(view, student), each.unit) for each in columns)] for student in students
+        ]
+        return self._align(len(columns)), [*self._head(["Student", *headings]), *map(self._row, rows)]
+
+    def _task_rows(self, view: View, students: Sequence[StudentResult]) -> tuple[str, list[str]]:
+        """Return the alignment and the lines: a block a student, in it a row a task."""
+        headings = ["Task (metric)", "Verdict", "n", "Teacher", "Student", "Retained (%)"]
+        lines = self._head(headings)
+        for number, student in enumerate(each for each in students if each.tasks):
+            lines += ["\\addlinespace"] if number else []
+            lines.append(f"\\multicolumn{{{len(headings)}}}{{@{{}}l}}{{\\emph{{{self._tex(_name(student))}}}}} \\\\")
+            lines += map(self._row, _tasks_of(view, student))
+        return self._align(len(headings) - 1), lines
+
+    def _align(self, numbered: int) -> str:
+        return f"@{{}}p{{{_WIDTHS[self.options.table]}\\linewidth}}{'r' * numbered}@{{}}"
+
+    def _head(self, headings: Sequence[str]) -> list[str]:
+        return ["\\toprule", self._row(headings), "\\midrule"]
 
     def _row(self, cells: Sequence[str]) -> str:
-        return " & ".join(map(self._tex, cells)) + " \\\\"
+        first, *rest = map(self._tex, cells)
+        return " & ".join([f"\\raggedright {first}", *rest]) + " \\\\"
 
     def _tex(self, text: str) -> str:
         return tex(text, unicode=self.options.unicode)
@@ -83,60 +134,29 @@ def _caption(view: View) -> str:
     teachers = one_line(", ".join(dict.fromkeys(teacher.label for teacher in result.teachers)), 120)
     return (
         f"Students compared with {teachers or 'a teacher'} ({one_line(result.suite, 80)}). Retained: share of the "
-        f"teacher's skill above chance, with {view.level} interval; n: samples; ×: times better than the "
-        f"teacher.{asked}"
+        f"teacher's skill above chance, with {view.level} interval; worst: of the task on which it keeps least; n: "
+        f"samples; ×: times better than the teacher, in size on disk where it says smaller.{asked}"
     )
 
 
-def _student_rows(view: View, students: Sequence[StudentResult]) -> tuple[list[tuple[str, str]], list[Cells]]:
-    """Return the columns and a row a student. A measure that no student has is left out."""
-    measures = {"Faster": "latency", "Less memory": "memory", "Less energy": "energy"}
-    asked = {
-        heading: meter
-        for heading, meter in measures.items()
-        if any(not view.ratio(student, meter).missing for student in students)
-    }
-    gap = any(not view.gap(student).missing for student in students)
-    numbered = ["Retained", "n", "Worst task", "Smaller (disk)", *asked, *(["Gap recovered"] if gap else [])]
-    columns = [("Student", "l"), ("Verdict", "l"), *((heading, "r") for heading in numbered)]
-    rows = []
-    for student in students:
-        cells = [
-            _brief(view.retained(student)),
-            numbers.count(student.suite.retained.n),
-            _worst(view, student),
-            _brief(view.compression(student)),
-            *(_brief(view.ratio(student, meter)) for meter in asked.values()),
-            *([_brief(view.gap(student))] if gap else []),
-        ]
-        rows.append([_name(student), words.VERDICTS[student.verdict].word, *cells])
-    return columns, rows
-
-
-def _task_rows(view: View, students: Sequence[StudentResult]) -> tuple[list[tuple[str, str]], list[Cells]]:
-    headings = ["n", "Teacher", "Student score", "Retained", "Difference"]
-    columns = [("Task", "l"), ("Metric", "l"), ("Student", "l"), ("Verdict", "l"), *((each, "r") for each in headings)]
-    return columns, [row for student in students for row in _tasks_of(view, student)]
-
-
-def _tasks_of(view: View, student: StudentResult) -> Iterator[Cells]:
+def _tasks_of(view: View, student: StudentResult) -> Iterator[list[str]]:
     for task in student.tasks:
-        scores = [numbers.optional(value, numbers.plain, "no score") for value in (task.teacher, task.student)]
-        shown = [*scores, view.task_retained(task), numbers.as_signed(task.delta)]
-        names = [one_line(task.task, _TASK), one_line(task.metric, _TASK), _name(student)]
-        verdict = words.VERDICTS[task.verdict].word
-        yield [*names, verdict, numbers.count(task.n), *(_brief(each) for each in shown)]
+        scores = [str(numbers.optional(value, numbers.plain, "no score")) for value in (task.teacher, task.student)]
+        name = f"{one_line(task.task, _TASK)} ({one_line(task.metric, _TASK)})"
+        kept = _bare(view.task_retained(task), f"{SPACE}%")
+        yield [name, words.VERDICTS[task.verdict].word, numbers.count(task.n), *scores, kept]
 
 
-def _brief(shown: Shown) -> str:
-    """Return a number with its interval; of a missing one the dash and the kind of reason."""
-    return str(shown.brief)
+def _short(shown: Shown) -> Shown:
+    """Return a number without its interval."""
+    return Shown(shown.text, title=shown.title, missing=shown.missing)
 
 
-def _worst(view: View, student: StudentResult) -> str:
-    worst = view.worst(student)
-    lowest = view.worst_retained(student)
-    return lowest.text if worst is None else f"{lowest.text} {one_line(worst.task, _TASK)}"
+def _bare(shown: Shown, unit: str) -> str:
+    """Return a number with its interval, without the unit that the heading has; of a missing one the kind of reason."""
+    if shown.missing:
+        return str(shown.brief)
+    return f"{shown.text.removesuffix(unit)} {shown.interval}".strip()
 
 
 def _name(student: StudentResult) -> str:

@@ -16,7 +16,7 @@ _SPECIAL = {
     "&": r"\&",
     "#": r"\#",
     "%": r"\%",
-    "_": r"\_",
+    "_": r"\_\allowbreak{}",  # names of tasks are long
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
     "<": "$<$",
