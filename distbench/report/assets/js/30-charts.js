@@ -94,6 +94,16 @@ function linkRows() {
   }
 }
 
+// What is folded away on a screen is on paper: nobody can open it there.
+function openForPrint() {
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    opened = all("main details:not([open])").filter((each) => !each.classList.contains("instrument"));
+    for (const each of opened) each.open = true;
+  });
+  window.addEventListener("afterprint", () => opened.forEach((each) => (each.open = false)));
+}
+
 async function startCharts() {
   if (!all("[data-figure]").length) return markReady();
   try {
@@ -115,4 +125,5 @@ async function startCharts() {
   });
   window.addEventListener("beforeprint", () => redraw(false, true));
   window.addEventListener("afterprint", () => redraw());
+  openForPrint();
 }
