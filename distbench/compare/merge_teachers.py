@@ -36,7 +36,7 @@ def _add(found: Teachers, teacher: TeacherResult, label: str, machine: str) -> N
         if other.identity == teacher.identity and found.machines[place] == machine and _agree(other, teacher):
             found.teachers[place] = other.model_copy(
                 update={
-                    "scores": {**teacher.scores, **{k: v for k, v in other.scores.items() if v is not None}},
+                    "scores": teacher.scores | other.scores | _known(teacher) | _known(other),
                     "again": [*other.again, *(each for each in teacher.again if each not in other.again)],
                     "notes": list(dict.fromkeys([*other.notes, *teacher.notes])),
                     "training": other.training or teacher.training,
@@ -61,6 +61,10 @@ def _why(teacher: TeacherResult, others: Sequence[TeacherResult]) -> str:
         return "was measured on another machine" if _agree(twin, teacher) else "is the same model with other scores"
     alike = any(_agree(each, teacher) for each in others)
     return "is recorded as another model of that name" + (", although its scores are the same" if alike else "")
+
+
+def _known(teacher: TeacherResult) -> dict[str, float | None]:
+    return {task: score for task, score in teacher.scores.items() if score is not None}
 
 
 def _agree(one: TeacherResult, other: TeacherResult) -> bool:
