@@ -19,7 +19,7 @@ def start_words(initial: dict[str, Any], number: Callable[[float], str]) -> Iter
     kept, influence = initial.get("kept_blocks"), initial.get("influence")
     known = {"kept_blocks", "influence", "calibration", *WIDTHS}
     if _integers(kept):
-        yield "blocks kept", f"{len(kept)}: {ranges(kept)} (counted from 0)"
+        yield "blocks kept", f"{ranges(kept)} (counted from 0; {len(kept)} in all)"
     if _integers(kept) and _numbers(influence):
         yield from _influence(kept, influence, number)
     if widths := {name: initial[name] for name in WIDTHS if name in initial}:

@@ -36,7 +36,7 @@ def test_runs_are_drawn_together(places: list[int], words: str) -> None:
 def test_what_was_chosen_in_words() -> None:
     words = dict(start_words(INITIAL, lambda value: f"{value:g}"))
     assert words == {
-        "blocks kept": "6: 0–2, 4, 7–8 (counted from 0)",
+        "blocks kept": "0–2, 4, 7–8 (counted from 0; 6 in all)",
         "influence (1 − cosine)": "0.25 or more of kept blocks, 0.03 or less of dropped ones",
         "widths": "hidden_size 576, intermediate_size 1152",
         "measured on": "a file (SHA-256 abababababababab…), 8 rows, 512 tokens",
@@ -62,7 +62,7 @@ def test_the_card_and_the_provenance_have_it(tmp_path: Path) -> None:
     )  # fmt: skip
     write_card(cell, INITIAL, training, "w" * 64, tmp_path)
     card = (tmp_path / CARD).read_text(encoding="utf-8")
-    assert "| blocks kept | 6: 0–2, 4, 7–8 (counted from 0) |" in card
+    assert "| blocks kept | 0–2, 4, 7–8 (counted from 0; 6 in all) |" in card
     assert "| strange\\|thing  | {" in card  # a pipe and a line break would end the row of the table
     assert "| held-out cross-entropy | 3 before, 2.5 after, nats |" in card
     assert json.loads((tmp_path / PROVENANCE).read_text(encoding="utf-8"))["initial"] == INITIAL

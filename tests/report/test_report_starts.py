@@ -19,7 +19,7 @@ def with_initial(result: Result, initial: dict[str, Any] | None) -> str:
 def test_the_start_stands_in_the_training_section(synthetic: Result) -> None:
     hostile = "</script><script>alert(1)</script>\u202e|=HYPERLINK(1)\x00"
     section = with_initial(synthetic, {"kept_blocks": [0, 1, 2, 5], "hidden_size": 64, "odd": hostile})
-    assert "blocks kept: <bdi>4: 0–2, 5 (counted from 0)</bdi>" in section
+    assert "blocks kept: <bdi>0–2, 5 (counted from 0; 4 in all)</bdi>" in section
     assert "widths: <bdi>hidden_size 64</bdi>" in section
     assert "<script>alert" not in section
     assert "&lt;/script&gt;" in section
