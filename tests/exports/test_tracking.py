@@ -63,14 +63,13 @@ def test_foreign_code_speaks_on_standard_error_and_fails_in_one_line(capsys):
     assert capsys.readouterr() == ("", "noise\n")
 
 
-@pytest.mark.parametrize("which", ["synthetic", "hostile"])
-def test_mlflow_keeps_it_in_a_local_store(request, which, tmp_path, monkeypatch):
+def test_mlflow_keeps_it_in_a_local_store(hostile, tmp_path, monkeypatch):
     pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'distbench[mlflow]'")
     from distbench.exports.mlflow_runs import MLflow
 
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    result = request.getfixturevalue(which)
+    result = hostile
     made = MLflow(MLflow.Options(experiment="e")).export(Source(result), tmp_path / "store")
     from mlflow.tracking import MlflowClient
 
