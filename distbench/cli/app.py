@@ -44,6 +44,16 @@ Trust = Annotated[
 ]
 Brief = Annotated[bool, typer.Option("--quiet", "-q", help="print the verdict only")]
 Whole = Annotated[bool, typer.Option("--verbose", "-v", help="print every measure; long lists are cut otherwise")]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", help="what the gate asks; the suite's own if left out")
+]
+Baseline = Annotated[
+    Path | None, typer.Option(metavar="RUN", help="an earlier run, or its result.json: not worse than that")
+]
+OnInconclusive = Annotated[
+    str | None,
+    typer.Option(metavar="fail|warn|pass", help="what an undecided gate exits with: 3, or 0; fail if left out"),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="show tracebacks")]
 
 
@@ -74,21 +84,27 @@ def run(
     device: Device = None,
     trust_task_code: Trust = None,
     gate: Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")] = False,
+    policy: PolicyFile = None,
+    baseline: Baseline = None,
+    on_inconclusive: OnInconclusive = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan and stop")] = False,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    verbose: Whole = False,
     debug: Debug = False,
 ) -> None:
     """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
+    from distbench.cli.gating import terms_of_run
     from distbench.cli.running import Request, run_suite
 
     request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
+    terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
     if dry_run:
         from distbench.cli.planning import show_plan
 
         show_plan(request, out, as_json=json)
         return
-    raise typer.Exit(run_suite(request, out, gate=gate, as_json=json, quiet=quiet))
+    raise typer.Exit(run_suite(request, out, gate=terms, as_json=json, quiet=quiet, verbose=verbose))
 
 
 @app.command()
@@ -177,16 +193,9 @@ def show(
 @app.command()
 def gate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="a run directory, or its result.json")],
-    policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="what is asked; the suite's gate if left out")
-    ] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="an earlier run, or its result.json: not worse than that")
-    ] = None,
-    on_inconclusive: Annotated[
-        str | None,
-        typer.Option(metavar="fail|warn|pass", help="what an undecided gate exits with: 3, or 0; fail if left out"),
-    ] = None,
+    policy: PolicyFile = None,
+    baseline: Baseline = None,
+    on_inconclusive: OnInconclusive = None,
     form: Annotated[
         str, typer.Option("--format", metavar="NAME", help="what is printed: text, json, markdown, junit or github")
     ] = "text",
@@ -208,7 +217,7 @@ def gate(
     from distbench.cli.gating import Outputs, Terms
     from distbench.cli.gating import gate as decide
 
-    outputs = Outputs("json" if json else form, out, markdown, junit, json_file, github, quiet)
+    outputs = Outputs(form, json, out, markdown, junit, json_file, github, quiet)
     raise typer.Exit(decide(run, Terms(policy, baseline, on_inconclusive), outputs))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from distbench.compare.evidence import Evidence
 from distbench.compare.reading import read_document
@@ -17,7 +17,7 @@ from distbench.gate import github
 from distbench.gate.decision import decide, with_checks
 from distbench.gate.junit import junit
 from distbench.gate.markdown import COMMENT_LIMIT, SUMMARY_LIMIT, markdown
-from distbench.gate.names import check_names
+from distbench.gate.names import check_names, known_of_plan, known_of_run
 from distbench.gate.policy_file import LoadedPolicy, load_policy
 from distbench.gate.text import text
 from distbench.schema.decision import BaselineFacts, Decision, PolicyFacts
@@ -25,6 +25,9 @@ from distbench.schema.policy import OnInconclusive
 from distbench.schema.result import Result
 from distbench.store.files import disk_faults, write_text
 from distbench.store.run_dir import RunDir
+
+if TYPE_CHECKING:
+    from distbench.plan.expand import Plan
 
 FORMATS = ("text", "json", "markdown", "junit", "github")
 
@@ -43,6 +46,7 @@ class Outputs:
     """What to write where. `github`: None = where GitHub Actions says that it runs this."""
 
     form: str = "text"
+    short: bool = False  # --json
     out: Path | None = None
     markdown: Path | None = None
     junit: Path | None = None
@@ -53,10 +57,34 @@ class Outputs:
 
 def gate(run: Path, terms: Terms, outputs: Outputs) -> ExitCode:
     """Decide on a run, write every output, and return the exit code."""
+    if outputs.short:
+        if outputs.form not in {"text", "json"}:
+            raise UsageError(f"--json is short for --format json, and --format is {outputs.form!r}; leave one out")
+        outputs = replace(outputs, form="json")
     _checked("--format", outputs.form, FORMATS)
     decision = decided(run, terms)
     publish(decision, outputs)
     return ExitCode(decision.exit_code)
+
+
+def terms_of_run(
+    policy: Path | None, baseline: Path | None, on_inconclusive: str | None, *, gate: bool
+) -> Terms | None:
+    """Return how `run --gate` decides; None where it does not."""
+    terms = Terms(policy, baseline, on_inconclusive)
+    if not gate and terms != Terms():
+        raise UsageError("--policy, --baseline and --on-inconclusive are for --gate")
+    return terms if gate else None
+
+
+def check_early(terms: Terms, plan: Plan) -> None:
+    """Refuse before a run begins what `decided` would refuse after it: a wrong policy, an absent baseline."""
+    loaded = load_policy(terms.policy) if terms.policy else None
+    _on_inconclusive(terms, loaded)
+    if loaded is not None:
+        check_names(loaded, known_of_plan(plan.models, plan.tasks))
+    if terms.baseline is not None and not terms.baseline.exists():
+        raise UsageError(f"no baseline at {terms.baseline} (working directory {Path.cwd()})")
 
 
 def decided(run: Path, terms: Terms, result: Result | None = None) -> Decision:
@@ -67,7 +95,7 @@ def decided(run: Path, terms: Terms, result: Result | None = None) -> Decision:
         return decide(_document(run, terms), how)
     directory = RunDir.existing(run)
     if loaded is not None:
-        check_names(loaded, Evidence(directory))
+        check_names(loaded, known_of_run(Evidence(directory)))
         result = compare(directory, loaded.policy)
     result = result or compare(directory)
     facts = None

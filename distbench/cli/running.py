@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distbench.cli.gating import Outputs, publish
+from distbench.cli.gating import Outputs, Terms, check_early, decided, publish
 from distbench.cli.output import err, out, print_json
 from distbench.cli.reading import print_result, write_report
 from distbench.compare.run import compare
@@ -17,7 +17,6 @@ from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Execution, Runner
 from distbench.execute.start import begin, default_out
 from distbench.executors.local import LocalExecutor
-from distbench.gate.decision import decide
 from distbench.gate.sequential import run_until_decided
 from distbench.plan.expand import Plan, expand
 from distbench.schema.result import Result
@@ -57,20 +56,24 @@ class Request:
         return LoadedSuite(suite, Path.cwd(), digest_of(suite), "")
 
 
-def run_suite(request: Request, out_dir: Path | None, *, gate: bool, as_json: bool, quiet: bool) -> ExitCode:
+def run_suite(
+    request: Request, out_dir: Path | None, *, gate: Terms | None, as_json: bool, quiet: bool, verbose: bool = False
+) -> ExitCode:
     """Run everything and print the comparison; the exit code is that of the run, or of the gate where asked."""
     loaded = request.load()
     path = out_dir or default_out(loaded.suite.name)
     if path.exists() and not path.is_dir():
         RunDir.prepare(path)  # refuses, before any model is resolved
     plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
+    if gate is not None:
+        check_early(gate, plan)
     run = RunDir.prepare(path)
     console = err()
     try:
         with run.lock():
             begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
             state = _execute(plan, run, quiet=quiet)
-            return _finish(run, state, gate=gate, as_json=as_json)
+            return _finish(run, state, gate=gate, as_json=as_json, whole=verbose)
     except BaseException as error:
         if not isinstance(error, DistbenchError):
             again = shlex.join(["distbench", "run", *([request.suite] if request.suite else ["…"]), "--out", str(path)])
@@ -87,7 +90,7 @@ def _execute(plan: Plan, run: RunDir, *, quiet: bool) -> Execution:
         return runner.state
 
 
-def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> ExitCode:
+def _finish(run: RunDir, state: Execution, *, gate: Terms | None, as_json: bool, whole: bool) -> ExitCode:
     """Compare, write the derived files, print. The report is written also where cells failed."""
     result = compare(run)
     write_text(run.path / "result.json", result.model_dump_json(indent=2) + "\n")
@@ -95,17 +98,17 @@ def _finish(run: RunDir, state: Execution, *, gate: bool, as_json: bool) -> Exit
     if as_json:
         print_json(result)
     else:
-        print_result(result, out())
+        print_result(result, out(), whole=whole)
         out().print(f"report: {report.resolve().as_uri()}", markup=False, soft_wrap=True)
     if state.failed:
         err().print(f"{len(state.failed)} cells failed; logs are in {run.path / 'logs'}", markup=False, soft_wrap=True)
         return state.exit_code
-    return _decide(result) if gate else ExitCode.OK
+    return ExitCode.OK if gate is None else _decide(run, result, gate)
 
 
-def _decide(result: Result) -> ExitCode:
+def _decide(run: RunDir, result: Result, terms: Terms) -> ExitCode:
     """Exit as `gate` on this run would, and say so where a machine listens."""
-    decision = decide(result)
+    decision = decided(run.path, terms, result)
     publish(decision, Outputs(quiet=True))
     err().print(f"gate: exit code {decision.exit_code}: {decision.exit_reason}", markup=False, soft_wrap=True)
     return ExitCode(decision.exit_code)

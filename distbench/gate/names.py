@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from distbench import plugins
@@ -11,16 +12,15 @@ from distbench.errors import UsageError, nearest
 from distbench.gate.policy_file import LoadedPolicy, raise_first
 from distbench.report import words
 from distbench.schema.cell import EvaluateCell
+from distbench.schema.plan import PlannedModel
 from distbench.schema.policy import MeasuredRule, Rules
 from distbench.schema.record import EvaluateResult, MeasureResult, Series
+from distbench.schema.suite import TaskSpec
 from distbench.schema.wording import Fault, KeyPath, harmless
 
-Names = Mapping[str, set[str]]
 
-
-def check_names(loaded: LoadedPolicy, evidence: Evidence) -> None:
+def check_names(loaded: LoadedPolicy, known: Known) -> None:
     """Raise UsageError, with the place and the nearest names, for the first name in a policy that the run lacks."""
-    known = Known(evidence)
     faults = list(_students(loaded, known))
     for path, rules in loaded.policy.sections():
         faults += [*_tasks(path, rules, known), *_measured(path, rules, known)]
@@ -28,22 +28,39 @@ def check_names(loaded: LoadedPolicy, evidence: Evidence) -> None:
         raise_first(faults, loaded.source)
 
 
+@dataclass(frozen=True)
 class Known:
-    """The names of a run: what was planned, and what its records report."""
+    """The names of a run. `metrics`: of each task and group, none where nothing of it has finished."""
 
-    def __init__(self, evidence: Evidence) -> None:
-        manifest = evidence.manifest
-        self.students = [m.name for m in manifest.models if m.role == "student" and m.seed_of is None]
-        self.controls = [m.name for m in manifest.models if m.role == "control"]
-        self.teachers = [m.name for m in manifest.models if m.role == "teacher"]
-        self.metrics = _metrics(evidence)
-        self.tasks = list(dict.fromkeys([*manifest.task_order, *self.metrics]))
-        self.series = [
-            series
-            for record in evidence.records.values()
-            if isinstance(record.result, MeasureResult)
-            for series in record.result.series
-        ]
+    models: Sequence[PlannedModel]
+    metrics: Mapping[str, set[str]]
+    series: Sequence[Series] = ()
+
+    @property
+    def students(self) -> list[str]:
+        """The students that a gate may judge."""
+        return [model.name for model in self.models if model.role == "student" and model.seed_of is None]
+
+    def of_role(self, role: str) -> list[str]:
+        """Return the names of teachers, or of controls."""
+        return [model.name for model in self.models if model.role == role]
+
+
+def known_of_plan(models: Sequence[PlannedModel], tasks: Sequence[TaskSpec]) -> Known:
+    """Return the names of a run that has not begun: nobody knows yet which metrics it will report."""
+    return Known(models, {name: set() for task in tasks for name in (task.title, task.group) if name is not None})
+
+
+def known_of_run(evidence: Evidence) -> Known:
+    """Return the names of a run: what was planned, and what its records report."""
+    series = [
+        series
+        for record in evidence.records.values()
+        if isinstance(record.result, MeasureResult)
+        for series in record.result.series
+    ]
+    planned: dict[str, set[str]] = {name: set() for name in evidence.manifest.task_order}
+    return Known(evidence.manifest.models, planned | _metrics(evidence), series)
 
 
 def _metrics(evidence: Evidence) -> dict[str, set[str]]:
@@ -67,9 +84,9 @@ def _students(loaded: LoadedPolicy, known: Known) -> Iterator[Fault]:
         if any(fnmatchcase(name, pattern) for name in known.students):
             continue
         path: KeyPath = ("students", pattern)
-        if pattern in known.controls:
+        if pattern in known.of_role("control"):
             yield _fault(path, f"{pattern!r} is a control, which no gate judges; name its student")
-        elif pattern in known.teachers:
+        elif pattern in known.of_role("teacher"):
             yield _fault(path, f"{pattern!r} is a teacher; a policy is about students")
         else:
             yield _fault(path, _unknown("student", pattern, known.students))
@@ -78,10 +95,10 @@ def _students(loaded: LoadedPolicy, known: Known) -> Iterator[Fault]:
 def _tasks(path: KeyPath, rules: Rules, known: Known) -> Iterator[Fault]:
     for name, task in rules.tasks.items():
         at: KeyPath = (*path, "tasks", name)
-        if name not in known.tasks:
-            yield _fault(at, _unknown("task", name, known.tasks))
+        if name not in known.metrics:
+            yield _fault(at, _unknown("task", name, known.metrics))
             continue
-        there = known.metrics.get(name, set())
+        there = known.metrics[name]
         for metric in task.metrics:
             if there and metric not in there:
                 yield _fault((*at, "metrics", metric), _unknown(f"metric of {harmless(name)}", metric, there))
@@ -93,7 +110,7 @@ def _measured(path: KeyPath, rules: Rules, known: Known) -> Iterator[Fault]:
         yield from _of_rule(at, rule, known.series)
 
 
-def _of_rule(at: KeyPath, rule: MeasuredRule, series: list[Series]) -> Iterator[Fault]:
+def _of_rule(at: KeyPath, rule: MeasuredRule, series: Sequence[Series]) -> Iterator[Fault]:
     """A known metric that was not measured is missing, which is for the verdict to say; an unknown one is a mistake."""
     meters = {*plugins.names("meters"), *(each.meter for each in series)}
     if rule.meter is not None and rule.meter not in meters:

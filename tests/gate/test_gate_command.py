@@ -92,6 +92,7 @@ def test_a_result_document_is_decided_by_its_own_gate(runs: Path, tmp_path: Path
 def test_wrong_flags_and_files_that_cannot_be_written(runs: Path, tmp_path: Path) -> None:
     for flags, message in (
         (["--format", "jnuit"], "did you mean 'junit'?"),
+        (["--json", "--format", "junit"], "leave one out"),
         (["--on-inconclusive", "ignore"], "one of fail, warn, pass"),
         (["--policy", str(tmp_path / "absent.yaml")], "no such policy file"),
         (["--baseline", str(tmp_path / "absent")], "no run at"),
@@ -101,3 +102,19 @@ def test_wrong_flags_and_files_that_cannot_be_written(runs: Path, tmp_path: Path
         assert message in str(done.exception)
     for path in (tmp_path, Path("/dev/full/x"), Path("/proc/nothing/here")):
         assert isinstance(call(runs / "pass", "--junit", path).exception, EnvironmentFault)
+
+
+def test_a_run_refuses_a_wrong_policy_before_it_begins(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    for rules, flags, message in (
+        ({"students": {"mlp-61": {"retained": 0.5}}}, ["--gate"], "did you mean 'mlp-16'"),
+        ({"tasks": {"digits-tset": {"floor": 0.5}}}, ["--gate"], "did you mean 'digits-test'"),
+        ({"retained": 0.5}, [], "are for --gate"),
+        ({"retained": 0.5}, ["--gate", "--baseline", str(tmp_path / "absent")], "no baseline at"),
+    ):
+        policy = write_policy(tmp_path / "p.yaml", **rules)
+        arguments = ["run", "digits", "--out", str(out), "--policy", str(policy), *flags]
+        done = CliRunner().invoke(app, arguments)
+        assert isinstance(done.exception, UsageError), done.exception
+        assert message in str(done.exception)
+        assert not out.exists()

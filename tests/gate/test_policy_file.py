@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 
 from distbench.compare.evidence import Evidence
 from distbench.errors import RefusedError, UsageError
-from distbench.gate.names import check_names
+from distbench.gate.names import check_names, known_of_plan, known_of_run
 from distbench.gate.policy_file import load_policy
 from distbench.schema.policy import BaselineRules, MeasuredRule, MetricRules, Policy, Rules, StudentRules, TaskRules
 from distbench.store.run_dir import RunDir
@@ -74,7 +74,7 @@ def test_a_name_that_the_run_lacks_is_an_error(run: RunDir, tmp_path: Path, text
     path = tmp_path / "p.yaml"
     path.write_text(f"version: 1\n{text}\n", encoding="utf-8")
     with pytest.raises(UsageError) as raised:
-        check_names(load_policy(path), Evidence(run))
+        check_names(load_policy(path), known_of_run(Evidence(run)))
     assert message in str(raised.value)
     assert f"{path}:2:" in str(raised.value)
 
@@ -86,7 +86,17 @@ def test_names_that_are_there_are_taken(run: RunDir, tmp_path: Path) -> None:
         "measured: [{metric: e2e_ms, meter: latency, workload: batch 1, at_least: 1}]\n",  # known, but not measured
         encoding="utf-8",
     )
-    check_names(load_policy(path), Evidence(run))
+    check_names(load_policy(path), known_of_run(Evidence(run)))
+
+
+def test_before_a_run_only_its_metrics_are_unknown(run: RunDir, tmp_path: Path) -> None:
+    manifest, path = run.manifest(), tmp_path / "p.yaml"
+    known = known_of_plan(manifest.models, manifest.suite.tasks)
+    path.write_text("version: 1\ntasks: {arithmetic: {metrics: {any: {floor: 0.9}}}}\n", encoding="utf-8")
+    check_names(load_policy(path), known)
+    path.write_text("version: 1\ntasks: {arithmetik: {floor: 0.9}}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="did you mean 'arithmetic'"):
+        check_names(load_policy(path), known)
 
 
 def test_files_that_are_no_policy(tmp_path: Path) -> None:
