@@ -191,6 +191,8 @@ INSTALLED = {
     "deployments": {"elsewhere": "Elsewhere"},
     "meters": {"latency": "Latency", "memory": "Memory"},
     "executors": {},
+    "exports": {},
+    "sections": {},
 }
 
 
