@@ -20,7 +20,7 @@ from distbench.schema.estimate import Verdict
 
 LONGEST_NAME = 60
 COLOURS = {"pass": "green", "fail": "red", "undecided": "yellow", "neutral": "bright_black"}
-_NARROWEST = 14  # a column of text
+_NARROWEST, _COMFORTABLE = 14, 24  # columns of text: before an interval goes below its number they keep more room
 _GAP = 2
 
 Cell = str | Text | Shown
@@ -83,7 +83,7 @@ class Grid:
 
     def _narrowest(self, place: int, *, stacked: bool) -> int:
         natural = self._natural(place, stacked=stacked)
-        return natural if self.columns[place].number else min(natural, _NARROWEST)
+        return natural if self.columns[place].number else min(natural, _NARROWEST if stacked else _COMFORTABLE)
 
     def _natural(self, place: int, *, stacked: bool) -> int:
         texts = [_text(row.cells[place], stacked=stacked).plain for row in self.rows]

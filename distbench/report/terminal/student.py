@@ -10,7 +10,7 @@ from distbench.report.findings import distillation
 from distbench.report.measured import shown_side
 from distbench.report.terminal.grid import COLOURS, Column, Grid, Row, name, verdict_cell
 from distbench.report.text import student_name
-from distbench.report.view import View
+from distbench.report.view import MeasureKey, View
 from distbench.report.visible import one_line
 from distbench.schema.result import StudentResult
 
@@ -26,13 +26,39 @@ def student_parts(view: View, student: StudentResult) -> list[RenderableType]:
         Group(head, Text(one_line(student.verdict_reason, _LONG)), Text(f"made by {one_line(student.made_by, _LONG)}")),
         Text(),
     ]
-    grids = (_rules(view, student), _tasks(view, student), _measurements(view, student))
-    parts += [Group(grid, "") for grid in grids if grid.rows]
+    for grid, notes in (
+        (_rules(view, student), []),
+        (_tasks(view, student), _open_tasks(student)),
+        (_measurements(view, student), _unmeasured(view, student)),
+    ):
+        if grid.rows:
+            parts.append(Group(grid, *notes, ""))
     if student.training and student.role == "student":
         _, answer, why = distillation(view, student)
         parts.append(Text(one_line(f"{answer} {why}")))
     parts += [Text(f"Warning: {one_line(text, _LONG)}", style="yellow") for text in student.warnings]
     return parts
+
+
+def _open_tasks(student: StudentResult) -> list[RenderableType]:
+    """Return why a task does not pass, and what would decide it."""
+    return [
+        Text(one_line(f"{name(task.task)}: {task.reason}", _LONG), style="dim")
+        for task in student.tasks
+        if task.verdict != "PASS" and task.reason
+    ]
+
+
+def _unmeasured(view: View, student: StudentResult) -> list[RenderableType]:
+    """Return why a measure has no ratio, and what to do about it."""
+    said: list[RenderableType] = []
+    for found in student.measurements:
+        if view.measured_ratio(found).missing:
+            why = found.reason or found.ratio.reason or "no reason given"
+            remedy = f"; {found.remedy}" if found.remedy else ""
+            title = MeasureKey.of(found).title
+            said.append(Text(one_line(f"{title}: {why}{remedy}", _LONG), style="dim"))
+    return said
 
 
 def _rules(view: View, student: StudentResult) -> Grid:
