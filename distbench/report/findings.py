@@ -43,10 +43,7 @@ def _seeds_sentence(student: StudentResult) -> str:
     if runs < ENOUGH:
         return f" Only {runs} training runs a side, and a claim about a method needs {ENOUGH}: another may differ."
     found = [(task.task, task.delta) for task in spread.every if task.delta]
-    said = "; ".join(
-        f"{numbers.as_signed_fine(each)} on {one_line(task, 60)}"
-        for task, each in found[:_MOST_TASKS]
-    )
+    said = "; ".join(f"{numbers.as_signed_fine(each)} on {one_line(task, 60)}" for task, each in found[:_MOST_TASKS])
     more = f"; and {len(found) - _MOST_TASKS} more tasks" if len(found) > _MOST_TASKS else ""
     return (
         f" Over {runs} training runs a side, distilled − control: {said}{more} (interval over seeds). The interval of "

@@ -16,12 +16,13 @@ from distbench.report.view import View
 from distbench.report.visible import json_block
 from distbench.schema.result import Result
 
+_LONGEST = 200  # characters of a label that are shown; the data block has all of it
 _NOTHING = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # plotly.js adds an empty style element, then rules
 
 
 def render(result: Result, plotlyjs: PlotlyJs = "cartesian") -> str:
     """Return the report as one HTML file, self-contained unless `plotlyjs` is "directory" or "cdn"."""
-    view = View(result)
+    view = View(_with_short_labels(result))
     parts: list[tuple[Section, Fragment]] = []
     for section in sections():
         fragment = rendered(section, view)
@@ -55,6 +56,17 @@ def render(result: Result, plotlyjs: PlotlyJs = "cartesian") -> str:
             ),
         )
     )
+
+
+def _with_short_labels(result: Result) -> Result:
+    """Return the result as it is shown: a label stands dozens of times in a page, and may have 100 kB."""
+
+    def short(label: str) -> str:
+        return label if len(label) <= _LONGEST else label[: _LONGEST - 1] + "…"
+
+    teachers = [each.model_copy(update={"label": short(each.label)}) for each in result.teachers]
+    students = [each.model_copy(update={"label": short(each.label)}) for each in result.students]
+    return result.model_copy(update={"teachers": teachers, "students": students})
 
 
 def _by_group(narrowed: list[Choice]) -> list[tuple[str, list[tuple[int, Choice]]]]:

@@ -63,7 +63,7 @@ def test_a_large_page_is_named_and_a_huge_one_refused(
     file = tmp_path / "page.html"
     assert write_page(synthetic, file).warning is None
     monkeypatch.setattr(page_file, "LARGE", 100_000)
-    assert "more than 100 kB is slow to open" in (write_page(synthetic, file).warning or "")
+    assert "more than 100\u00a0kB is slow to open" in (write_page(synthetic, file).warning or "")
     monkeypatch.setattr(page_file, "TOO_LARGE", 200_000)
     file.unlink()
     with pytest.raises(UsageError, match="--force"):
@@ -72,8 +72,8 @@ def test_a_large_page_is_named_and_a_huge_one_refused(
     assert write_page(synthetic, file, force=True).size == file.stat().st_size
 
 
-def test_the_command_prints_where_it_wrote(synthetic: Result, tmp_path: Path) -> None:
-    (tmp_path / "result.json").write_text(synthetic.model_dump_json(), "utf-8")
+def test_the_command_prints_where_it_wrote(sizes_only: Result, tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text(sizes_only.model_dump_json(), "utf-8")
     run = CliRunner()
     given = ["report", str(tmp_path / "result.json"), "--plotlyjs", "directory", "--json"]
     done = run.invoke(app, given)

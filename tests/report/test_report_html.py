@@ -137,6 +137,27 @@ def test_lone_surrogates_everywhere(synthetic: Result):
     assert "a⟨U+D800⟩b" in found.text
 
 
+def test_texts_of_any_length_and_kind(synthetic: Result):
+    label = "\x00\x1b[31m | =1+1 " + "x" * 100_000
+    long = synthetic.students[0].model_copy(
+        update={
+            "label": label,
+            "made_by": "y" * 100_000,
+            "disagreements": [
+                each.model_copy(update={"prompt": label, "groups": {"a\nb": "\u202e" + "z" * 2_000}})
+                for each in synthetic.students[0].disagreements
+            ],
+        }
+    )
+    found = Page(render(synthetic.model_copy(update={"students": [long], "recommended": None, "description": label})))
+    assert "\x00" not in found.html
+    assert "\x1b" not in found.html
+    assert "⟨U+0000⟩⟨U+001B⟩[31m | =1+1 xxx" in found.text
+    assert len(found.html) < 1_700_000
+    assert found.data["result"]["students"][0]["label"] == label  # what is downloaded is whole
+    assert found.samples["texts"][2].startswith("\x00\x1b[31m")
+
+
 def test_data_equals_the_result(page: Page, synthetic: Result):
     expected = json.loads(synthetic.model_dump_json(exclude={"students": {"__all__": {"disagreements"}}}))
     assert page.data["result"] == expected
@@ -181,7 +202,7 @@ def test_missing_numbers_give_reasons(page: Page):
 
 
 def test_sections_come_in_reading_order(page: Page):
-    without = {"studies", "seeds"}  # the synthetic result has no grid and no further training runs
+    without = {"runs", "studies", "seeds"}  # the synthetic result is one run without a grid and further trainings
     assert page.anchors == [section.anchor for section in SECTIONS if section.anchor not in without]
 
 

@@ -5,13 +5,16 @@ const namesFor = (width) => (width >= 1040 ? "wide" : width >= 740 ? "middle" : 
 
 const PAPER = 680; // pixels between the margins of an A4 page; a chart keeps its width in print
 
-async function unpackPlotly() {
-  const packed = byId("plotly");
-  if (!packed) return Boolean(window.Plotly); // loaded from beside the page, or from a server
+// Unpacking starts first and goes on beside everything else; null: not in the page, or not readable by this browser.
+const plotlyText = byId("plotly") ? unpack(byId("plotly")).catch(() => null) : Promise.resolve(null);
+
+async function loadPlotly() {
+  const text = await plotlyText;
+  if (text === null) return Boolean(window.Plotly); // loaded from beside the page, or from a server
   const script = document.createElement("script");
-  script.textContent = await unpack(packed);
+  script.textContent = text;
   document.head.append(script); // runs only if its hash is the one that the page's policy names
-  packed.remove();
+  byId("plotly").remove();
   return Boolean(window.Plotly);
 }
 
@@ -107,7 +110,7 @@ function openForPrint() {
 async function startCharts() {
   if (!all("[data-figure]").length) return markReady();
   try {
-    if (!(await unpackPlotly())) throw new Error("no plotly");
+    if (!(await loadPlotly())) throw new Error("no plotly");
     await drawAll();
     linkRows();
     root.classList.add("drawn");
