@@ -436,7 +436,7 @@ def plugins(json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="suite|result|policy|decision", help="which document")],
+    what: Annotated[str, typer.Argument(metavar="suite|result|policy|decision|diff|trend", help="which document")],
     json: Annotated[bool, typer.Option("--json", help="what it prints is JSON anyway")] = False,
     debug: Debug = False,
 ) -> None:

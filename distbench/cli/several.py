@@ -7,18 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distbench.cli.output import out, print_json
+from distbench.cli.output import err, out, print_json
 from distbench.compare.diff import MARGIN, diff
 from distbench.compare.merge import merge
 from distbench.compare.reading import read_result
 from distbench.compare.source import opened
 from distbench.compare.trend import trend
 from distbench.errors import ExitCode, UsageError
+from distbench.report.visible import one_line
 from distbench.schema.diff import Diff
 from distbench.schema.result import Result
 from distbench.store.files import write_text
 
 FAIL_ON = ("worse", "slower", "verdict")
+_MOST_REASONS = 10
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,12 @@ def show_diff(a: Path, b: Path, wish: DiffWish) -> ExitCode:
 
         for part in terminal_diff(found):
             out().print(part)
-    return ExitCode.GATE_FAILED if reasons_to_fail(found, wish.fail_on) else ExitCode.OK
+    reasons = reasons_to_fail(found, wish.fail_on)
+    if reasons:
+        shown = "; ".join(one_line(reason, 80) for reason in reasons[:_MOST_REASONS])
+        more = f"; and {len(reasons) - _MOST_REASONS} more" if len(reasons) > _MOST_REASONS else ""
+        err().print(f"--fail-on {', '.join(wish.fail_on)}: {shown}{more}", markup=False, soft_wrap=True)
+    return ExitCode.GATE_FAILED if reasons else ExitCode.OK
 
 
 def pairs(given: Sequence[str]) -> Mapping[str, str]:

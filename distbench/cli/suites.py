@@ -10,7 +10,14 @@ from distbench.cli.output import out, print_json
 from distbench.errors import EnvironmentFault, UsageError
 from distbench.suite.bundled import bundled_suites, resolve_suite
 from distbench.suite.load import load_suite
-from distbench.suite.schema_export import decision_schema, policy_schema, result_schema, suite_schema
+from distbench.suite.schema_export import (
+    decision_schema,
+    diff_schema,
+    policy_schema,
+    result_schema,
+    suite_schema,
+    trend_schema,
+)
 
 TEMPLATE = """\
 # A distbench suite. Check it with: distbench suites validate {file}
@@ -100,7 +107,8 @@ def list_plugins(*, as_json: bool) -> None:
 
 def print_schema(what: str) -> None:
     """Print a JSON Schema."""
-    kinds = {"suite": suite_schema, "result": result_schema, "policy": policy_schema, "decision": decision_schema}
+    kinds = {"suite": suite_schema, "result": result_schema, "policy": policy_schema, "decision": decision_schema,
+             "diff": diff_schema, "trend": trend_schema}  # fmt: skip
     if what not in kinds:
         raise UsageError(f"unknown schema {what!r}; expected one of: {', '.join(kinds)}")
     sys.stdout.flush()

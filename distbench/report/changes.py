@@ -65,10 +65,8 @@ def headline(diff: Diff) -> tuple[VerdictWords, str]:
         return VERDICTS["cannot_be_told"], "The two runs have no student in common."
     counts = Counter(_overall(each) for each in judged)
     worst: ChangeVerdict = min(counts, key=lambda verdict: _FIRST[verdict])
-    said = ", ".join(
-        f"{words.plural(counts[verdict], 'student')} {_phrase(verdict, diff)}" for verdict in _FIRST if counts[verdict]
-    )
-    return VERDICTS[worst], f"{said}."
+    said = ", ".join(_phrase(verdict, counts[verdict], diff) for verdict in _FIRST if counts[verdict])
+    return VERDICTS[worst], f"{said[:1].upper()}{said[1:]}."
 
 
 def _overall(model: ModelChange) -> ChangeVerdict:
@@ -79,12 +77,13 @@ def _overall(model: ModelChange) -> ChangeVerdict:
     return "better" if "better" in said else model.verdict
 
 
-def _phrase(verdict: ChangeVerdict, diff: Diff) -> str:
+def _phrase(verdict: ChangeVerdict, number: int, diff: Diff) -> str:
+    students = words.plural(number, "student")
     return {
-        "worse": "surely worse, over all or on a task",
-        "better": "surely better",
-        "unchanged": f"unchanged within {margin(diff)}",
-        "cannot_be_told": "of which nobody can tell",
+        "worse": f"{students} surely worse, over all tasks or on one",
+        "better": f"{students} surely better",
+        "unchanged": f"{students} unchanged within {margin(diff)}",
+        "cannot_be_told": f"of {students} nobody can tell",
     }[verdict]
 
 
@@ -129,6 +128,16 @@ def rows(diff: Diff, chosen: Sequence[ModelChange] | None = None) -> list[Row]:
         for task in model.tasks
     ]
     return sorted(found, key=lambda row: _FIRST[row.task.verdict])
+
+
+def telling(rows_: Sequence[Row]) -> tuple[list[Row], str]:
+    """Return the rows worth a line in a short table, and what was left out in words."""
+    equal = [row for row in rows_ if row.task.basis == "identical"]
+    alone = [row for row in rows_ if row.task.score_a is None or row.task.score_b is None]
+    left = [row for row in rows_ if row not in equal and row not in alone]
+    said = [f"{numbers.count(len(equal))} more rows where every answer is the same"] if equal else []
+    said += [f"{numbers.count(len(alone))} that only one run has"] if alone else []
+    return left, ", ".join(said)
 
 
 def gate_words(model: ModelChange) -> str:

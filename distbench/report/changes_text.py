@@ -61,8 +61,7 @@ def _overall(diff: Diff) -> Grid | None:
 
 def _tasks(diff: Diff) -> Grid | None:
     """Return the tasks of each model; those on which every answer is the same are only counted."""
-    every = changes.rows(diff)
-    wanted = [each for each in every if each.task.basis != "identical"]
+    wanted, left_out = changes.telling(changes.rows(diff))
     shown = wanted[:_MOST_ROWS]
     columns = [
         Column(""),
@@ -92,9 +91,9 @@ def _tasks(diff: Diff) -> Grid | None:
         for each in shown
         if each.model is model
     ]
-    equal, more = len(every) - len(wanted), len(wanted) - len(shown)
+    more = len(wanted) - len(shown)
     title = f"Task by task, + is better; unchanged: surely within {changes.margin(diff)}"
-    title += f"; {equal} more rows where every answer is the same" if equal else ""
+    title += f"; {left_out}" if left_out else ""
     return Grid(columns, rows, title + (f"; {more} more with --json" if more else ""), names=2) if rows else None
 
 
@@ -213,8 +212,7 @@ def _markdown_tasks(diff: Diff) -> list[str]:
                 escape(each.task.reason, _TEXT),
             ]
         )
-        for each in changes.rows(diff)
-        if each.task.basis != "identical"
+        for each in changes.telling(changes.rows(diff))[0]
     ]
     head = row(["", "Task", "Model", "n", "Score in A", "in B", "Change", "Retained", "Why"])
     return headed(f"### Task by task\n\n{head}" + row(["---", "---", "---", *["---:"] * 5, "---"]), rows)

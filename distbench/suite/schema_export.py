@@ -10,10 +10,12 @@ from pydantic import BaseModel
 from distbench import plugins
 from distbench.errors import DistbenchError
 from distbench.schema.decision import Decision
+from distbench.schema.diff import Diff
 from distbench.schema.policy import Policy
 from distbench.schema.result import Result
 from distbench.schema.strict import Chooses, Use
 from distbench.schema.suite import DistilSpec, FitSpec, Suite, TaskSpec, TeacherSpec
+from distbench.schema.trend import Trend
 from distbench.suite.uses import chosen_as
 
 Schema = dict[str, Any]
@@ -29,6 +31,16 @@ def result_schema() -> Schema:
 def decision_schema() -> Schema:
     """Return the schema of a gate's decision."""
     return {"$schema": _DRAFT, **Decision.model_json_schema(mode="serialization")}
+
+
+def diff_schema() -> Schema:
+    """Return the schema of what changed between two runs."""
+    return {"$schema": _DRAFT, **Diff.model_json_schema(mode="serialization")}
+
+
+def trend_schema() -> Schema:
+    """Return the schema of a trend over releases."""
+    return {"$schema": _DRAFT, **Trend.model_json_schema(mode="serialization")}
 
 
 def policy_schema() -> Schema:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from distbench.compare.diff_measures import Both, measure_changes, unlike
 from distbench.compare.source import Source
-from distbench.schema.record import HostFacts
+from distbench.schema.record import HostFacts, Series
 from distbench.schema.result import Estimate, StudentResult, Surroundings
 from tests.report.made.measures import WORK, measurement
 from tests.report.made.results import result_of
@@ -76,3 +78,38 @@ def test_nothing_recorded_is_not_the_same() -> None:
 def test_an_own_ratio_needs_the_raw_readings() -> None:
     found = measure_changes(both(measured(1.5), measured(2.0)), 0.05)
     assert all(each.own is None for each in found)
+
+
+class Raw:
+    """What a run directory would say: five launches of three rounds, a millisecond apart."""
+
+    def __init__(self, teacher: float, student: float) -> None:
+        self.rows = [self._series(name, middle) for name, middle in (("teacher", teacher), ("s", student))]
+        self.manifest = SimpleNamespace(models=[SimpleNamespace(name="teacher"), SimpleNamespace(name="s")])
+
+    @staticmethod
+    def _series(name: str, middle: float) -> Series:
+        values = [middle + launch + 0.1 * number for launch in range(5) for number in range(3)]
+        return Series(
+            model=name, meter="latency", metric="e2e_ms", unit="ms", higher_is_better=False, workload=WORK,
+            values=values, launch=[k // 3 for k in range(15)], pair=list(range(15)),
+        )  # fmt: skip
+
+    def measurements(self, model: object) -> tuple[None, list[Series]]:
+        return None, self.rows
+
+
+def test_a_models_own_readings_are_compared_over_launches() -> None:
+    pair = both(measured(1.5), measured(2.0))
+    sources = [
+        Source(each.path, each.result, raw)  # type: ignore[arg-type]
+        for each, raw in zip(pair.sources, (Raw(450, 300), Raw(470, 200)), strict=True)
+    ]
+    found = measure_changes(replace(pair, sources=(sources[0], sources[1])), 0.05)[0]
+    assert found.own is not None
+    assert found.own.value == pytest.approx(302 / 202, rel=0.01)
+    assert 1.4 < found.own.lo < found.own.value < found.own.hi < 1.6
+    assert found.teacher is not None
+    assert found.teacher.value == pytest.approx(452 / 472, rel=0.01)
+    elsewhere = replace(pair, b=measured(2.0, HERE.model_copy(update={"device": "cuda:0"})))
+    assert measure_changes(replace(elsewhere, sources=(sources[0], sources[1])), 0.05)[0].own is None

@@ -15,6 +15,7 @@ from tests.compare.runs import STUDENT, TEACHER, flipped, simple, source, task
 from tests.report.made.estimates import TASKS
 from tests.report.made.results import result_of
 from tests.report.made.students import student, task_result
+from tests.report.made.studies import add_study
 
 KEPT = dict(zip(TASKS, (0.99, 0.98, 0.97), strict=True))
 HOST = HostFacts(fingerprint="f" * 16, cpu="Example", cores=2, memory_bytes=1, os="Linux", python="3.11")
@@ -142,6 +143,21 @@ def test_other_gates_are_said_and_have_no_line_in_a_chart() -> None:
     assert found.students[1].label == "b, intervals at 90 %"
     assert found.recommended is None
     assert [each.thresholds["retained"] for each in found.runs] == [0.95, 0.99]
+
+
+def test_studies_follow_their_students() -> None:
+    base = student("a", KEPT, 2.0, "PASS", label="a")
+    studied = add_study(result_of([base], run="first", trade_offs=[], recommended=None), base, (30, 300))
+    found = merge([studied, studied.model_copy(update={"run": "second"})])
+    assert [each.name for each in found.studies] == [
+        f"{studied.studies[0].name} of {run}" for run in ("first", "second")
+    ]
+    names = {each.name for each in found.students}
+    for study in found.studies:
+        assert {entry.student for entry in study.entries} <= names
+        assert {entry.control for entry in study.entries if entry.control} <= names
+        assert study.teacher in {each.name for each in found.teachers}
+    assert found.studies[0].entries[0].student != found.studies[1].entries[0].student
 
 
 def test_every_required_student_of_every_run_must_pass() -> None:
