@@ -183,8 +183,8 @@ def show(
     debug: Debug = False,
 ) -> None:
     """Look at a run, or at one student, task, model, cell or disagreement of it."""
-    from distbench.cli.showing import Wish
     from distbench.cli.showing import show as show_parts
+    from distbench.cli.wishes import Wish
 
     wish = Wish(student, task, model, samples, cell, cells, limit)
     show_parts(what, wish, as_json=json, quiet=quiet, verbose=verbose)

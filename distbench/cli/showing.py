@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
-from rich.console import RenderableType
 
-from distbench.cli.output import out, print_json
+from distbench.cli.output import print_json
+from distbench.cli.showing_made import evaluated, show_made
+from distbench.cli.wishes import Wish, print_parts, unknown
+from distbench.compare.evidence import Evidence
 from distbench.compare.reading import read_result
-from distbench.errors import RefusedError, UsageError, did_you_mean
+from distbench.errors import RefusedError, UsageError
 from distbench.report.terminal.model import model_parts
 from distbench.report.terminal.overview import overview
 from distbench.report.terminal.samples import Chosen, sample_parts
@@ -21,39 +22,11 @@ from distbench.report.terminal.task import task_parts
 from distbench.report.terminal.work import cell_parts, cells_grid
 from distbench.report.text import verdict_lines
 from distbench.report.view import View
-from distbench.report.visible import one_line
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import CellRecord
 from distbench.schema.result import Result, StudentResult, TeacherResult
 from distbench.store.run_dir import RunDir
 from distbench.tables import TABLES
-
-KINDS = ("lost", "won", "all")
-_MOST_NAMES = 12
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What to show of a run; nothing: all of it at a glance."""
-
-    student: str | None = None
-    task: str | None = None
-    model: str | None = None
-    samples: str | None = None
-    cell: str | None = None
-    cells: bool = False
-    limit: int = 10
-
-    def check(self) -> None:
-        """Raise UsageError for wishes that do not go together."""
-        alone = [name for name in ("model", "cell", "cells") if getattr(self, name)]
-        if len(alone) > 1 or (alone and (self.student or self.task or self.samples)):
-            raise UsageError("--model, --cell and --cells show something of their own: give one of them alone")
-        if self.samples is not None and self.samples not in KINDS:
-            raise UsageError(
-                f"--samples {one_line(self.samples, 40)!r} is not one of: {', '.join(KINDS)}"
-                f"{did_you_mean(self.samples, KINDS)}"
-            )
 
 
 def show(path: Path, wish: Wish, *, as_json: bool, quiet: bool = False, verbose: bool = False) -> None:
@@ -67,10 +40,12 @@ def show(path: Path, wish: Wish, *, as_json: bool, quiet: bool = False, verbose:
         _show_record(read_record(path), as_json=as_json)
     elif wish.cell is not None:
         _show_record(_record_of(path, wish.cell), as_json=as_json)
+    elif path.is_dir() and not evaluated(evidence := Evidence(RunDir.existing(path))):
+        show_made(evidence, wish, as_json=as_json)
     else:
         result = read_result(path)
         if quiet and not as_json:
-            _print(verdict_lines(result))
+            print_parts(verdict_lines(result))
         else:
             _show_result(path, result, wish, as_json=as_json, whole=verbose)
 
@@ -81,20 +56,20 @@ def _show_result(path: Path, result: Result, wish: Wish, *, as_json: bool, whole
         if as_json:
             print_json(model)
         else:
-            _print(model_parts(View(result), model, _planned(path, model.name)))
+            print_parts(model_parts(View(result), model, _planned(path, model.name)))
     elif wish.samples is not None:
         _show_samples(result, wish, as_json=as_json)
     elif wish.cells:
         if as_json:
             print_json(rows_of(result, "cells"))
         else:
-            _print(cells_grid(result))
+            print_parts(cells_grid(result.cells))
     elif wish.student is not None or wish.task is not None:
         _show_part(result, wish, as_json=as_json)
     elif as_json:
         print_json(result)
     else:
-        _print(overview(result, whole=whole))
+        print_parts(overview(result, whole=whole))
 
 
 def _show_part(result: Result, wish: Wish, *, as_json: bool) -> None:
@@ -106,9 +81,9 @@ def _show_part(result: Result, wish: Wish, *, as_json: bool) -> None:
     if as_json:
         print_json(kept.students[0] if wish.student is not None and wish.task is None else _task_document(kept))
     elif wish.task is not None:
-        _print(task_parts(View(kept), wish.task))
+        print_parts(task_parts(View(kept), wish.task))
     else:
-        _print(student_parts(View(result), students[0]))
+        print_parts(student_parts(View(result), students[0]))
 
 
 def _task_document(kept: Result) -> dict[str, Any]:
@@ -138,7 +113,7 @@ def _show_samples(result: Result, wish: Wish, *, as_json: bool) -> None:
         rows = [{"student": student.name, **sample.model_dump(mode="json")} for student, sample in chosen.samples]
         print_json({"fitting": chosen.fitting, "not_recorded": chosen.unrecorded, "samples": rows})
     else:
-        _print(sample_parts(chosen))
+        print_parts(sample_parts(chosen))
 
 
 def choose(students: Sequence[StudentResult], wish: Wish) -> Chosen:
@@ -161,7 +136,7 @@ def rows_of(result: Result, table: str) -> list[dict[str, Any]]:
 def _student(result: Result, wanted: str) -> StudentResult:
     found = next((each for each in result.students if each.name == wanted), None)
     if found is None:
-        raise UsageError(_unknown("student", wanted, [each.name for each in result.students]))
+        raise UsageError(unknown("student", wanted, [each.name for each in result.students]))
     return found
 
 
@@ -169,7 +144,7 @@ def _task(result: Result, students: Sequence[StudentResult], wanted: str) -> str
     names = [each.task for student in students for each in student.tasks]
     names += [each.task for student in students for each in student.divergence]
     if wanted not in names:
-        raise UsageError(_unknown("task", wanted, names))
+        raise UsageError(unknown("task", wanted, names))
     return wanted
 
 
@@ -177,15 +152,8 @@ def _model(result: Result, wanted: str) -> StudentResult | TeacherResult:
     models: list[StudentResult | TeacherResult] = [*result.teachers, *result.students]
     found = next((each for each in models if each.name == wanted), None)
     if found is None:
-        raise UsageError(_unknown("model", wanted, [each.name for each in models]))
+        raise UsageError(unknown("model", wanted, [each.name for each in models]))
     return found
-
-
-def _unknown(noun: str, wanted: str, known: Sequence[str]) -> str:
-    names = list(dict.fromkeys(known))
-    shown = ", ".join(one_line(each, 60) for each in names[:_MOST_NAMES]) or "none"
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"no {noun} {one_line(wanted, 80)!r} here{did_you_mean(wanted[:80], names)} (there are: {shown}{more})"
 
 
 def _planned(path: Path, name: str) -> PlannedModel | None:
@@ -204,7 +172,7 @@ def _record_of(path: Path, wanted: str) -> CellRecord:
     planned = run.manifest().cells
     found = [cell for cell in planned if cell.id.startswith(wanted)]
     if not found:
-        raise UsageError(_unknown("cell", wanted, [cell.id for cell in planned]))
+        raise UsageError(unknown("cell", wanted, [cell.id for cell in planned]))
     if len(found) > 1:
         raise UsageError(
             f"{len(found)} cells begin with {wanted!r}: give more of the id ({found[0].id}, {found[1].id}, …)"
@@ -231,10 +199,4 @@ def _show_record(record: CellRecord, *, as_json: bool) -> None:
     if as_json:
         print_json(record)
     else:
-        _print(cell_parts(record))
-
-
-def _print(parts: Sequence[RenderableType]) -> None:
-    console = out()
-    for part in parts:
-        console.print(part)
+        print_parts(cell_parts(record))

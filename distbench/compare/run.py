@@ -75,7 +75,7 @@ def compare(run: RunDir, policy: Policy | None = None) -> Result:
         students=students,
         trade_offs=trade_offs(list(teachers), students, gate.alpha),
         studies=studies(evidence, students, gate.alpha),
-        cells=_cells(evidence),
+        cells=cell_summaries(evidence),
         host=first.host,
         packages=first.packages,
         settings=manifest.settings.model_dump() | {"device_reason": manifest.device_reason},
@@ -264,7 +264,8 @@ def _compression(teacher: Footprint, student: Footprint) -> dict[str, float | No
     return ratios
 
 
-def _cells(evidence: Evidence) -> list[CellSummary]:
+def cell_summaries(evidence: Evidence) -> list[CellSummary]:
+    """Return every planned cell with what it took, or why it failed."""
     rows = []
     for cell in evidence.manifest.cells:
         record = evidence.records.get(cell.id)

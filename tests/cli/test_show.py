@@ -14,14 +14,16 @@ from typer.testing import CliRunner
 
 from distbench.cli import output
 from distbench.cli.app import app
-from distbench.cli.showing import Wish, choose
+from distbench.cli.showing import choose
+from distbench.cli.wishes import Wish
 from distbench.compare.reading import read_result
-from distbench.errors import DistbenchError, RefusedError, UsageError
+from distbench.errors import DistbenchError, RefusedError, RunError, UsageError
 from distbench.report import numbers
 from distbench.report.terminal.grid import Column, Grid, Row, broken
 from distbench.report.terminal.samples import marked
 from distbench.schema.result import Result
 from tests.api.finished import finished_run
+from tests.compare.records import run_of
 from tests.report.made.results import result_of
 from tests.report.made.students import five_students, off_range
 
@@ -189,6 +191,21 @@ def test_damaged_input_is_refused(run_path: Path, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(shown("compare", run_path, "--json"), encoding="utf-8")
     with pytest.raises(UsageError, match="records of cells are in the run directory"):
         shown("show", tmp_path / "r.json", "--cell", "good")
+
+
+def test_a_run_of_which_nothing_was_evaluated_says_why(tmp_path: Path) -> None:
+    run_of(tmp_path / "failed", {"teacher": {"quiz": None}, "good": {"quiz": None}})
+    text = shown("show", tmp_path / "failed")
+    assert "teacher on quiz: killed by signal 9" in text
+    assert "nothing to compare" in text
+    cells = json.loads(shown("show", tmp_path / "failed", "--cells", "--json"))
+    assert [(cell["status"], cell["error"]) for cell in cells] == [("failed", "killed by signal 9")] * 2
+    assert re.search(r"made by\s+hand", shown("show", tmp_path / "failed", "--model", "good"))
+    assert json.loads(shown("show", tmp_path / "failed", "--model", "good", "--json"))["training"] is None
+    with pytest.raises(UsageError, match="did you mean 'good'"):
+        shown("show", tmp_path / "failed", "--model", "god")
+    with pytest.raises(RunError, match="no evaluation or measurement finished"):
+        shown("show", tmp_path / "failed", "--student", "good")
 
 
 def test_hostile_names_are_literal_on_every_screen(synthetic: Result, tmp_path: Path) -> None:

@@ -45,6 +45,22 @@ def model_parts(view: View, model: StudentResult | TeacherResult, planned: Plann
     return parts
 
 
+def made_parts(planned: PlannedModel, footprint: Footprint, training: Training | None) -> list[RenderableType]:
+    """Return what is known of a model that was made and not yet evaluated."""
+    facts = [
+        Fact("model", planned.label),
+        Fact("name", planned.name),
+        Fact("role", planned.role if planned.control_of is None else f"control of {planned.control_of}"),
+        Fact("made by", planned.made_by),
+        Fact("origin", planned.origin),
+        Fact("identity", planned.ref.identity),
+        *_opened(planned, None),
+        *_size(footprint),
+        *(Fact("note", note) for note in planned.notes),
+    ]
+    return [*fact_lines(facts), *([Text(), *fact_lines(list(training_facts(training)))] if training else [])]
+
+
 def _teacher(model: TeacherResult) -> Iterator[Fact]:
     yield Fact("model", model.label)
     yield Fact("name", model.name)
@@ -79,7 +95,7 @@ def _student(view: View, model: StudentResult) -> Iterator[Fact]:
     yield Fact("retained", str(view.retained(model)))
 
 
-def _opened(planned: PlannedModel | None, model: StudentResult | TeacherResult) -> Iterator[Fact]:
+def _opened(planned: PlannedModel | None, model: StudentResult | TeacherResult | None) -> Iterator[Fact]:
     """Yield what only the run directory says; a teacher's result has its source and notes already."""
     if planned is None:
         return

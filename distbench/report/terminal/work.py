@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -12,7 +12,7 @@ from distbench.report.terminal.facts import Fact, fact_lines
 from distbench.report.terminal.grid import Column, Grid, Row
 from distbench.report.visible import one_line
 from distbench.schema.record import CellRecord, EvaluateResult, MakeResult, MeasureResult, Training
-from distbench.schema.result import CellSummary, Result
+from distbench.schema.result import CellSummary
 
 _STATUS = {
     "done": ("✓ done", "green"),
@@ -23,7 +23,7 @@ _STATUS = {
 _LONG = 400
 
 
-def cells_grid(result: Result) -> list[RenderableType]:
+def cells_grid(cells: Sequence[CellSummary]) -> list[RenderableType]:
     """Return every cell with what it took, and why the failed ones failed."""
     columns = [
         Column("Status"),
@@ -40,12 +40,12 @@ def cells_grid(result: Result) -> list[RenderableType]:
             numbers.optional(cell.peak_memory_bytes, numbers.size, "not known"),
             one_line(cell.id, 40)[:12],
         ])
-        for cell in result.cells
+        for cell in cells
     ]  # fmt: skip
     if not rows:
         return [Text("the run has no cells")]
-    known = [cell.seconds for cell in result.cells if cell.status == "done" and cell.seconds is not None]
-    failed = [cell for cell in result.cells if cell.status in {"failed", "missing"}]
+    known = [cell.seconds for cell in cells if cell.status == "done" and cell.seconds is not None]
+    failed = [cell for cell in cells if cell.status in {"failed", "missing"}]
     parts: list[RenderableType] = [Grid(columns, rows, names=2), Text()]
     if known:
         parts.append(Text(f"{words.plural(len(known), 'cell')} ran for {numbers.duration(sum(known))} in all", "dim"))
