@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from distbench import plugins
 from distbench.errors import DistbenchError, EnvironmentFault
 from distbench.suite.load import validate
-from distbench.suite.schema_export import result_schema, suite_schema
+from distbench.suite.schema_export import decision_schema, policy_schema, result_schema, suite_schema
 from distbench.suite.yaml_source import Source
 
 from .fakes import CLASSIC, EXAMPLE
@@ -23,7 +23,7 @@ def problems(text: str) -> list[str]:
     return [error.message for error in Draft202012Validator(suite_schema()).iter_errors(yaml.safe_load(text))]
 
 
-@pytest.mark.parametrize("schema", [suite_schema, result_schema])
+@pytest.mark.parametrize("schema", [suite_schema, result_schema, policy_schema, decision_schema])
 def test_schemas_are_valid_self_contained_json(schema: Callable[[], dict[str, Any]]) -> None:
     document = schema()
     Draft202012Validator.check_schema(document)
