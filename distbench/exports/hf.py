@@ -19,7 +19,7 @@ from distbench.exports.rows import made_folder
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.report import numbers, words
 from distbench.report.view import View
-from distbench.report.visible import one_line
+from distbench.report.visible import markdown_text, one_line
 from distbench.schema.result import StudentResult, TaskResult
 from distbench.schema.strict import Strict
 from distbench.store.files import disk_faults, write_text
@@ -213,11 +213,5 @@ def _body(view: View, student: StudentResult) -> str:
     kept = view.retained(student)
     retains = f"It retains {kept} of its teacher's skill" if not kept.missing else f"Retained: {kept.text}"
     said = f"{retains}; {verdict.meaning.lower()}."
-    return f"\n# {_inert(student.label)}\n\nA student{_inert(of)}, compared with distbench. {_inert(said, 400)}\n"
-
-
-def _inert(text: str, limit: int = 80) -> str:
-    """Return foreign text in which no Markdown or HTML acts."""
-    line = one_line(text, limit) if text.strip() else ""
-    lead = " " if text.startswith(" ") else ""
-    return lead + re.sub(r"([\\`*_\[\]<>|~#$!])", r"\\\1", line.replace("&", "&amp;"))
+    about = f"A student{of}, compared with distbench. {said}"
+    return f"\n# {markdown_text(student.label, 80)}\n\n{markdown_text(about, 400)}\n"

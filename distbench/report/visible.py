@@ -30,10 +30,10 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def markdown_text(text: str, limit: int | None = None) -> str:
-    """Return foreign text as one line of Markdown in which nothing acts: no markup, link, mention or table cell."""
+    """Return foreign text as one line of Markdown in which nothing acts: no markup, link, mention, emoji or cell."""
     line = one_line(text, limit).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", line)
-    return re.sub(r"[@#]|:(?=//)|(?<=www)\.", r"\g<0><!-- -->", line)
+    return re.sub(r"[@#]|:(?=//|[\w+-]+:)|(?<=www)\.", r"\g<0><!-- -->", line)
 
 
 def plot_text(text: str, limit: int = 32) -> str:

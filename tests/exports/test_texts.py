@@ -42,6 +42,14 @@ def test_markdown_fits_a_comment_and_nothing_acts(request, which):
     assert blocks <= {"heading", "paragraph", "inline", "table", "thead", "tbody", "tr", "th", "td", "bullet", "list"}
 
 
+def test_names_are_no_emoji_mention_issue_or_link(synthetic):
+    named = synthetic.model_copy(update={"suite": "a :smile: @me #1 http://x.y www.z.w", "recommended": None})
+    head = markdown(named).splitlines()[0]
+    for acts in (":smile:", "@me", "#1", "http://", "www.z"):
+        assert acts not in head
+    assert head.replace("<!-- -->", "").endswith("a :smile: @me #1 http://x.y www.z.w")
+
+
 @pytest.mark.parametrize("which", RESULTS)
 def test_markdown_tables_keep_their_columns(request, which):
     width = None
