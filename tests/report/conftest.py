@@ -11,10 +11,10 @@ import pytest
 from distbench.report.html import render
 from distbench.schema.result import Result
 from tests.report.made.estimates import TASKS
-from tests.report.made.results import long, result_of
+from tests.report.made.results import long, of_two_runs, result_of
 from tests.report.made.students import disagreements, five_students, off_range, student, with_groups_of_tasks
 from tests.report.made.studies import add_study
-from tests.report.visiting import FLAGS, STARTED, WAIT, Visit, chromium
+from tests.report.visiting import FLAGS, NO_CHARTS, STARTED, WAIT, Visit, chromium
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,8 @@ def everything() -> Result:
     """A result with every section that a page can have, and few students: audits take long."""
     passing, control, quantised, *_ = five_students()
     few = passing.model_copy(update={"tasks": passing.tasks[:2], "measurements": [], "disagreements": []})
-    return add_study(result_of([with_groups_of_tasks(passing), control, quantised]), few, (30, 300))
+    whole = add_study(result_of([with_groups_of_tasks(passing), control, quantised]), few, (30, 300))
+    return of_two_runs(whole)
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +105,7 @@ def files(
 def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Visit]]:
     """Open a page by its name, with a fragment and options of the browser's context.
 
-    `wait`: "html.started" (controls and tables work) unless a test looks at charts.
+    `wait`: "html.started" unless a test looks at charts: then controls and tables work, and nothing is drawn.
     """
     contexts = []
 
@@ -113,6 +114,8 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Visit]
         contexts.append(browser.new_context(**options))
         contexts[-1].set_default_timeout(WAIT)
         found = Visit(contexts[-1].new_page())
+        if wait == STARTED:
+            found.page.add_init_script(NO_CHARTS)
         path = name if isinstance(name, Path) else files[name]
         found.page.goto(path.as_uri() + fragment)
         found.page.wait_for_selector(wait, state="attached")

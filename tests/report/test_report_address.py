@@ -47,7 +47,7 @@ def test_filters_and_orders_come_back_with_the_address(visit: Callable[..., Visi
 
 
 def test_an_address_that_names_nothing_is_no_harm(visit: Callable[..., Visit], files: dict[str, Path]) -> None:
-    found = visit("synthetic", "#nowhere?task=%3Cscript%3E&sort.students=99up&s.kind=lost&show=77")
+    found = visit("synthetic", "#nowhere?task=%3Cscript%3E&sort.students=99up&s.kind=lost&show=77", wait=DRAWN)
     assert found.page.locator("#samples-table tbody tr").count() == 50
     found.quiet(files["synthetic"])
 

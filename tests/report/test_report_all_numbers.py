@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from distbench.report.sections import SECTIONS
 from distbench.report.view import View
 from distbench.schema.result import Beside, Estimate, Measurement, Result, StudentResult, TaskResult
 from tests.report.tables import READ, number, shows
@@ -315,6 +316,10 @@ def cells(result: Result) -> Rows:
     return [[None, None, None, Is(each.seconds, text=False), Is(each.peak_memory_bytes), None] for each in result.cells]
 
 
+def runs(result: Result) -> Rows:
+    return [[None, None, None, Is(len(run.students)), None, Is(len(run.tasks)), None, None] for run in result.runs]
+
+
 def models(result: Result) -> Rows:
     return [
         [None, None, None, Is(each.footprint.bytes_on_disk), Is(each.footprint.params_unique), None, None]
@@ -329,7 +334,7 @@ TABLES: dict[str, Callable[[Result], Rows]] = {
     "divergence-table": divergence, "calibration-table": calibration, "bins-table": bins,
     "worst-groups": worst_groups, "groups-table": groups, "context-table": context, "bias-table": bias,
     "study-table-1": study, "seed-means": seed_means, "seed-kept": seed_kept, "seed-runs": seed_runs,
-    "cells": cells, "models": models,
+    "cells": cells, "models": models, "runs-table": runs,
 }  # fmt: skip
 
 
@@ -352,6 +357,8 @@ def test_every_number_of_every_table_is_that_of_the_result(visit: Callable[..., 
     page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
     found = page.evaluate(READ)
     found.pop("samples-table")  # texts
+    shown = page.eval_on_selector_all("main > section", "all => all.map((each) => each.id)")
+    assert shown == [section.anchor for section in SECTIONS]  # so that the audits look at every section
     assert set(found) == set(TABLES)
     for name, expected in TABLES.items():
         rows = expected(everything)

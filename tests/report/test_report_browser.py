@@ -31,6 +31,8 @@ def test_draws_without_a_request_or_an_error(visit, files):
         ".key .point >> nth=1",
         "[data-figure=heat] .hm",
         "[data-figure^=ratio] .point",
+        "[data-figure=task-0] .point",
+        "[data-figure=spread-0] .point",
         "[data-figure=flips] .point",
     ):
         page.locator(mark).first.hover(force=True)
@@ -149,7 +151,7 @@ def test_disagreements_are_paged_filtered_and_searched(visit, synthetic):
 
 
 def test_hostile_sample_is_shown_literally(visit, files):
-    found = visit()
+    found = visit(wait=DRAWN)
     found.page.fill("#samples-search", "</script>")
     text = found.page.inner_text("#samples-table tbody")
     assert "</script><script>alert(1)</script><img src=x onerror=alert(2)> ⟨U+202E⟩abc⟨U+2028⟩ ⟨U+D800⟩" in text

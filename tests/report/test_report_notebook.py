@@ -31,5 +31,7 @@ def test_summary_and_page_between_cells(browser: Any, synthetic: Result, tmp_pat
     page.wait_for_selector(DRAWN, timeout=WAIT)
     assert page.locator(".js-plotly-plot").count() > 0
     assert page.evaluate("self.origin") == "null"  # it cannot reach the notebook
+    page.locator("nav a").last.click()  # a link within the page stays within it
+    page.wait_for_url("about:srcdoc#*", timeout=WAIT)
     visit.quiet(file)
     context.close()

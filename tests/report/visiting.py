@@ -18,6 +18,8 @@ FLAGS = [
     "--disable-sync",
 ]
 STARTED = "html.started"
+# Charts are most of what a page costs: tests of tables and controls do without.
+NO_CHARTS = "Object.defineProperty(window, 'Plotly', { get: () => undefined, set: () => {} })"
 DRAWN = "html.drawn, html.no-plotly"
 WAIT = 60_000  # ms: a busy machine is no failure
 

@@ -15,7 +15,7 @@ from distbench.report.view import View
 from distbench.report.visible import plot_text
 
 _PAD = 0.04
-_FAR = 2.5  # times the largest 95th percentile: a lone stall must not squeeze everything else
+_FAR = 1.5  # times the largest 95th percentile: a lone stall must not squeeze everything else
 
 
 def ecdf_lines(view: View, spreads: Sequence[Spread]) -> go.Figure:

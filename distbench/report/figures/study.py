@@ -104,7 +104,7 @@ def seed_rows(view: View, rows: Sequence[StudentResult], task: str, title: str) 
     low, high = (min(reach), max(reach)) if reach else (0.0, 1.0)
     pad = (high - low) * 0.06 or max(abs(high) * 0.05, 0.005)
     edge = (low - pad, high + pad)
-    along = frame.axis(plot_text(title, 60), range=list(edge), nticks=7)
+    along = frame.axis(plot_text(title, 60), range=list(edge), nticks=4)
     names = [plot_lines(student.label, 26) for student in rows]
     return frame.figure(traces, **row_layout(names, along, 46))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from distbench.schema.merged import MergedRun
 from distbench.schema.record import Footprint, HostFacts
 from distbench.schema.result import CellSummary, Result, StudentResult, TeacherResult, TradeOff, TradeOffPoint
 from tests.report.made.estimates import HOSTILE, TASKS, TEACHER_BYTES
@@ -97,3 +98,18 @@ def long(result: Result) -> Result:
         for number, student in enumerate(result.students)
     ]
     return result.model_copy(update={"students": students, "verdict_reason": word, "suite": word, "run": word})
+
+
+def of_two_runs(result: Result) -> Result:
+    """Return the result as if it were made of two runs, with a student each at least."""
+    names = [student.name for student in result.students]
+    runs = [
+        MergedRun(
+            label=label, run=label, suite=result.suite, created_at=result.created_at, distbench="0.1.0",
+            verdict="PASS", verdict_reason="2 of 3 required students pass", recommended=None, alpha=0.05,
+            thresholds={"retained": 0.95}, teachers=["teacher"], students=mine, tasks=list(TASKS),
+            machine="Example CPU",
+        )
+        for label, mine in (("spring", names[:2]), (f"autumn {HOSTILE}", names[2:]))
+    ]  # fmt: skip
+    return result.model_copy(update={"runs": runs, "conflicts": ["the task sentiment has two versions"]})
