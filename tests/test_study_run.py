@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from distbench.execute.start import begin
-from distbench.plan.expand import expand
 from distbench.schema.cell import MakeCell
 from distbench.schema.record import MakeResult
 from distbench.schema.result import Result, StudentResult
 from distbench.store.run_dir import RunDir
-from distbench.suite.load import load_suite
+from tests.command import here
 
 SUITE = """\
 version: 1
@@ -36,15 +32,8 @@ gate: {retained: 0.8, task_floor: 0.5}
 """
 
 
-def python(folder: Path, *arguments: str) -> str:
-    command = [sys.executable, "-m", *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=560, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def distbench(folder: Path, *arguments: str) -> str:
-    return python(folder, "distbench", *arguments)
+    return here(folder, *arguments, check=0).stdout
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +45,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def result(place: Path) -> Result:
-    """Every cell in one worker, which saves starting a dozen; the run then finds them finished."""
-    loaded = load_suite(place / "study.yaml")
-    plan = expand(loaded.suite, loaded.directory)
-    run = RunDir.prepare(place / "one")
-    begin(plan, run, loaded.digest, [])
-    python(place, "distbench.cell", "--run", "one", *(part for cell in plan.cells for part in ("--id", cell.id)))
     return Result.model_validate_json(distbench(place, "run", "study.yaml", "--out", "one", "--json"))
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.command import Done, distbench, here
+
 VALID = """\
 version: 1
 name: small
@@ -100,18 +102,7 @@ CASES = [
 ]
 
 
-def distbench(*arguments: str, cwd: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "distbench", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-
-
-def assert_refused(done: subprocess.CompletedProcess[str], code: int, message: str) -> None:
+def assert_refused(done: Done, code: int, message: str) -> None:
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()
@@ -131,16 +122,16 @@ def test_bad_suites(place: Path, case: Case) -> None:
     text = case.change(VALID.replace("MODEL", "./model") if "MODEL" in VALID and "18" not in case.row else VALID)
     (place / "suite.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     before = sorted(p.name for p in place.iterdir())
-    done = distbench("run", "suite.yaml", "--out", "run", *case.arguments, cwd=place)
+    done = here(place, "run", "suite.yaml", "--out", "run", *case.arguments)
     assert_refused(done, case.code, case.message)
     assert sorted(p.name for p in place.iterdir()) == before
 
 
 def test_row_1_missing_suite_and_directory(tmp_path: Path) -> None:
-    done = distbench("run", "nowhere.yaml", cwd=tmp_path)
+    done = distbench(tmp_path, "run", "nowhere.yaml")
     assert_refused(done, 2, str(tmp_path))
     (tmp_path / "folder").mkdir()
-    assert_refused(distbench("run", "./folder", cwd=tmp_path), 2, "folder")
+    assert_refused(here(tmp_path, "run", "./folder"), 2, "folder")
 
 
 def _drop(name: str) -> Callable[[Path], object]:
@@ -171,15 +162,15 @@ def test_bad_artefacts(place: Path, row: str) -> None:
     damage, code, message = ARTEFACTS[row]
     damage(place / "model")  # type: ignore[operator]
     (place / "suite.yaml").write_text(VALID.replace("MODEL", "./model"))
-    assert_refused(distbench("run", "suite.yaml", "--out", "run", cwd=place), code, message)
+    assert_refused(here(place, "run", "suite.yaml", "--out", "run"), code, message)
     assert not (place / "run").exists()
 
 
 def test_row_28_output_is_a_file_or_read_only(place: Path) -> None:
     (place / "suite.yaml").write_text(VALID.replace("MODEL", "./model"))
     (place / "run").touch()
-    assert_refused(distbench("run", "suite.yaml", "--out", "run", cwd=place), 5, "is a file")
-    assert_refused(distbench("run", "suite.yaml", "--out", "/proc/distbench-run", cwd=place), 5, "/proc/distbench-run")
+    assert_refused(here(place, "run", "suite.yaml", "--out", "run"), 5, "is a file")
+    assert_refused(here(place, "run", "suite.yaml", "--out", "/proc/distbench-run"), 5, "/proc/distbench-run")
 
 
 def test_row_28_locked(place: Path) -> None:
@@ -193,7 +184,7 @@ def test_row_28_locked(place: Path) -> None:
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
-        assert_refused(distbench("run", "suite.yaml", "--out", "run", cwd=place), 5, f"locked by process {holder.pid}")
+        assert_refused(here(place, "run", "suite.yaml", "--out", "run"), 5, f"locked by process {holder.pid}")
         holder.communicate("")
 
 
@@ -208,7 +199,7 @@ def test_row_36_nothing_finished(place: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], cwd=place, check=True)
     for command in ("report", "compare", "gate"):
-        assert_refused(distbench(command, "run", cwd=place), 4, "nothing to report")
+        assert_refused(here(place, command, "run"), 4, "nothing to report")
     assert not (place / "run" / "report.html").exists()
 
 
@@ -220,20 +211,20 @@ def test_commands_that_need_no_suite(tmp_path: Path) -> None:
         ["schema", "suite"],
         ["schema", "result"],
     ):
-        done = distbench(*arguments, cwd=tmp_path)
+        done = here(tmp_path, *arguments)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)
-    assert_refused(distbench("schema", "nothing", cwd=tmp_path), 2, "suite, result")
-    assert distbench("--version", cwd=tmp_path).stdout.startswith("distbench ")
-    assert_refused(distbench("run", cwd=tmp_path), 2, "--teacher")
-    assert_refused(distbench("compare", "nowhere", cwd=tmp_path), 2, "no run at")
-    assert_refused(distbench("frobnicate", cwd=tmp_path), 2, "frobnicate")
+    assert_refused(here(tmp_path, "schema", "nothing"), 2, "suite, result")
+    assert distbench(tmp_path, "--version").stdout.startswith("distbench ")
+    assert_refused(here(tmp_path, "run"), 2, "--teacher")
+    assert_refused(here(tmp_path, "compare", "nowhere"), 2, "no run at")
+    assert_refused(here(tmp_path, "frobnicate"), 2, "frobnicate")
 
 
 def test_init_writes_a_valid_suite_and_never_overwrites(tmp_path: Path) -> None:
-    assert distbench("init", "mine.yaml", cwd=tmp_path).returncode == 0
-    assert "valid" in distbench("suites", "validate", "mine.yaml", cwd=tmp_path).stdout
-    assert_refused(distbench("init", "mine.yaml", cwd=tmp_path), 2, "exists already")
+    assert here(tmp_path, "init", "mine.yaml").returncode == 0
+    assert "valid" in here(tmp_path, "suites", "validate", "mine.yaml").stdout
+    assert_refused(here(tmp_path, "init", "mine.yaml"), 2, "exists already")
 
 
 def test_the_top_module_is_light() -> None:

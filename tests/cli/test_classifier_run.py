@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.command import here
 
 FILES = {"train": "data/train.jsonl", "test": "data/test.jsonl"}
 DATA: dict[str, Any] = {"use": "labelled", "files": FILES, "text": "sentence", "heldout": 0.2}
@@ -55,16 +54,9 @@ def write(folder: Path, suite: dict[str, Any]) -> None:
     (folder / "suite.yaml").write_text(json.dumps(suite), encoding="utf-8")
 
 
-def distbench(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", "run", *more]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=600, check=False, env={**os.environ}
-    )
-
-
 def test_texts_from_suite_to_result(tmp_path: Path) -> None:
     write(tmp_path, SUITE)
-    done = distbench(tmp_path)
+    done = here(tmp_path, "run", "suite.yaml", "--out", "run")
     assert done.returncode == 0, done.stderr[-2000:]
     result = json.loads((tmp_path / "run" / "result.json").read_text(encoding="utf-8"))
     by_name = {student["name"]: student for student in result["students"]}
@@ -93,6 +85,6 @@ def test_row_27_data_that_cannot_be_asked(tmp_path: Path, part: str, lines: str,
     tree = {"use": "decision-tree", "fit": {"use": "hard-labels", "data": DATA}}
     write(tmp_path, suite | {"teachers": {"encoder": tree}, "students": [suite["students"][1]]})
     (tmp_path / FILES[part]).write_text(lines, encoding="utf-8")
-    done = distbench(tmp_path)
+    done = here(tmp_path, "run", "suite.yaml", "--out", "run")
     assert done.returncode == 4, done.stderr[-2000:]
     assert said in " ".join((done.stderr + done.stdout).split())
