@@ -52,7 +52,9 @@ def _chart(result: Result) -> str | None:
         return None
     from distbench.exports.svg import key_chart
 
-    return "data:image/svg+xml;base64," + base64.b64encode(key_chart(result, "light").encode("utf-8", "replace")).decode("ascii")
+    return "data:image/svg+xml;base64," + base64.b64encode(
+        key_chart(result, "light").encode("utf-8", "replace")
+    ).decode("ascii")
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from html import escape
@@ -13,6 +14,8 @@ from distbench.report.visible import visible
 from distbench.schema.result import Result
 from distbench.store.files import write_text
 
+# In a frame without an address of its own, links within the page would lead to the notebook's address.
+_BASE = '<base href="about:srcdoc">'
 # The page's own script runs, and nothing of it reaches the notebook: a frame without allow-same-origin has an origin
 # of its own.
 _SANDBOX = "allow-scripts allow-downloads allow-popups allow-modals"
@@ -32,11 +35,16 @@ class Page:
         write_text(file, self.html)
         return file
 
+    @property
+    def framed(self) -> str:
+        """The page with the address that links within it need in a frame."""
+        return re.sub(r"<head[^>]*>", lambda head: head[0] + _BASE, self.html, count=1)
+
     def _repr_html_(self) -> str:
         style = f"width:100%;height:{int(self.height)}px;border:1px solid #8888"
         return (
             f'<iframe title="{escape(visible(self.title))}" sandbox="{_SANDBOX}" loading="lazy" '
-            f'style="{style}" srcdoc="{escape(self.html)}"></iframe>'
+            f'style="{style}" srcdoc="{escape(self.framed)}"></iframe>'
         )
 
 
