@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,9 +122,16 @@ def _say(name: str, made: Exported, files: list[Path], *, as_json: bool) -> None
     for note in made.notes:
         err().print(note, markup=False, soft_wrap=True)
     if shown is not None:
-        sys.stdout.write(shown)
+        _write_out(shown)
     for each in [*files, *([made.place] if made.place else [])]:
         out().print(str(each), markup=False, soft_wrap=True)
+
+
+def _write_out(text: str) -> None:
+    """Write a document to standard output as UTF-8, whatever the locale: its reader is a program or a file."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")
+    sys.stdout.write(text)
 
 
 def _by_suffix(to: Path | None) -> str:

@@ -1,17 +1,24 @@
 """`distbench export`: what it prints, what it writes, and what it refuses before writing."""
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from distbench import plugins
 from distbench.cli.app import app
+from distbench.cli.exporting import _by_suffix, _given
 from distbench.errors import EnvironmentFault, ExitCode, UsageError
 from distbench.exports.csv_rows import csv_text
 from distbench.exports.svg import key_chart
+from distbench.schema.strict import Use
 from distbench.tables import TABLES
 
 OWN = {"markdown", "latex", "csv", "parquet", "json", "svg", "png", "badge", "hf", "mlflow", "wandb", "trackio"}
@@ -112,7 +119,7 @@ def test_an_unwritable_place_is_the_environments_fault(document, tmp_path):
     assert isinstance(found.exception, EnvironmentFault)
 
 
-def test_a_process_exports_without_heavy_libraries(document):
+def test_a_process_exports_without_heavy_libraries(document, synthetic):
     code = (
         "import sys; from distbench.cli import main\n"
         "sys.argv = ['distbench', 'export', sys.argv[1], '--format', 'svg']\n"
@@ -120,10 +127,28 @@ def test_a_process_exports_without_heavy_libraries(document):
         "finally: print([m for m in ('torch', 'transformers', 'lm_eval', 'plotly') if m in sys.modules],"
         " file=sys.stderr)"
     )
-    found = subprocess.run([sys.executable, "-c", code, document], capture_output=True, text=True, check=False)
-    assert (found.returncode, found.stderr) == (0, "[]\n")
-    assert found.stdout.startswith("<svg ")
-    assert found.stdout.endswith("</svg>\n")
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    found = subprocess.run([sys.executable, "-c", code, document], capture_output=True, check=False, env=ascii_only)
+    assert (found.returncode, found.stderr) == (0, b"[]\n")
+    assert found.stdout.decode("utf-8") == key_chart(synthetic) + "\n"  # whatever the locale says
+
+
+def test_the_commands_of_the_documentation_are_right():
+    text = (Path(__file__).parents[2] / "docs" / "exports.md").read_text("utf-8").replace("\\\n", " ")
+    fenced = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    lines = [
+        *(line for block in fenced for line in block.splitlines()),
+        *re.findall(r"`(distbench export [^`]*)`", text),
+    ]
+    seen = set()
+    for command in (line for line in lines if line.startswith("distbench export ") and "--list" not in line):
+        pairs = list(pairwise(shlex.split(command, comments=True)))
+        given = dict(pairs)
+        name = given.get("-f") or given.get("--format") or _by_suffix(Path(given["--out"]))
+        sets = [value for word, value in pairs if word == "--set"]
+        plugins.options("exports", Use.model_validate({"use": name, **_given(sets)}))
+        seen.add(name)
+    assert seen >= OWN
 
 
 def test_exports_are_plug_ins():
