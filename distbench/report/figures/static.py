@@ -256,7 +256,7 @@ def _names(plane: Plane) -> list[str]:
 
 def _foot(plane: Plane, off: list[Point]) -> list[str]:
     """Say how to read it, and who is not on it."""
-    key = f"Bars: {plane.view.level} intervals. Hollow: the control, without the teacher. Stairs: Pareto front."
+    key = f"Bars: {plane.view.level} intervals. Hollow: a control, joined to its student. Stairs: Pareto front."
     return [
         text_at(0, PLOT_HEIGHT + 62, key),
         *([text_at(0, PLOT_HEIGHT + 78, absent)] if (absent := _absent(plane, off)) else []),
