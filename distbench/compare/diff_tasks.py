@@ -114,8 +114,8 @@ def _retained(
         return _nothing("a teacher retains nothing" if isinstance(a[1], TeacherResult) else "no retention"), None
     if found.basis == "none":
         return _nothing(found.change.estimate.reason or "not comparable"), None
-    teachers = [_evaluated((side[0], _teacher(side)), name) for side in (a, b) if _teacher(side) is not None]
-    if found.joined is not None and len(teachers) == 2 and teachers[0] is not None and teachers[1] is not None:
+    teachers = [_evaluated((side[0], teacher), name) if (teacher := _teacher(side)) else None for side in (a, b)]
+    if found.joined is not None and teachers[0] is not None and teachers[1] is not None:
         four = twice(Four(files[0], teachers[0], files[1], teachers[1]), files[1].cell.task.weight)
         if four is not None and "invalid" not in {each.retained.status for each in results if each}:
             return stats.retained_change([replace(four, weight=1.0)], alpha=alpha), four
@@ -127,15 +127,16 @@ def _other_teacher(a: Named, b: Named, file: Evaluated) -> str | None:
     """Say that a statement about a student against its teacher is about another teacher."""
     if not primary_metric(file).reference or isinstance(a[1], TeacherResult) or isinstance(b[1], TeacherResult):
         return None
-    same = _teacher(a).identity == _teacher(b).identity
+    teachers = _teacher(a), _teacher(b)
+    same = teachers[0] is not None and teachers[1] is not None and teachers[0].identity == teachers[1].identity
     return None if same else "it compares the student with its teacher, and the teacher is another"
 
 
-def _teacher(side: Named) -> TeacherResult:
+def _teacher(side: Named) -> TeacherResult | None:
     """Return the teacher that a student is compared with."""
     source, model = side
-    assert isinstance(model, StudentResult)
-    return next(each for each in source.result.teachers if each.name == model.of[0])
+    first = model.of[:1] if isinstance(model, StudentResult) else []
+    return next((each for each in source.result.teachers if each.name in first), None)
 
 
 def _documents(name: str, a: Named, b: Named, alpha: float, margin: float) -> Draft | None:

@@ -77,7 +77,8 @@ def independent_change(after: Estimate, before: Estimate, *, alpha: float = 0.05
     a, b = after.interval, before.interval
     below = math.hypot(after.value - a.lo, b.hi - before.value)
     above = math.hypot(a.hi - after.value, before.value - b.lo)
-    estimate = Estimate(value, value - below, value + above, n, "independent")
+    rates = after.method == before.method == "wilson"
+    estimate = Estimate(value, value - below, value + above, n, "newcombe" if rates else "independent")
     if below == 0 and above == 0:
         return Change(replace(estimate, method="exact"), 1.0 if value == 0 else 0.0)
     df = min((each.df for each in (after, before) if each.df is not None), default=math.inf)

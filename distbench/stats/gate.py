@@ -14,7 +14,9 @@ from distbench.stats.samples import check_alpha
 # Below these an interval that is not the score interval says PASS too often (simulated), so it may not decide.
 MIN_SAMPLES = 100
 MIN_CLUSTERS = 10
-_HOLDS_AT_ANY_SIZE = frozenset({"score_cml", "wilson", IDENTICAL, BETTING, BETTING_AND_FIXED})
+_HOLDS_AT_ANY_SIZE = frozenset(
+    {"score_cml", "wilson", "paired_score", "newcombe", IDENTICAL, BETTING, BETTING_AND_FIXED}
+)
 
 
 class Verdict(StrEnum):

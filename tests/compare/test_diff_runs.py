@@ -106,6 +106,7 @@ def test_other_samples_of_the_task_are_two_independent_samples(tmp_path: Path) -
     change = only(diff(source(tmp_path / "a", simple()), b))
     assert (change.basis, change.verdict) == ("independent", "worse")
     assert "two independent samples" in change.reason
+    assert change.change.method == "newcombe"
     rates = [stats.rate(each) for each in (flipped(STUDENT, lost=60), STUDENT)]
     assert change.change.lo == pytest.approx(stats.independent_change(*rates).estimate.lo)
 
@@ -301,9 +302,12 @@ def test_tasks_that_only_one_run_has(tmp_path: Path) -> None:
 
 
 def test_too_few_samples_decide_nothing(tmp_path: Path) -> None:
-    few = {"teacher": {"t": task(TEACHER[:20])}, "student": {"t": task(TEACHER[:20])}}
-    none = {"teacher": {"t": task(TEACHER[:20])}, "student": {"t": task(np.zeros(20))}}
+    facts = ACC.model_copy(update={"kind": "mean"})
+    some = np.linspace(0.5, 0.9, 20)
+    few = {"teacher": {"t": task(some, facts=facts)}, "student": {"t": task(some, facts=facts)}}
+    none = {"teacher": {"t": task(some, facts=facts)}, "student": {"t": task(some**2, facts=facts)}}
     change = only(diff(source(tmp_path / "a", few), source(tmp_path / "b", none)))
+    assert change.p_value < 1e-6
     assert change.verdict == "cannot_be_told"
     assert "below the floor" in change.reason
 
