@@ -43,6 +43,7 @@ _BASIS = {
     "identical": "the answers are the same in both runs",
     "independent": "as two unrelated measurements, for the samples of both runs are not at hand or not the same",
 }
+_SHORT = {"paired": "paired by sample", "identical": "same answers", "independent": "not paired"}
 
 
 def named_by(loaded: LoadedPolicy) -> Path | None:
@@ -118,7 +119,7 @@ def _facts(path: Path, base: Result, changes: Diff, checks: dict[str, list[GateC
         if each.name_b in checks and each.basis in _BASIS:
             by_basis.setdefault(each.basis, []).append(each.label_b)
     notes = [
-        f"Compared with the baseline {_BASIS[basis]}: {', '.join(who)}." for basis, who in by_basis.items()
+        f"Compared with the baseline {_BASIS[basis]}: {'; '.join(who)}." for basis, who in by_basis.items()
     ] + notes
     return BaselineFacts(
         source=str(path), run=base.run, created_at=base.created_at, distbench=base.distbench, notes=notes
@@ -155,7 +156,7 @@ def _lower(rule: str, limit: Limit, found: Estimate, basis: str, task: str | Non
     threshold = -limit.threshold
     found = decidable(found)
     verdict, reason = at_least(found, threshold)
-    how = f"; {_BASIS[basis]}" if basis in _BASIS else ""
+    how = f"; {_SHORT[basis]}" if basis in _SHORT else ""
     return GateCheck(
         rule=_name(rule), task=task, threshold=threshold, required=limit.required, observed=found,
         verdict=verdict, reason=f"{reason}{how}",

@@ -20,6 +20,8 @@ def refuse_unlike(base: Result, now: Result, pairs: Mapping[str, str], path: Pat
     then = {each.name: each for each in base.students}
     mine = {each.name: each for each in now.students}
     both = [(mine[new], then[old]) for new, old in pairs.items() if old in then]
+    if not both:
+        _some_teacher(base, now, path)
     for new, old in both:
         _same_teacher(new, old, base, now, path)
         if retention:
@@ -37,6 +39,13 @@ def _same_teacher(new: StudentResult, old: StudentResult, base: Result, now: Res
         f"{_called(new)} with ({_named(one)}): what is retained of two teachers cannot be compared; name a run with "
         f"the same teacher"
     )
+
+
+def _some_teacher(base: Result, now: Result, path: Path) -> None:
+    """Refuse a run without any teacher of this one; a student that is only new is for the verdict to say."""
+    if not {each.identity for each in base.teachers} & {each.identity for each in now.teachers}:
+        here, there = (_some([_named(each) for each in run.teachers]) for run in (now, base))
+        raise UsageError(f"the baseline {path} has none of this run's teachers ({there} there, {here} here)")
 
 
 def _same_plan(base: Result, now: Result, path: Path) -> None:

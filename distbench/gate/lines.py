@@ -10,6 +10,7 @@ from distbench.report.visible import one_line
 from distbench.schema.decision import Decision, FailedCell, RuleDecision, StudentDecision
 
 LONGEST_NAME, LONGEST_REASON = 100, 400
+MOST_NAMED = 3  # students, and rules of a student, that the sentence of the verdict names
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,24 @@ def headline(decision: Decision) -> str:
 
 
 def sentence(decision: Decision) -> str:
-    """Return the verdict in plain words, and what it rests on."""
+    """Return the verdict in plain words, and which rules of which students it rests on."""
     meaning = words.VERDICTS[decision.verdict].meaning
-    return f"{meaning}: {one_line(decision.reason, LONGEST_REASON)}"
+    deciding = [each for each in decision.students if each.required and each.verdict == decision.verdict]
+    if decision.verdict == "PASS" or not deciding:
+        return f"{meaning}: {one_line(decision.reason, LONGEST_REASON)}"
+    said = [_why(decision, student) for student in deciding[:MOST_NAMED]]
+    return f"{meaning}: {' — '.join(said)}{_more(len(deciding) - MOST_NAMED, 'student')}"
+
+
+def _why(decision: Decision, student: StudentDecision) -> str:
+    """Return a student's deciding rules in words."""
+    found = [each for each in lines_of(decision, student) if each.required and each.rule.verdict == student.verdict]
+    said = [f"{each.title}: {each.why}" for each in found[:MOST_NAMED]] or [one_line(student.reason, LONGEST_REASON)]
+    return f"{name_of(student)}: {'; '.join(said)}{_more(len(found) - MOST_NAMED, 'rule')}"
+
+
+def _more(number: int, noun: str) -> str:
+    return f"; and {words.plural(number, f'more {noun}')}" if number > 0 else ""
 
 
 def terms(decision: Decision) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from distbench.gate.lines import Line, cell_line, lines, name_of, sentence, terms, worst_first
 from distbench.report import words
 from distbench.report.visible import markdown_text
@@ -11,10 +14,21 @@ COMMENT_LIMIT = 65_536  # characters of a comment on GitHub
 SUMMARY_LIMIT = 1 << 20  # bytes of a step's summary on GitHub
 _SPARE = 1_000  # for the remarks on what was left out
 _LONGEST = 300
+_COLUMNS = ["Verdict", "Student", "Rule", "Asked", "Seen", "Why"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table or a list: what its rows are, what stands before and after them."""
+
+    noun: str
+    head: str
+    rows: list[str]
+    tail: str = ""
 
 
 def markdown(decision: Decision, limit: int = COMMENT_LIMIT) -> str:
-    """Return the decision, what decided it first, in at most `limit` bytes of UTF-8; what is left out is counted."""
+    """Return the decision, what decided it first, in less than `limit` bytes of UTF-8; what is left out is counted."""
     verdict = words.VERDICTS[decision.verdict]
     said = decision.verdict.replace("_", " ")
     head = [
@@ -24,33 +38,41 @@ def markdown(decision: Decision, limit: int = COMMENT_LIMIT) -> str:
     ]
     parts = ["\n\n".join(head) + "\n"]
     room = limit - _SPARE - _size(parts[0])
-    for noun, title, rows in _blocks(decision):
-        kept, room = _fitting(title, rows, room)
+    for block in _blocks(decision):
+        kept, room = _fitting(block, room)
         if kept:
-            parts.append("\n" + title + "".join(kept))
-        left_out = len(rows) - len(kept)
+            parts += ["\n", block.head, *kept, block.tail]
+        left_out = len(block.rows) - len(kept)
         if left_out:
-            parts.append(f"\n_{left_out:,} more {noun} are left out here; the JSON document has all._\n")
+            parts.append(f"\n_{left_out:,} more {block.noun} are left out here; the JSON document has all._\n")
     return "".join(parts)
 
 
-def _blocks(decision: Decision) -> list[tuple[str, str, list[str]]]:
-    """Return (what its rows are, heading, rows) of each table."""
-    students = [_student(decision, student) for student in decision.students]
-    rules = [_rule(line) for line in worst_first(lines(decision))]
-    cells = [f"- {markdown_text(cell_line(cell))}\n" for cell in decision.cells]
-    found = [
-        ("students", _head("", ["Verdict", "Student", "Rules that pass"], "llr"), students),
-        ("rules", _head("### Rules, what decides first", ["Verdict", "Student", "Rule", "Asked", "Seen", "Why"],
-                        "lllrrl"), rules),
-        ("cells", "### Work without a result\n\n", cells),
-    ]  # fmt: skip
-    return [block for block in found if block[2]]
+def _blocks(decision: Decision) -> list[Block]:
+    ordered = worst_first(lines(decision))
+    failing = [_rule(line) for line in ordered if line.rule.verdict != "PASS"]
+    passing = [_rule(line) for line in ordered if line.rule.verdict == "PASS"]
+    folded = f"<details><summary>Rules that pass: {len(passing):,}</summary>\n\n"
+    blocks = [
+        Block(
+            "students",
+            _table(["Verdict", "Student", "Rules that pass"], "llr"),
+            [_student(decision, student) for student in decision.students],
+        ),
+        Block("rules that do not pass", "### What does not pass\n\n" + _table(_COLUMNS, "lllrrl"), failing),
+        Block(
+            "cells",
+            "### Work without a result\n\n",
+            [f"- {markdown_text(cell_line(cell))}\n" for cell in decision.cells],
+        ),
+        Block("rules that pass", folded + _table(_COLUMNS[:-1], "lllrr"), passing, "\n</details>\n"),
+    ]
+    return [block for block in blocks if block.rows]
 
 
-def _head(title: str, names: list[str], align: str) -> str:
+def _table(names: list[str], align: str) -> str:
     marks = ["---:" if each == "r" else "---" for each in align]
-    return (f"{title}\n\n" if title else "") + _row(names) + _row(marks)
+    return _row(names) + _row(marks)
 
 
 def _student(decision: Decision, student: StudentDecision) -> str:
@@ -61,17 +83,11 @@ def _student(decision: Decision, student: StudentDecision) -> str:
 
 
 def _rule(line: Line) -> str:
-    why = "" if line.rule.verdict == "PASS" else markdown_text(line.why, _LONGEST)
-    return _row(
-        [
-            _verdict(line.rule.verdict),
-            markdown_text(name_of(line.student)),
-            markdown_text(line.subject) + line.advisory,
-            line.asked,
-            line.seen,
-            why,
-        ]
-    )
+    """Return a row; what passes needs no reason, and its table has no such column."""
+    why = [] if line.rule.verdict == "PASS" else [markdown_text(line.why, _LONGEST)]
+    seen = re.sub(r"(?<=\[)[^]]*", lambda found: found[0].replace(" ", "\u00a0"), line.seen)  # an interval stays whole
+    rule = markdown_text(line.subject) + line.advisory
+    return _row([_verdict(line.rule.verdict), markdown_text(name_of(line.student)), rule, line.asked, seen, *why])
 
 
 def _verdict(verdict: str) -> str:
@@ -82,11 +98,11 @@ def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |\n"
 
 
-def _fitting(title: str, rows: list[str], room: int) -> tuple[list[str], int]:
-    """Return as many rows as there is room for under the heading, and the room that is left."""
-    left = room - _size(title)
+def _fitting(block: Block, room: int) -> tuple[list[str], int]:
+    """Return as many rows as there is room for, and the room that is left."""
+    left = room - _size(block.head) - _size(block.tail)
     kept: list[str] = []
-    for row in rows:
+    for row in block.rows:
         if _size(row) > left:
             break
         kept.append(row)

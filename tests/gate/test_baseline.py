@@ -72,6 +72,7 @@ def test_pairing_by_sample_is_sharper_and_a_document_cannot_pair(tmp_path: Path)
     assert widths[0] < 0.9 * widths[1]
     assert "paired sample by sample" in text(paired)
     assert "as two unrelated measurements" in text(alone)
+    assert "; not paired" in text(alone)
     assert alone.baseline is not None
     assert any("only the result document was given" in note for note in alone.baseline.notes)
 
@@ -140,6 +141,9 @@ def test_a_baseline_of_another_teacher_is_refused(tmp_path: Path) -> None:
     now = small_run(tmp_path / "now", {"small": {"t": task(TEACHER)}}).path
     with pytest.raises(UsageError, match=r"another teacher \(huge, content id-huge\).*\(big, content id-big\)"):
         decision(now, tmp_path, tmp_path / "then", baseline={"compression": 0.9})
+    run_of(tmp_path / "foreign", {"huge": {"t": task(TEACHER)}, "other": {"t": task(TEACHER)}})
+    with pytest.raises(UsageError, match="none of this run's teachers"):
+        decision(now, tmp_path, tmp_path / "foreign", baseline={"compression": 0.9})
 
 
 def test_a_baseline_of_other_tasks_or_data_is_refused(tmp_path: Path) -> None:
