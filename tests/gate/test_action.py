@@ -156,9 +156,24 @@ def test_the_run_step_hands_on_the_code_of_half_done_work(place: Path, fake: str
     assert called == ["run", "--out=new", "--", "suite.yaml"]
 
 
-def test_the_documented_gitlab_job_runs(place: Path) -> None:
+def gitlab() -> dict[str, Any]:
     blocks = [block for block in re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL) if ".gitlab-ci.yml" in block]
-    job = yaml.safe_load(blocks[0])["distbench"]
+    job: dict[str, Any] = yaml.safe_load(blocks[0])["distbench"]
+    return job
+
+
+@pytest.mark.parametrize(("fake", "code"), [("0", 0), ("4", 4), ("5", 5), ("2", 2)])
+def test_the_documented_gitlab_job_ends_as_its_commands_do(place: Path, fake: str, code: int) -> None:
+    script = "\n".join(gitlab()["script"])
+    (place / "called-gate").unlink(missing_ok=True)
+    env = environment(place, "fake", FAKE_CODE=fake)
+    done = subprocess.run(["bash", "-eo", "pipefail", "-c", script], cwd=place, env=env, check=False)
+    assert done.returncode == code
+    assert (place / "called-gate").exists() == (fake in {"0", "4"})  # half-done work is decided on, nothing else is
+
+
+def test_the_documented_gitlab_job_runs(place: Path) -> None:
+    job = gitlab()
     gate = [line for line in job["script"] if line.startswith("distbench gate")]
     assert len(gate) == 1
     done = subprocess.run(
