@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distbench import stats
+from distbench.compare.diff_scores import same_answers
 from distbench.compare.evidence import Evaluated
 from distbench.compare.pairs import has_worst, pair, primary_metric
 from distbench.schema.diff import Basis
@@ -38,8 +39,9 @@ def twice(four: Four, weight: float) -> stats.RetainedTwice | None:
     scores, clusters = _common(everyone, facts)
     if not scores[0].size:
         return None
-    same = four.student_a.result.answers_digest == four.student_b.result.answers_digest
-    same = same and four.teacher_a.result.answers_digest == four.teacher_b.result.answers_digest
+    whole = all(len(each.side(facts.name)) == scores[0].size for each in everyone)
+    same = same_answers(four.student_a, four.student_b, whole=whole, equal=bool((scores[0] == scores[2]).all()))
+    same &= same_answers(four.teacher_a, four.teacher_b, whole=whole, equal=bool((scores[1] == scores[3]).all()))
     return stats.RetainedTwice(
         after=(scores[0], scores[1]),
         before=(scores[2], scores[3]),

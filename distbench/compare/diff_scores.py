@@ -82,7 +82,7 @@ def score_change(a: Evaluated, b: Evaluated, alpha: float) -> ScoreChange:
     if joined.n < max(counts):
         note = f"on the {joined.n:,} samples that both runs have (A has {counts[0]:,}, B {counts[1]:,})"
     change, scores = _paired(joined, alpha)
-    if joined.same_outputs and joined.n == max(counts):
+    if same_answers(a, b, whole=joined.n == max(counts), equal=bool((joined.teacher == joined.student).all())):
         return ScoreChange(stats.Change(_equal(joined.n), 1.0), "identical", scores, counts, joined, note)
     return ScoreChange(change, "paired", scores, counts, joined, note)
 
@@ -103,6 +103,18 @@ def _oriented(scores: Floats, facts: MetricFacts) -> Floats:
     if facts.higher_is_better:
         return scores
     return 1.0 - scores if facts.kind == "binary" else -scores
+
+
+def same_answers(a: Evaluated, b: Evaluated, *, whole: bool, equal: bool) -> bool:
+    """Say whether two evaluations gave the same answers on the samples that both have.
+
+    `whole`: those are all, so the digests of all answers know it; otherwise it is one model that scores alike
+    (`equal`). A model behind an address has no content that could be known: nothing follows from its identity.
+    """
+    if whole:
+        return a.result.answers_digest == b.result.answers_digest
+    one, other = a.cell.model, b.cell.model
+    return equal and one.identity == other.identity and one.address is None and other.address is None
 
 
 def _equal(n: int) -> stats.Estimate:

@@ -83,7 +83,7 @@ def _phrase(verdict: ChangeVerdict, number: int, diff: Diff) -> str:
         "worse": f"{students} surely worse, over all tasks or on one",
         "better": f"{students} surely better",
         "unchanged": f"{students} unchanged within {margin(diff)}",
-        "cannot_be_told": f"of {students} nobody can tell",
+        "cannot_be_told": f"nobody can tell of {students}",
     }[verdict]
 
 

@@ -72,6 +72,19 @@ def test_equal_scores_of_other_answers_are_not_equal_answers(tmp_path: Path) -> 
     assert change.verdict == "unchanged"  # within ±2 points: z²/(n + z²) is 0.0095
 
 
+def test_one_model_that_scores_alike_on_fewer_samples_has_not_changed(tmp_path: Path) -> None:
+    fewer = {"teacher": {"t": task(TEACHER[:300])}, "student": {"t": task(STUDENT[:300])}}
+    a = source(tmp_path / "a", simple())
+    found = diff(a, source(tmp_path / "b", fewer))
+    assert (only(found).basis, only(found).change.n, found.students[0].basis) == ("identical", 300, "identical")
+    other = diff(a, source(tmp_path / "c", fewer, identities={"student": "id-else"}))
+    assert (only(other).basis, other.students[0].basis) == ("paired", "paired")  # equal scores prove no equal models
+    served = source(tmp_path / "d", fewer)
+    for path in (served.path / "plan").iterdir():
+        path.write_text(path.read_text("utf-8").replace('"address": null', '"address": "http://x"'), "utf-8")
+    assert only(diff(a, opened(served.path))).basis == "paired"
+
+
 def test_a_small_change_is_unchanged_only_within_the_margin(tmp_path: Path) -> None:
     a, b = source(tmp_path / "a", simple()), source(tmp_path / "b", simple(flipped(STUDENT, lost=2)))
     assert only(diff(a, b)).verdict == "unchanged"

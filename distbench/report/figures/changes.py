@@ -29,7 +29,7 @@ def change_rows(rows: Sequence[changes.Row], margin: float) -> go.Figure:
     """Draw the change of the mean score of each row, + to the right; bounded scores only share an axis."""
     labels = [f"{plot_text(row.task.task, 26)} · {plot_text(changes.name(row.model), 24)}" for row in rows]
     found = [(row.task.change, row.task.verdict, row.change) for row in rows]
-    return _forest(labels, found, margin, "change of the score, B − A; right is better", 1.0)
+    return _forest(labels, found, margin, "change of the score; right is better", 1.0)
 
 
 def overall_rows(models: Sequence[ModelChange], margin: float) -> go.Figure:
@@ -40,7 +40,7 @@ def overall_rows(models: Sequence[ModelChange], margin: float) -> go.Figure:
         for model in models
         if model.retained_change is not None
     ]
-    return _forest(labels, found, margin, "change of what is retained, in points; right is better", 100.0)
+    return _forest(labels, found, margin, "change in points; right is better", 100.0)
 
 
 def _forest(
