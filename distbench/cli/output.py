@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 from rich.console import Console
 
 
@@ -24,8 +25,12 @@ def err() -> Console:
 
 def print_json(document: BaseModel | dict[str, Any] | list[Any]) -> None:
     """Print one JSON document."""
-    if isinstance(document, BaseModel):
-        text = document.model_dump_json(indent=2)
-    else:
-        text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        text = document.model_dump_json(indent=2) if isinstance(document, BaseModel) else _dumped(document)
+    except PydanticSerializationError:  # a lone surrogate: no UTF-8, but an escape in JSON
+        text = _dumped(document.model_dump(mode="python") if isinstance(document, BaseModel) else document)
     sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+
+
+def _dumped(document: Any) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)

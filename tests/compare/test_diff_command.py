@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from distbench.cli.app import app
+from distbench.cli.output import print_json
 from distbench.errors import UsageError
 from distbench.report.changes_text import markdown_diff
 from distbench.report.markdown_parts import MARKDOWN_LIMIT
@@ -83,6 +84,15 @@ def test_markdown_fits_a_comment_whatever_there_is(runs: tuple[Path, Path]) -> N
     text = markdown_diff(found.model_copy(update={"students": many}))
     assert len(text) < MARKDOWN_LIMIT
     assert "are in the full diff" in text
+
+
+def test_a_lone_surrogate_is_an_escape_in_json(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    found = Diff.model_validate_json(run("diff", *runs, "--json").stdout)
+    odd = found.students[0].model_copy(update={"label_b": "odd \ud800 label"})
+    print_json(found.model_copy(update={"students": [odd]}))
+    text = capsys.readouterr().out
+    text.encode("utf-8")
+    assert json.loads(text)["students"][0]["label_b"] == "odd \ud800 label"
 
 
 def test_the_margin_and_the_names_are_asked_for(runs: tuple[Path, Path]) -> None:
