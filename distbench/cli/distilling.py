@@ -108,6 +108,7 @@ def _row(model: PlannedModel, run: RunDir, failed: dict[str, str]) -> dict[str, 
             "seconds": training.seconds,
             "heldout_kl_before": training.heldout_kl_before,
             "heldout_kl_after": training.heldout_kl_after,
+            "heldout_cross_entropy": training.options.get("heldout_cross_entropy"),
             "stopped": training.stopped,
         }
     return row
@@ -134,7 +135,7 @@ def _show(rows: Sequence[dict[str, Any]], run: RunDir, *, as_json: bool) -> None
         print_json({"run": str(run.path.resolve()), "models": list(rows)})
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("model", "objective", "tokens or examples", "seconds", "held-out KL", "checkpoint"):
+    for name in ("model", "objective", "tokens or examples", "seconds", "held-out", "checkpoint"):
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(
@@ -142,11 +143,20 @@ def _show(rows: Sequence[dict[str, Any]], run: RunDir, *, as_json: bool) -> None
             row.get("objective", "–"),
             str(row.get("units", "–")),
             f"{row['seconds']:.0f}" if "seconds" in row else "–",
-            _change(row.get("heldout_kl_before"), row.get("heldout_kl_after")),
+            _heldout(row),
             row["checkpoint"] or f"FAILED: {row['error']}",
         )
     out().print(table)
     out().print(f"run: {run.path.resolve()}", markup=False, soft_wrap=True)
+
+
+def _heldout(row: dict[str, Any]) -> str:
+    """Return how far a student came on held-out data: from its teacher, or in predicting what came."""
+    if row.get("heldout_kl_after") is not None:
+        return f"KL {_change(row['heldout_kl_before'], row['heldout_kl_after'])}"
+    if entropy := row.get("heldout_cross_entropy"):
+        return f"cross-entropy {_change(*entropy)}"
+    return "–"
 
 
 def _change(before: float | None, after: float | None) -> str:
