@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, quote, unquote
 import pytest
 
 from distbench.schema.result import Result
-from tests.report.visiting import DRAWN, Visit
+from tests.report.visiting import DRAWN, READY, Visit
 
 pytestmark = pytest.mark.browser
 
@@ -47,7 +47,7 @@ def test_filters_and_orders_come_back_with_the_address(visit: Callable[..., Visi
 
 
 def test_an_address_that_names_nothing_is_no_harm(visit: Callable[..., Visit], files: dict[str, Path]) -> None:
-    found = visit("synthetic", "#nowhere?task=%3Cscript%3E&sort.students=99up&s.kind=lost&show=77", wait=DRAWN)
+    found = visit("synthetic", "#nowhere?task=%3Cscript%3E&sort.students=99up&s.kind=lost&show=77", wait=READY)
     assert found.page.locator("#samples-table tbody tr").count() == 50
     found.quiet(files["synthetic"])
 
@@ -57,7 +57,7 @@ def test_one_student_for_the_whole_page(visit: Callable[..., Visit], files: dict
     page = found.page
     assert len(page.evaluate(TRACES)) == 4
     page.select_option("#show", label="23 layers, soft labels")
-    page.wait_for_function(f"({TRACES})().length === 2")
+    found.until(f"({TRACES})().length === 2")
     assert page.evaluate(TRACES) == ["soft-23-layers-control", "soft-23-layers"]
     heat = "document.querySelector('[data-figure=heat] .chart')._fullData[0]"
     assert page.evaluate(f"{heat}.z[0].length") == 2
@@ -67,7 +67,7 @@ def test_one_student_for_the_whole_page(visit: Callable[..., Visit], files: dict
     assert page.inner_text("#samples-status") == "1–50 of 98"
     assert page.inner_text("#show-note") == "2 of 7 models"
     page.select_option("#show", "")
-    page.wait_for_function(f"({TRACES})().length === 4")
+    found.until(f"({TRACES})().length === 4")
     assert page.evaluate(f"{heat}.z[0].length") == 6
     found.quiet(files["synthetic"])
 

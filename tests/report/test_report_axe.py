@@ -22,9 +22,10 @@ RUN = """async ([context, rules]) => {
   return found.violations.map((each) => [each.id, each.nodes.length, each.nodes[0].html.slice(0, 160),
     each.nodes[0].failureSummary]);
 }"""
-EVERY_RULE = [{"include": ["html"]}, {}]
-# Only contrast depends on the scheme; texts inside a chart were looked at in light, and have the same pairs of colours.
-CONTRAST = [{"include": ["html"], "exclude": [".chart svg"]}, {"runOnly": ["color-contrast"]}]
+# Contrast takes most of the time. Rows of a table are alike and so are charts: the first ones of each are looked at.
+ALIKE = ["tbody tr:nth-child(n+5)", "tbody:nth-of-type(n+5)", ".panel svg"]
+ALL = [{"include": ["html"]}, {"rules": {"color-contrast": {"enabled": False}}}]
+CONTRAST = [{"include": ["html"], "exclude": ALIKE}, {"runOnly": ["color-contrast"]}]
 
 
 def with_axe(visit: Callable[..., Visit], name: str, **options: Any) -> Any:
@@ -37,7 +38,8 @@ def with_axe(visit: Callable[..., Visit], name: str, **options: Any) -> Any:
 
 def test_axe_finds_nothing_in_light_and_in_dark(visit: Callable[..., Visit]) -> None:
     page = with_axe(visit, "everything", wait=DRAWN)
-    assert page.evaluate(RUN, EVERY_RULE) == []
+    assert page.evaluate(RUN, ALL) == []
+    assert page.evaluate(RUN, CONTRAST) == []
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
@@ -55,4 +57,5 @@ def test_axe_would_find_something(visit: Callable[..., Visit]) -> None:
           document.querySelector('main').append(faint);
         }"""
     )
-    assert sorted(each[0] for each in page.evaluate(RUN, EVERY_RULE)) == ["button-name", "color-contrast"]
+    found = [each[0] for rules in (ALL, CONTRAST) for each in page.evaluate(RUN, rules)]
+    assert found == ["button-name", "color-contrast"]

@@ -7,7 +7,7 @@ import pytest
 
 from distbench.report.view import MeasureKey, View
 from distbench.schema.result import Result
-from tests.report.visiting import DRAWN
+from tests.report.visiting import DRAWN, READY
 
 pytestmark = pytest.mark.browser
 
@@ -41,7 +41,7 @@ def test_draws_without_a_request_or_an_error(visit, files):
 
 
 def test_numbers_read_off_the_page_are_those_of_the_result(visit, synthetic):
-    page = visit(wait=DRAWN).page
+    page = visit(wait=READY).page
     view = View(synthetic)
     for student in synthetic.students:
         cell = page.locator(f"tbody[data-name='{student.name}'] tr:first-child td.n").first
@@ -59,7 +59,7 @@ def test_numbers_read_off_the_page_are_those_of_the_result(visit, synthetic):
 
 
 def test_key_chart_axis_and_range(visit, files, synthetic):
-    found = visit(wait=DRAWN)
+    found = visit(wait=READY)
     page = found.page
     assert "tiny" not in {name for name, _, _ in page.evaluate(MARKS)}
     page.select_option("#key-range", "full")
@@ -76,7 +76,7 @@ def test_key_chart_axis_and_range(visit, files, synthetic):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_theme_follows_the_system_and_the_switch(visit, scheme):
-    page = visit(color_scheme=scheme, wait=DRAWN).page
+    page = visit(color_scheme=scheme, wait=READY).page
     ground = "getComputedStyle(document.body).backgroundColor"
     ink = "document.querySelector('.key .chart')._fullLayout.font.color"
     before = (page.evaluate(ground), page.evaluate(ink))
@@ -151,7 +151,7 @@ def test_disagreements_are_paged_filtered_and_searched(visit, synthetic):
 
 
 def test_hostile_sample_is_shown_literally(visit, files):
-    found = visit(wait=DRAWN)
+    found = visit(wait=READY)
     found.page.fill("#samples-search", "</script>")
     text = found.page.inner_text("#samples-table tbody")
     assert "</script><script>alert(1)</script><img src=x onerror=alert(2)> ⟨U+202E⟩abc⟨U+2028⟩ ⟨U+D800⟩" in text
@@ -181,13 +181,13 @@ def test_downloads(visit, synthetic):
     assert Result.model_validate_json(json.dumps(saved)) == synthetic.model_copy(update={"students": bare})
 
 
-@pytest.mark.parametrize("name", ["everything", "long"])
-def test_no_sideways_scrolling(visit, name):
-    page = visit(name, wait=DRAWN, viewport={"width": 1920, "height": 900}).page
-    for width in (1920, 1320, 768, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
-        page.wait_for_function(
+@pytest.mark.parametrize(("name", "widths"), [("everything", (1320, 390)), ("long", (1920, 1320, 768, 390))])
+def test_no_sideways_scrolling(visit, name, widths):
+    found = visit(name, wait=DRAWN, viewport={"width": widths[0], "height": 900})
+    for width in widths:
+        found.page.set_viewport_size({"width": width, "height": 900})
+        found.until(f"document.documentElement.scrollWidth <= {width}")
+        found.until(
             "[...document.querySelectorAll('.js-plotly-plot')].every((c) => !c.offsetParent || c.clientWidth > 150)"
         )
 
@@ -209,7 +209,7 @@ def test_keyboard_reaches_the_table_early(visit):
 
 
 def test_a_click_on_a_mark_lights_its_row(visit):
-    page = visit(wait=DRAWN).page
+    page = visit(wait=READY).page
     page.click(".key .chart .point >> nth=-2", force=True)
     page.wait_for_selector("#students tbody.lit")
     assert page.locator("#students tbody.lit").count() == 1

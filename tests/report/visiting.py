@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ FLAGS = [
 STARTED = "html.started"
 # Charts are most of what a page costs: tests of tables and controls do without.
 NO_CHARTS = "Object.defineProperty(window, 'Plotly', { get: () => undefined, set: () => {} })"
+READY = "html.ready"  # the charts in sight are drawn, the first of them whole
 DRAWN = "html.drawn, html.no-plotly"
 WAIT = 60_000  # ms: a busy machine is no failure
 
@@ -40,6 +42,13 @@ class Visit:
         page.on("pageerror", lambda error: self.messages.append(str(error)))
         page.on("dialog", lambda dialog: (self.messages.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression holds. The page's policy refuses what playwright polls with, so this asks itself."""
+        end = time.monotonic() + WAIT / 1000
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, expression
+            self.page.wait_for_timeout(50)
 
     def quiet(self, *paths: Path) -> None:
         """Assert that nothing was said, and nothing loaded but these files."""

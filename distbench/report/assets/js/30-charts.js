@@ -62,7 +62,9 @@ async function drawAll() {
       markReady();
       await breath();
     }
-    await draw(...waiting.splice(Math.max(0, next), 1));
+    const [figure] = waiting.splice(Math.max(0, next), 1);
+    await draw(figure);
+    if (figure.classList.contains("key")) linkRows();
     await breath();
   }
 }
@@ -112,7 +114,6 @@ async function startCharts() {
   try {
     if (!(await loadPlotly())) throw new Error("no plotly");
     await drawAll();
-    linkRows();
     root.classList.add("drawn");
   } catch (error) {
     root.classList.add("no-plotly");
