@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from distbench.schema.circumstances import Asked as Asked  # noqa: PLC0414
+from distbench.schema.circumstances import Surroundings as Surroundings  # noqa: PLC0414
 from distbench.schema.estimate import Estimate as Estimate  # noqa: PLC0414 - part of this document for its readers
 from distbench.schema.estimate import Verdict as Verdict  # noqa: PLC0414
 from distbench.schema.merged import MergedRun
@@ -136,14 +138,6 @@ class Divergence(Strict):
     infinite: int = Field(0, description="documents whose value is infinite; they are counted, never clipped")
 
 
-class Asked(Strict):
-    """What a task asked: two runs with an equal version, data and prompts asked the same. None: not recorded."""
-
-    version: str | None = None
-    data: str | None = Field(None, description="digest of the data")
-    prompts: str | None = Field(None, description="digest of every rendered prompt, in order")
-
-
 class TaskResult(Strict):
     """One student on one task beside its teacher. `teacher` and `student` are mean scores.
 
@@ -269,15 +263,6 @@ class Disagreement(Strict):
     teacher: str
     student: str
     groups: dict[str, str] = Field({}, description="dimension → group of the sample, such as dialect → rural")
-
-
-class Surroundings(Strict):
-    """Where and with what a model was measured; times of other surroundings are never compared as they are."""
-
-    host: HostFacts | None = Field(None, description="None: not known")
-    device: str
-    threads: int | None
-    packages: dict[str, str] = {}
 
 
 class StudentResult(Strict):
