@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from distbench.report.html import render
+from distbench.report.sections.training import TrainingCost
+from distbench.report.view import View
 from distbench.schema.result import Result
 
 
 def with_initial(result: Result, initial: dict[str, Any] | None) -> str:
-    """Return the page of a result whose trained students all started so, without its scripts."""
+    """Return the section of a result whose trained students all started so."""
     students = [student.model_copy(update={"initial": initial}) for student in result.students]
-    page = render(result.model_copy(update={"students": students}))
-    start = page.index('id="training"')
-    return page[start : page.index("</section>", start)]
+    section = TrainingCost().render(View(result.model_copy(update={"students": students})))
+    assert section is not None
+    return str(section.html)
 
 
 def test_the_start_stands_in_the_training_section(synthetic: Result) -> None:
