@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from distbench import stats
-from distbench.compare.asked import OF_TASKS, Asked, Limit
+from distbench.compare.asked import OF_TASKS, Asked, Limit, OfTask
 from distbench.compare.divergence import Statement
 from distbench.compare.estimates import judged as with_floor
 from distbench.compare.estimates import missing
@@ -74,8 +74,7 @@ def _of_tasks(rule: str, asked: Asked, side: Side) -> list[GateCheck]:
     named = {name: each for name, each in asked.tasks.items() if rule in each.limits}
     for name, each in named.items():
         if not found & _stands_for(name, side):
-            limit = replace(each.limits[rule], required=each.limits[rule].required and each.required)
-            checks.append(unseen(rule, limit, _why_unseen(rule, name, side), name))
+            checks.append(unseen(rule, _weighed(each.limits[rule], each), _why_unseen(rule, name, side), name))
     if rule in asked.limits:
         limit = asked.limits[rule]
         if not checks:
@@ -215,7 +214,12 @@ def _of_metric(asked: Asked, compared: Compared) -> Mapping[str, Limit]:
     rules = own.metrics[compared.result.metric]
     floor = {} if rules.floor is None else {"floor": rules.floor}
     limits = {**rules.limits, **floor}
-    return limits if own.required else {name: replace(each, required=False) for name, each in limits.items()}
+    return {name: _weighed(limit, own) for name, limit in limits.items()}
+
+
+def _weighed(limit: Limit, task: OfTask) -> Limit:
+    """Return a limit as its task lets it count."""
+    return limit if task.required else replace(limit, required=False)
 
 
 def _floors_of_metrics(asked: Asked, side: Side) -> list[GateCheck]:
@@ -240,8 +244,9 @@ def _floors_of_metrics(asked: Asked, side: Side) -> list[GateCheck]:
 def _missing_metrics(asked: Asked, side: Side) -> list[GateCheck]:
     """Return a check for each rule about a metric that has no comparison: its task did not finish, or not with it."""
     there = {(name, each.result.metric) for each in side.others for name in (_spec(each).title, _spec(each).group)}
+    why = "was not evaluated on both sides"
     return [
-        unseen("task_floor" if rule == "floor" else rule, limit, "was not evaluated on both sides", f"{task} ({name})")
+        unseen("task_floor" if rule == "floor" else rule, _weighed(limit, own), why, f"{task} ({name})")
         for task, own in asked.tasks.items()
         for name, each in own.metrics.items()
         if (task, name) not in there
@@ -268,7 +273,9 @@ def _groups(asked: Asked, side: Side) -> list[GateCheck]:
         else:
             checks.append(_group_check(claims, limit, side.alpha, each.result.task))
     own_limits = {
-        name: each.limits["worst_group"] for name, each in asked.tasks.items() if "worst_group" in each.limits
+        name: _weighed(each.limits["worst_group"], each)
+        for name, each in asked.tasks.items()
+        if "worst_group" in each.limits
     }
     checks += [unseen("worst_group", own_limits[n], "did not finish", n) for n in side.absent if n in own_limits]
     return checks if everywhere is None else [_group_check(shared, everywhere, side.alpha), *checks]

@@ -118,13 +118,23 @@ def _of_rule(at: KeyPath, rule: MeasuredRule, series: Sequence[Series]) -> Itera
         return
     mine = [each for each in series if rule.meter in {None, each.meter}]
     metrics = {each.metric for each in mine}
-    if rule.metric not in metrics | set(words.METRICS):
+    elsewhere = sorted({each.meter for each in series if each.metric == rule.metric})
+    if mine and rule.metric not in metrics and elsewhere:
+        said = f"meter {harmless(str(rule.meter))!r} does not measure {rule.metric!r}; {' and '.join(elsewhere)} does"
+        yield _fault((*at, "metric"), said, on_key=False)
+        return
+    if rule.metric not in metrics | set(words.METRICS) and (mine or not _of_another_package(rule.meter)):
         yield _fault((*at, "metric"), _unknown("metric", rule.metric, metrics | set(words.METRICS)), on_key=False)
         return
     workloads = {each.workload for each in mine if each.metric == rule.metric}
     if workloads and rule.workload is not None and rule.workload not in workloads:
         noun = f"workload of {rule.metric}"
         yield _fault((*at, "workload"), _unknown(noun, rule.workload, workloads), on_key=False)
+
+
+def _of_another_package(meter: str | None) -> bool:
+    """Say whether only another package knows what a meter measures."""
+    return meter is not None and plugins.distribution("meters", meter)[0] != "distbench"
 
 
 def _unknown(noun: str, name: str, known: Iterable[str]) -> str:

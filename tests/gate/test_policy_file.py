@@ -11,9 +11,10 @@ from jsonschema import Draft202012Validator
 
 from distbench.compare.evidence import Evidence
 from distbench.errors import RefusedError, UsageError
-from distbench.gate.names import check_names, known_of_plan, known_of_run
+from distbench.gate.names import Known, check_names, known_of_plan, known_of_run
 from distbench.gate.policy_file import load_policy
 from distbench.schema.policy import BaselineRules, MeasuredRule, MetricRules, Policy, Rules, StudentRules, TaskRules
+from distbench.schema.record import Series
 from distbench.store.run_dir import RunDir
 from distbench.suite.schema_export import policy_schema
 from tests.gate.runs import TEACHER, losing, small_run, task
@@ -97,6 +98,29 @@ def test_before_a_run_only_its_metrics_are_unknown(run: RunDir, tmp_path: Path) 
     path.write_text("version: 1\ntasks: {arithmetik: {floor: 0.9}}\n", encoding="utf-8")
     with pytest.raises(UsageError, match="did you mean 'arithmetic'"):
         check_names(load_policy(path), known)
+
+
+def test_measurements_are_named_as_they_were_made(run: RunDir, tmp_path: Path) -> None:
+    made = {"model": "small", "unit": "ms", "higher_is_better": False, "values": [1.0]}
+    series = [
+        Series(meter="latency", metric="e2e_ms", workload="batch 1", **made),
+        Series(meter="memory", metric="peak_bytes", workload="batch 1", **made),
+    ]
+    known = Known(run.manifest().models, {}, series)
+    path = tmp_path / "p.yaml"
+    for rule, message in (
+        (
+            "{metric: e2e_ms, workload: batch 2, at_least: 1}",
+            "unknown workload of e2e_ms 'batch 2'; did you mean 'batch 1'?",
+        ),
+        ("{metric: e2e_ms, meter: memory, at_least: 1}", "meter 'memory' does not measure 'e2e_ms'; latency does"),
+    ):
+        path.write_text(f"version: 1\nmeasured: [{rule}]\n", encoding="utf-8")
+        with pytest.raises(UsageError) as raised:
+            check_names(load_policy(path), known)
+        assert message in str(raised.value)
+    path.write_text("version: 1\nmeasured: [{metric: e2e_ms, workload: batch 1, at_least: 1}]\n", encoding="utf-8")
+    check_names(load_policy(path), known)
 
 
 def test_files_that_are_no_policy(tmp_path: Path) -> None:

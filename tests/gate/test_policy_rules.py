@@ -148,6 +148,14 @@ def test_a_task_that_did_not_finish_is_undecided_even_without_retention(tmp_path
     result = judged(run, extends="nothing", agreement=0.5)
     assert [(c.task, c.verdict) for c in result.students[0].gate] == [("t", "PASS"), ("crashed", "INCONCLUSIVE")]
     assert result.verdict == "INCONCLUSIVE"
+    own = {"floor": 0.5, "agreement": 0.5, "worst_group": 0.5, "metrics": {"acc_norm": {"floor": 0.5}}}
+    named = judged(run, extends="nothing", tasks={"crashed": own}).students[0].gate
+    assert len(named) == 4
+    assert {c.verdict for c in named} == {"INCONCLUSIVE"}
+    assert all(c.required for c in named)
+    advisory = judged(run, extends="nothing", tasks={"crashed": {**own, "required": False}}).students[0].gate
+    assert len(advisory) == 4
+    assert not any(c.required for c in advisory)
 
 
 def test_groups_of_one_task_and_of_all(tmp_path: Path) -> None:
