@@ -124,3 +124,25 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Visit]
     yield opened
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def shared(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
+    """The synthetic page without charts, opened once for the tests of its controls."""
+    context = browser.new_context(viewport={"width": 1320, "height": 900}, accept_downloads=True)
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
+    page.add_init_script(NO_CHARTS)
+    page.goto(files["synthetic"].as_uri())
+    page.wait_for_selector(STARTED, state="attached")
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def controls(shared: Any) -> Any:
+    """The shared page with every control as it was at first: an address that names no choice takes all of them back."""
+    shared.evaluate("location.hash = '#bias?'")
+    shared.evaluate("new Promise((go) => setTimeout(go))")
+    assert shared.input_value("#samples-search") == ""
+    return shared

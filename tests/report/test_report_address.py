@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 
 import pytest
@@ -72,8 +73,8 @@ def test_one_student_for_the_whole_page(visit: Callable[..., Visit], files: dict
     found.quiet(files["synthetic"])
 
 
-def test_a_sample_has_a_link_of_its_own(visit: Callable[..., Visit], synthetic: Result) -> None:
-    page = visit().page
+def test_a_sample_has_a_link_of_its_own(controls: Any, synthetic: Result) -> None:
+    page = controls
     page.fill("#samples-search", "=HYPERLINK")
     page.locator("#samples-table .permalink").click()
     assert chosen(page)["s.sample"] == ["=HYPERLINK(1)"]
@@ -82,7 +83,8 @@ def test_a_sample_has_a_link_of_its_own(visit: Callable[..., Visit], synthetic: 
     page.click("#samples-every")
     assert page.is_hidden("#samples-only")
     sample = synthetic.students[2].disagreements[5]
-    page.goto(page.url.split("#")[0] + f"#disagreements?s.kind={sample.kind}&s.sample={quote(sample.sample_id)}")
+    page.evaluate(f"location.hash = '#disagreements?s.kind={sample.kind}&s.sample={quote(sample.sample_id)}'")
+    page.evaluate("new Promise((go) => setTimeout(go))")
     assert page.locator("#samples-table tbody tr").count() == 2  # two students disagree on it
 
 

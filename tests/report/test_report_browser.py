@@ -88,8 +88,10 @@ def test_theme_follows_the_system_and_the_switch(visit, scheme):
     assert page.get_attribute("#theme", "aria-pressed") == str(scheme == "light").lower()
 
 
-def test_sorting(visit, many):
+def test_sorting_a_page_of_few_rows(visit, many):
     page = visit("many").page
+    assert page.evaluate("document.querySelectorAll('*').length") < 20_000  # 24 students, 15 measures each
+    assert page.locator("#samples-table tbody tr").count() == 50
     page.click("#students thead button:has-text('Smaller')")
     names = page.eval_on_selector_all("#students tbody", "bodies => bodies.map((body) => body.dataset.name)")
     by_size = sorted(many.students, key=lambda each: -each.compression["bytes_on_disk"])
@@ -99,15 +101,15 @@ def test_sorting(visit, many):
     assert page.get_attribute("#students thead th >> nth=4", "aria-sort") == "ascending"
 
 
-def test_rows_without_a_number_stay_last(visit):
-    page = visit().page
+def test_rows_without_a_number_stay_last(controls):
+    page = controls
     for _ in range(2):
         page.click("#students thead button:has-text('Retained')")
         assert page.get_attribute("#students tbody >> nth=-1", "data-name") == "from-scratch"
 
 
-def test_task_filter(visit, synthetic):
-    page = visit().page
+def test_task_filter(controls, synthetic):
+    page = controls
     page.select_option("[data-column=task]", "topic")
     page.select_option("[data-column=verdict]", "FAIL")
     shown = page.eval_on_selector_all("#task-table tbody tr:not([hidden])", "rows => rows.map((r) => r.innerText)")
@@ -118,16 +120,16 @@ def test_task_filter(visit, synthetic):
     assert "rows" in page.inner_text("[data-filters] .count")
 
 
-def test_measure_filter(visit, synthetic):
-    page = visit().page
+def test_measure_filter(controls, synthetic):
+    page = controls
     page.select_option("[data-column=measure]", label="time to load")
     shown = page.eval_on_selector_all("#speed-table tbody tr:not([hidden])", "rows => rows.map((r) => r.innerText)")
     loads = [each for student in synthetic.students for each in student.measurements if each.meter == "load"]
     assert len(shown) == len(loads) > 0
 
 
-def test_disagreements_are_paged_filtered_and_searched(visit, synthetic):
-    page = visit().page
+def test_disagreements_are_paged_filtered_and_searched(controls, synthetic):
+    page = controls
     lost = sum(sample.kind == "lost" for student in synthetic.students for sample in student.disagreements)
     status = page.locator("#samples-status")
     assert status.inner_text() == f"1–50 of {lost}"
@@ -158,8 +160,8 @@ def test_hostile_sample_is_shown_literally(visit, files):
     found.quiet(files["synthetic"])
 
 
-def test_downloads(visit, synthetic):
-    page = visit(accept_downloads=True).page
+def test_downloads(controls, synthetic):
+    page = controls
     page.fill("#samples-search", "=HYPERLINK")
     with page.expect_download() as csv:
         page.click("#samples-csv")
@@ -190,12 +192,6 @@ def test_no_sideways_scrolling(visit, name, widths):
         found.until(
             "[...document.querySelectorAll('.js-plotly-plot')].every((c) => !c.offsetParent || c.clientWidth > 150)"
         )
-
-
-def test_rows_in_the_page_stay_few(visit):
-    page = visit("many").page
-    assert page.evaluate("document.querySelectorAll('*').length") < 20_000  # 24 students, 15 measures each
-    assert page.locator("#samples-table tbody tr").count() == 50
 
 
 def test_keyboard_reaches_the_table_early(visit):
