@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distbench import plugins
+from tests import command
+from tests.command import Done, here
 from tests.meters.hungry import MIB, install
 
 FAILURES = {
@@ -25,12 +26,8 @@ FAILURES = {
 MEASURE = {"memory": {"prompt_tokens": 4, "output_tokens": 2}, "rusage": {}, "load": {}}
 
 
-def distbench(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(place / "plugin")}
-    return subprocess.run(
-        [sys.executable, "-m", "distbench", *arguments],
-        cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+def distbench(place: Path, *arguments: str) -> Done:
+    return command.distbench(place, *arguments, PYTHONPATH=str(place / "plugin"))
 
 
 def suite(place: Path, sources: dict[str, dict[str, Any]], **more: Any) -> None:
@@ -55,6 +52,16 @@ def suite(place: Path, sources: dict[str, dict[str, Any]], **more: Any) -> None:
 def place(tmp_path: Path) -> Path:
     install(tmp_path / "plugin")
     return tmp_path
+
+
+@pytest.fixture
+def known(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The folder, whose plug-ins are known in this process too: for what ends before anything runs."""
+    monkeypatch.syspath_prepend(place / "plugin")
+    plugins.forget()
+    yield place
+    monkeypatch.undo()
+    plugins.forget()
 
 
 def records(place: Path) -> list[dict[str, Any]]:
@@ -109,29 +116,29 @@ def test_a_conversion_leaves_nothing_in_what_is_measured(place: Path) -> None:
     ],
 )
 def test_impossible_work_is_refused_before_anything_is_written(
-    place: Path, meter: str, options: dict[str, Any], message: str
+    known: Path, meter: str, options: dict[str, Any], message: str
 ) -> None:
-    suite(place, {"good.json": {}}, measure={meter: options})
-    done = distbench(place, "run", "suite.yaml", "--out", "run")
+    suite(known, {"good.json": {}}, measure={meter: options})
+    done = here(known, "run", "suite.yaml", "--out", "run")
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.strip().splitlines()
     assert message in line
     assert "suite.yaml:1:" in line
-    assert not (place / "run").exists()
+    assert not (known / "run").exists()
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:3", "cuda:GPU-0123abcd"])
-def test_a_gpu_that_is_not_there_writes_nothing(place: Path, device: str) -> None:
-    suite(place, {"good.json": {}})
-    done = distbench(place, "run", "suite.yaml", "--out", "run", "--device", device)
+def test_a_gpu_that_is_not_there_writes_nothing(known: Path, device: str) -> None:
+    suite(known, {"good.json": {}})
+    done = here(known, "run", "suite.yaml", "--out", "run", "--device", device)
     assert done.returncode == 5, done.stderr
     assert f"device '{device}' does not exist here" in done.stderr
     assert "devices seen: cpu" in done.stderr
-    assert not (place / "run").exists()
+    assert not (known / "run").exists()
 
 
-def test_a_device_that_is_none_is_a_usage_error(place: Path) -> None:
-    suite(place, {"good.json": {}})
-    done = distbench(place, "run", "suite.yaml", "--out", "run", "--device", "gpu")
+def test_a_device_that_is_none_is_a_usage_error(known: Path) -> None:
+    suite(known, {"good.json": {}})
+    done = here(known, "run", "suite.yaml", "--out", "run", "--device", "gpu")
     assert done.returncode == 2, done.stderr
     assert "cuda:GPU-" in done.stderr

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from distbench.plan.expand import expand
 from distbench.schema.cell import EvaluateCell, ModelRef
 from distbench.schema.suite import TaskSpec
 from distbench.suite.load import load_suite
+from tests.command import Done, distbench, here
 from tests.conftest import CPU
 from tests.endpoint.server import Behaviour, serving
 
@@ -37,12 +36,8 @@ measure:
 """
 
 
-def run(suite: Path, out: Path, key: str | None = KEY) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "ENDPOINT_TEST_CREDENTIAL"}
-    if key is not None:
-        environment["ENDPOINT_TEST_CREDENTIAL"] = key
-    command = [sys.executable, "-m", "distbench", "run", str(suite), "--out", str(out)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+def run(suite: Path, out: Path, start: Callable[..., Done] = distbench) -> Done:
+    return start(suite.parent, "run", str(suite), "--out", str(out), ENDPOINT_TEST_CREDENTIAL=KEY)
 
 
 def measured(out: Path) -> list[dict[str, Any]]:
@@ -86,7 +81,7 @@ def test_a_key_is_never_sent_to_a_server_for_which_nobody_named_it(tmp_path: Pat
         'students: [{name: small, of: big, source: "http://127.0.0.1:10/v1"}]\nmeasure: {latency: {}}\n',
         encoding="utf-8",
     )
-    done = run(suite, tmp_path / "run")
+    done = run(suite, tmp_path / "run", here)
     assert done.returncode == 2
     assert "model 'openai': model: " in done.stderr
     text = suite.read_text(encoding="utf-8").replace(', source: "http://127.0.0.1:10/v1"', "")
@@ -99,7 +94,7 @@ def test_a_key_is_never_sent_to_a_server_for_which_nobody_named_it(tmp_path: Pat
 def test_a_missing_key_is_told_before_anything_runs(tmp_path: Path) -> None:
     suite = tmp_path / "suite.yaml"
     suite.write_text(SUITE.format(**dict.fromkeys(("good", "bad", "small"), "http://127.0.0.1:9/v1")), encoding="utf-8")
-    done = run(suite, tmp_path / "run", key=None)
+    done = here(tmp_path, "run", str(suite), "--out", "run")
     assert done.returncode == 5
     assert "model 'good': the environment variable ENDPOINT_TEST_CREDENTIAL is not set" in done.stderr
     assert not (tmp_path / "run").exists()

@@ -16,6 +16,7 @@ from distbench.importers.lm_eval_run import Side, Wishes, import_lm_eval
 from distbench.schema.record import CellRecord
 from distbench.schema.result import Result
 from distbench.store.run_dir import RunDir
+from tests.command import here
 from tests.conftest import save_tiny_lm
 from tests.importers.logs import DATE, choice_row, choices, text_rows, write_output
 
@@ -401,10 +402,8 @@ def test_neither_torch_nor_lm_eval_is_needed(teacher: Path, tmp_path: Path) -> N
 def test_a_wrong_option_is_one_line_and_writes_nothing(
     teacher: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
-    command = [sys.executable, "-m", "distbench", "import", "lm-eval", str(teacher), str(student(tmp_path))]
-    done = subprocess.run(
-        [*command, "--out", str(tmp_path / "run"), *arguments], capture_output=True, text=True, check=False
-    )
+    sides = (str(teacher), str(student(tmp_path)))
+    done = here(tmp_path, "import", "lm-eval", *sides, "--out", str(tmp_path / "run"), *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.count("\n") == 1

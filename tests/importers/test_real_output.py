@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from distbench.schema.suite import TaskSpec
 from distbench.store.run_dir import RunDir
 from distbench.store.samples import read_samples
 from distbench.tasks.lm_eval import LMEvalTask
+from tests.command import here
 from tests.conftest import CPU
 from tests.importers.logs import choices, results_of, text_rows
 
@@ -74,9 +73,8 @@ def outputs(tiny_lm: Path, other_lm: Path, tmp_path_factory: pytest.TempPathFact
 
 
 def imported(outputs: tuple[Path, Path, Path], out: Path) -> RunDir:
-    command = [sys.executable, "-m", "distbench", "import", "lm-eval", str(outputs[1]), str(outputs[2])]
-    done = subprocess.run([*command, "--out", str(out), "--json"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    sides = (str(outputs[1]), str(outputs[2]))
+    done = here(out.parent, "import", "lm-eval", *sides, "--out", str(out), "--json", check=0)
     rows = json.loads(done.stdout)["imported"]
     assert {(r["task"], r["samples"]) for r in rows} == {("piqa", 24), ("gsm8k", 6)}
     return RunDir.existing(out)
@@ -123,10 +121,7 @@ def test_the_record_tells_the_evaluation(outputs: tuple[Path, Path, Path], tiny_
 @pytest.mark.parametrize(("command", "code"), [("compare", 0), ("gate", 3), ("report", 0)])
 def test_every_reader_takes_the_run(outputs: tuple[Path, Path, Path], tmp_path: Path, command: str, code: int) -> None:
     run = imported(outputs, tmp_path / "run")
-    done = subprocess.run(
-        [sys.executable, "-m", "distbench", command, str(run.path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == code, done.stderr
+    here(tmp_path, command, str(run.path), check=code)
     if command == "report":
         assert "imported" in (run.path / "report.html").read_text(encoding="utf-8")
 
@@ -134,11 +129,8 @@ def test_every_reader_takes_the_run(outputs: tuple[Path, Path, Path], tmp_path: 
 def test_it_is_never_resumed(outputs: tuple[Path, Path, Path], tiny_lm: Path, other_lm: Path, tmp_path: Path) -> None:
     run = imported(outputs, tmp_path / "run")
     before = sorted(run.path.rglob("*"))
-    command = [sys.executable, "-m", "distbench", "run", "--teacher", str(tiny_lm), "--student", str(other_lm)]
-    done = subprocess.run(
-        [*command, "--task", "piqa", "--out", str(run.path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
+    models = ("--teacher", str(tiny_lm), "--student", str(other_lm))
+    done = here(tmp_path, "run", *models, "--task", "piqa", "--out", str(run.path), check=2)
     assert "was imported from lm-eval output and cannot be run" in done.stderr
     assert [p for p in sorted(run.path.rglob("*")) if not p.name.startswith(".lock")] == before
 

@@ -16,6 +16,7 @@ from distbench.plan.tasks import resolve_tasks
 from distbench.schema.suite import Suite, TaskSpec
 from distbench.tasks.lm_eval import LMEvalTask
 from distbench.tasks.lm_eval_index import index_of, members
+from tests.command import Done, here
 from tests.conftest import CPU
 from tests.tasks.harness import lines, quiet, scores, task, task_file
 
@@ -175,9 +176,8 @@ def test_from_the_command_line_refused_with_6_and_accepted_with_the_flag(
 ) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE.replace("MODEL", str(tiny_lm)))
 
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", "run", *more]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    def run(*more: str) -> Done:
+        return here(tmp_path, "run", "suite.yaml", "--out", "run", *more)
 
     before = sorted(path.name for path in tmp_path.iterdir())
     refused = run()

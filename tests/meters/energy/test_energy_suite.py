@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from distbench.compare.run import compare
 from distbench.store.run_dir import RunDir
+from tests.command import here
 
 SUITE = """\
 version: 1
@@ -37,12 +36,7 @@ def test_a_gate_on_energy_without_a_meter_ends_undecided(tmp_path: Path, estimat
     suite = tmp_path / "suite.yaml"
     suite.write_text(SUITE.format(nowhere=tmp_path / "none", more=more))
 
-    def distbench(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "distbench", *words]
-        return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
-
-    ran = distbench("run", str(suite), "--out", "out")
-    assert ran.returncode == 0, ran.stderr[-2000:]
+    here(tmp_path, "run", str(suite), "--out", "out", check=0)
     (student,) = compare(RunDir(tmp_path / "out")).students
     (rule,) = (check for check in student.gate if check.rule == "energy")
     assert rule.verdict == "INCONCLUSIVE"
@@ -57,4 +51,4 @@ def test_a_gate_on_energy_without_a_meter_ends_undecided(tmp_path: Path, estimat
         assert "no RAPL counters" in str(energy.reason)
         assert energy.remedy
     assert not any(m.metric == "gross_joules_per_correct_answer" for m in student.measurements)
-    assert distbench("gate", "out").returncode == 3
+    here(tmp_path, "gate", "out", check=3)
