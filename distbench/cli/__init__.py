@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ def main() -> NoReturn:
     from distbench.errors import DistbenchError, ExitCode
 
     signal.signal(signal.SIGTERM, _on_term)
+    _speak_utf8()
     debug = "--debug" in sys.argv
     try:
         from distbench.cli.app import app
@@ -46,6 +48,13 @@ def main() -> NoReturn:
     except Exception as error:  # noqa: BLE001 - the last resort: a line and exit code 70 instead of a traceback
         code = _other(error, debug=debug)
     sys.exit(int(code))
+
+
+def _speak_utf8() -> None:
+    """Write UTF-8 whatever the locale: a CI's is often C, and JSON, Markdown and our tables are not ASCII."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _other(error: Exception, *, debug: bool) -> int:

@@ -236,3 +236,13 @@ def test_the_top_module_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert done.stdout.strip() == "[]"
+
+
+def test_an_ascii_locale_is_no_error(tmp_path: Path) -> None:
+    """Row: a result with ≥, … and names in any script, where the locale is C."""
+    said = distbench(tmp_path, "suites", "list", "--json", check=0, PYTHONIOENCODING="ascii", LC_ALL="C").stdout
+    assert json.loads(said)
+    page = Path(__file__).parents[2] / "reports" / "quickstart" / "result.json"
+    told = distbench(tmp_path, "compare", str(page), check=0, PYTHONIOENCODING="ascii", LC_ALL="C").stdout
+    assert "%" in told
+    assert not told.isascii()
