@@ -8,7 +8,8 @@ missed.
 Every step runs in a process of its own. The large run comes from scripts/bench_compare.py, which asks no model; the
 page with 5,000 sample rows is that run's result with ten students, each with 500 samples of 300 characters of the
 English in docs/. Peak memory is VmHWM. "Interactive" is when the charts in sight are drawn and the page has answered
-a filter, from the start of the navigation, the median of several loads of a file in headless Chromium.
+a filter, from the start of the navigation, the median of several loads of a file in headless Chromium; other work on
+the machine makes it longer, so that the CPU time of the page's main thread stands beside it.
 """
 
 from __future__ import annotations
@@ -97,8 +98,9 @@ def measure(folder: Path, records: int, loads: int) -> list[Measured]:
         raise SystemExit("no Chromium is installed: what a browser does was not measured")
     pages = {f"page of {title}": "large.html", f"page with {many['rows']:,} sample rows": "many.html"}
     for what, page in pages.items():
-        seconds = interactive(browser, folder / page, loads)
+        seconds, busy = zip(*interactive(browser, folder / page, loads), strict=True)
         found.append(Measured(f"{what}: interactive, median of {loads}", statistics.median(seconds), 2, "s"))
+        found.append(Measured("of it, its main thread at work (CPU time)", statistics.median(busy), 2, "s"))
     return found
 
 
@@ -158,8 +160,10 @@ def peak_memory_gib() -> float:
     return int(status.split("VmHWM:")[1].split()[0]) / 1024**2
 
 
-def interactive(browser: str, page: Path, loads: int) -> list[float]:
-    """Return the seconds from the start of each navigation until the page had drawn and answered a filter."""
+def interactive(browser: str, page: Path, loads: int) -> list[tuple[float, float]]:
+    """Return, a load, the seconds from the start of the navigation until the page had drawn and answered a filter, and
+    the CPU time of its main thread until then, which other work on the machine does not change.
+    """
     from playwright.sync_api import sync_playwright
 
     found = []
@@ -167,9 +171,13 @@ def interactive(browser: str, page: Path, loads: int) -> list[float]:
         started = driver.chromium.launch(executable_path=browser, args=FLAGS)
         for _ in range(loads):
             opened = started.new_page(viewport={"width": 1320, "height": 900})
+            session = opened.context.new_cdp_session(opened)
+            session.send("Performance.enable", {"timeDomain": "threadTicks"})
             opened.goto(page.as_uri(), wait_until="commit")
             opened.wait_for_selector("html.ready", state="attached")
-            found.append(opened.evaluate(ANSWER) / 1000)
+            answered = opened.evaluate(ANSWER) / 1000
+            metrics = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}
+            found.append((answered, metrics["TaskDuration"]))
             opened.close()
         started.close()
     return found

@@ -14,7 +14,7 @@ from tests.report.made.estimates import TASKS
 from tests.report.made.results import long, of_two_runs, result_of
 from tests.report.made.students import disagreements, five_students, off_range, student, with_groups_of_tasks
 from tests.report.made.studies import add_study
-from tests.report.visiting import FLAGS, NO_CHARTS, STARTED, WAIT, Visit, chromium
+from tests.report.visiting import DRAWN, FLAGS, NO_CHARTS, STARTED, WAIT, Visit, chromium
 
 
 @pytest.fixture(scope="session")
@@ -141,8 +141,33 @@ def shared(browser: Any, files: dict[str, Path]) -> Iterator[Any]:
 
 @pytest.fixture
 def controls(shared: Any) -> Any:
-    """The shared page with every control as it was at first: an address that names no choice takes all of them back."""
-    shared.evaluate("location.hash = '#bias?'")
-    shared.evaluate("new Promise((go) => setTimeout(go))")
-    assert shared.input_value("#samples-search") == ""
-    return shared
+    """The shared page with every control as it was at first."""
+    return as_at_first(shared)
+
+
+@pytest.fixture(scope="session")
+def drawn(browser: Any, files: dict[str, Path]) -> Iterator[Visit]:
+    """The synthetic page with its charts, opened once for the tests that look at them."""
+    context = browser.new_context(viewport={"width": 1320, "height": 900})
+    context.set_default_timeout(WAIT)
+    found = Visit(context.new_page())
+    found.page.goto(files["synthetic"].as_uri())
+    found.page.wait_for_selector(DRAWN, state="attached")
+    yield found
+    context.close()
+
+
+@pytest.fixture
+def charts(drawn: Visit) -> Visit:
+    """The shared page with charts, with every control as it was at first."""
+    as_at_first(drawn.page)
+    return drawn
+
+
+def as_at_first(page: Any) -> Any:
+    """Take back every choice: that is what an address that names none does."""
+    page.evaluate("location.hash = '#bias?'")
+    page.evaluate("new Promise((go) => setTimeout(go))")
+    assert page.input_value("#samples-search") == ""
+    page.evaluate("scrollTo(0, 0)")
+    return page

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, unquote
 import pytest
 
 from distbench.schema.result import Result
-from tests.report.visiting import DRAWN, READY, Visit
+from tests.report.visiting import READY, Visit
 
 pytestmark = pytest.mark.browser
 
@@ -53,8 +53,8 @@ def test_an_address_that_names_nothing_is_no_harm(visit: Callable[..., Visit], f
     found.quiet(files["synthetic"])
 
 
-def test_one_student_for_the_whole_page(visit: Callable[..., Visit], files: dict[str, Path]) -> None:
-    found = visit(wait=DRAWN)
+def test_one_student_for_the_whole_page(charts: Visit, files: dict[str, Path]) -> None:
+    found = charts
     page = found.page
     assert len(page.evaluate(TRACES)) == 4
     page.select_option("#show", label="23 layers, soft labels")
