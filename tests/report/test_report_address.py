@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, unquote
 import pytest
 
 from distbench.schema.result import Result
-from tests.report.visiting import READY, Visit
+from tests.report.visiting import Visit
 
 pytestmark = pytest.mark.browser
 
@@ -47,10 +47,10 @@ def test_filters_and_orders_come_back_with_the_address(visit: Callable[..., Visi
     assert again.input_value("#samples-search") == ""
 
 
-def test_an_address_that_names_nothing_is_no_harm(visit: Callable[..., Visit], files: dict[str, Path]) -> None:
-    found = visit("synthetic", "#nowhere?task=%3Cscript%3E&sort.students=99up&s.kind=lost&show=77", wait=READY)
+def test_an_address_that_names_nothing_is_no_harm(visit: Callable[..., Visit]) -> None:
+    found = visit("synthetic", "#nowhere?task=%3Cscript%3E&sort.students=99up&s.kind=lost&show=77")
     assert found.page.locator("#samples-table tbody tr").count() == 50
-    found.quiet(files["synthetic"])
+    assert [each for each in found.messages if "charts cannot be drawn" not in each] == []  # this page has none
 
 
 def test_one_student_for_the_whole_page(charts: Visit, files: dict[str, Path]) -> None:
