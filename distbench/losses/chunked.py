@@ -40,7 +40,7 @@ TargetOf = Callable[[slice], Target]
 Losses = Sequence[tuple[float, VocabularyLoss]]
 
 
-def chunked_sum(  # noqa: PLR0913, PLR0917 - the head is three of them
+def chunked_sum(
     hidden: Any, weight: Any, bias: Any, target_of: TargetOf, losses: Losses, chunk: int = CHUNK,
     room: Room | None = None,
 ) -> torch.Tensor:  # fmt: skip
