@@ -119,6 +119,7 @@ def test_the_difference_of_two_answers_is_marked_word_by_word(
     student = synthetic.students[0].model_copy(update={"disagreements": [sample]})
     (tmp_path / "one.html").write_text(render(synthetic.model_copy(update={"students": [student]})), "utf-8")
     page = visit(tmp_path / "one.html").page
+    assert page.is_hidden("#samples-group")  # no sample belongs to a group
     marks = page.eval_on_selector_all(
         "#samples-table del, #samples-table ins", "m => m.map((x) => [x.tagName, x.innerText])"
     )

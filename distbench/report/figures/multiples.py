@@ -59,7 +59,8 @@ def panel_figure(view: View, panel: Panel, every: Sequence[Panel], floor: float)
     edge = _range(every, floor)
     places = _places(view)
     placed = [(student, task) for student, task in panel.rows if student.name in places]
-    shown = [(student, task) for student, task in placed if (task.retained.value or 0.0) * 100 >= edge[0]]
+    least = edge[0] + 0.06 * (edge[1] - edge[0])  # a mark at the very edge would be cut
+    shown = [(student, task) for student, task in placed if (task.retained.value or 0.0) * 100 >= least]
     traces = [_mark(view, student, task, places[student.name], edge) for student, task in shown]
     title = f"times smaller ({words.size_kind(HEADLINE_KIND)})"
     if by_size(view):

@@ -28,7 +28,8 @@ function commonWords(a, b) {
 // Returns both texts as [text, differs] pieces, or null where they are too long, or one word against another.
 function textDiff(left, right) {
   const [a, b] = [wordsOf(left), wordsOf(right)];
-  if (a.length < 2 || b.length < 2 || a.length * b.length > MOST_PAIRS) return null;
+  const few = (words) => words.filter((word) => word.trim()).length < 2;
+  if (few(a) || few(b) || a.length * b.length > MOST_PAIRS) return null;
   const kept = commonWords(a, b);
   return [a, b].map((words, side) => {
     const pieces = [];

@@ -42,6 +42,9 @@ function sampleLink(s) {
   return link;
 }
 
+// A name breaks across lines after its separators.
+const breakable = (name) => visible(name).split(/(?<=[_/.:-])/).flatMap((part) => [part, element("wbr")]);
+
 function sampleRow(s, marked) {
   const badge = element("span", { className: `verdict ${s.kind === "lost" ? "fail" : "pass"}`, textContent: KIND_WORDS[s.kind] });
   const about = [element("span", { className: "under digest" }, visible(s.id), " ", sampleLink(s))];
@@ -54,7 +57,7 @@ function sampleRow(s, marked) {
   const cells = [
     element("td", { className: "tight" }, badge),
     element("td", { className: "tight" }, element("bdi", { textContent: visible(s.student) })),
-    element("td", { className: "tight" }, visible(s.task), ...about),
+    element("td", { className: "tight" }, ...breakable(s.task), ...about),
     ...[plain(s.question), plain(s.expected), teacher, answer].map((pieces) =>
       element("td", { dir: "auto" }, ...shortened(pieces)),
     ),
