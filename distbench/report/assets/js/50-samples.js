@@ -46,7 +46,9 @@ async function startSamples() {
     byId("samples-lost").hidden = false;
     return () => {};
   }
-  const searchable = samples.map((s) => [s.task, s.id, s.question, s.expected, s.teacher, s.answer].join("\n").toLowerCase());
+  const searchable = []; // filled when somebody searches
+  const textOf = (s) =>
+    (searchable[s.place] ??= [s.task, s.id, s.question, s.expected, s.teacher, s.answer].join("\n").toLowerCase());
   const control = (name) => byId("samples-" + name);
   const [kind, student, task, group] = ["kind", "student", "task", "group"].map(control);
   const [search, order, diff, one] = ["search", "order", "diff", "one"].map(control);
@@ -74,7 +76,7 @@ async function startSamples() {
     (!student.value || s.name === student.value) &&
     (!task.value || s.task === task.value) &&
     (!group.value || s.groups.includes(group.value)) &&
-    (!words || searchable[s.place].includes(words));
+    (!words || textOf(s).includes(words));
   const change = () => {
     const words = search.value.trim().toLowerCase();
     found = samples.filter((s) => kept(s, words));
