@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="a run directory or a result.json")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--width", type=int, action="append", help="repeatable; 1320, 768 and 390 where left out")
+    parser.add_argument("--height", type=int, default=900, help="of the window, 900 where left out")
     parser.add_argument("--full", action="store_true", help="the whole page, not only the first screen")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -41,16 +42,17 @@ def main() -> None:
         for width in options.width or [1320, 768, 390]:
             for scheme in ("light", "dark"):
                 target = options.out / f"report-{width}-{scheme}.png"
-                picture(browser, page, width, scheme, target, full=options.full)
+                picture(browser, page, (width, options.height), scheme, target, full=options.full)
                 print(target)
         print(printed(browser, page, options.out / "report.pdf"))
         browser.close()
 
 
-def picture(browser: Browser, page: Path, width: int, scheme: str, target: Path, *, full: bool) -> None:
+def picture(browser: Browser, page: Path, size: tuple[int, int], scheme: str, target: Path, *, full: bool) -> None:
     """Write one picture."""
+    width, height = size
     opened = browser.new_page(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
+        viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
     )
     opened.goto(page.as_uri())
     opened.wait_for_selector(DRAWN, state="attached")
