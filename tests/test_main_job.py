@@ -24,8 +24,6 @@ from distbench.store.run_dir import RunDir
 from distbench.suite.load import load_suite
 from tests.conftest import save_tiny_lm
 
-pytestmark = pytest.mark.xdist_group("main-job")
-
 SUITE = """\
 version: 1
 name: tiny

@@ -17,7 +17,7 @@ from distbench.models.openvino_export import OpenVINODeployment
 from distbench.models.openvino_runtime import OpenVINOLM
 from tests.conftest import CPU
 
-pytestmark = [pytest.mark.realmodel, pytest.mark.xdist_group("real-model")]
+pytestmark = pytest.mark.realmodel
 TEXTS = [
     "The quick brown fox, 12345!",
     "naïve ☃ déjà vu\n\n  two  spaces",

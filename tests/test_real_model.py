@@ -29,7 +29,7 @@ TEXTS = (
 )
 UNSEEN = "In the afternoon the children walked along the river and counted the boats that were tied to the old wall."
 
-pytestmark = [pytest.mark.realmodel, pytest.mark.xdist_group("real-model")]
+pytestmark = pytest.mark.realmodel
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from distbench.schema.record import Agreement
 from tests.conftest import CPU
 from tests.tasks.harness import quiet, scores, task
 
-pytestmark = pytest.mark.xdist_group("onnx")  # one export for all
 IDS = [0, 5, 17, 33, 60, 7]
 
 
