@@ -8,9 +8,8 @@ import plotly.graph_objects as go
 
 from distbench.report import numbers
 from distbench.report.figures import frame
-from distbench.report.figures.rows import marker
+from distbench.report.figures.spread import bounded, paint_of
 from distbench.report.measured import MS, Spread
-from distbench.report.theme import LIGHT, colour
 from distbench.report.view import View
 from distbench.report.visible import plot_text
 
@@ -39,10 +38,6 @@ def _at(times: Sequence[float], share: float) -> float:
     return times[min(len(times) - 1, int(share * len(times)))]
 
 
-def _paint(view: View, spread: Spread) -> str:
-    return LIGHT["muted"] if spread.student is None else colour(view.slots[spread.student.name])
-
-
 def _steps(view: View, spread: Spread, edge: tuple[float, float]) -> go.Scatter:
     times, student = spread.times, spread.student
     shares = [(k + 1) / len(times) * 100 for k in range(len(times))]
@@ -53,7 +48,7 @@ def _steps(view: View, spread: Spread, edge: tuple[float, float]) -> go.Scatter:
         mode="lines",
         name=plot_text(spread.label),
         meta=None if student is None else student.name,
-        line={"shape": "hv", "color": _paint(view, spread), "width": 2, "dash": dash},
+        line={"shape": "hv", "color": paint_of(view, spread), "width": 2, "dash": dash},
         hoverinfo="text",
         hovertext=[
             "",
@@ -71,28 +66,4 @@ def _steps(view: View, spread: Spread, edge: tuple[float, float]) -> go.Scatter:
 
 
 def _marks(view: View, spread: Spread) -> go.Scatter:
-    paint, student = _paint(view, spread), spread.student
-    known = [fact for fact in spread.facts if fact.value is not None]
-    mark = {"size": 8, "color": LIGHT["bg"], "line": {"color": paint, "width": 2}}
-    if student is not None:
-        mark = marker(view, student, hollow=student.role == "control", size=9)
-    bars = [(fact.value or 0.0, fact.value, fact.value if fact.upper is None else fact.upper) for fact in known]
-    return go.Scatter(
-        x=[fact.value for fact in known],
-        y=[fact.percent for fact in known],
-        error_x={**frame.error_bar(bars, paint, (0, 0)), "width": 3},
-        mode="markers",
-        name=plot_text(spread.label),
-        meta=None if student is None else student.name,
-        marker=mark,
-        hoverinfo="text",
-        hovertext=[
-            frame.hover(
-                plot_text(spread.label, 60),
-                f"p{fact.percent:g}: {numbers.duration((fact.value or 0.0) * MS)}",
-                None if fact.upper is None else f"at most {numbers.duration(fact.upper * MS)}",
-                numbers.items(fact.n),
-            )
-            for fact in known
-        ],
-    )
+    return go.Scatter(**bounded(view, spread, lambda percent: percent), mode="markers")

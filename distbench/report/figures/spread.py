@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -42,27 +42,39 @@ def spread_lines(view: View, spreads: Sequence[Spread]) -> go.Figure:
 
 def _line(view: View, spread: Spread, levels: Sequence[float]) -> go.Scatter:
     student = spread.student
-    paint = LIGHT["muted"] if student is None else colour(view.slots[student.name])
+    dash = "solid" if student is None or student.role != "control" else "dot"
+    return go.Scatter(
+        **bounded(view, spread, levels.index),
+        mode="lines+markers",
+        line={"color": paint_of(view, spread), "width": 1.6, "dash": dash},
+    )
+
+
+def paint_of(view: View, spread: Spread) -> str:
+    """Return a model's colour; the teacher is grey."""
+    return LIGHT["muted"] if spread.student is None else colour(view.slots[spread.student.name])
+
+
+def bounded(view: View, spread: Spread, height: Callable[[float], float]) -> dict[str, Any]:
+    """Return what a trace of a model's known percentiles holds: where, up to which bound, its mark and what it says.
+
+    height: of a percentile on the vertical axis.
+    """
+    student, paint = spread.student, paint_of(view, spread)
     known = [fact for fact in spread.facts if fact.value is not None]
     mark: dict[str, Any] = {"size": 8, "color": LIGHT["bg"], "line": {"color": paint, "width": 2}}
     if student is not None:
         mark = marker(view, student, hollow=student.role == "control", size=9)
-    return go.Scatter(
-        x=[fact.value for fact in known],
-        y=[levels.index(fact.percent) for fact in known],
-        error_x={
-            **frame.error_bar(
-                [(fact.value or 0.0, fact.value, fact.upper or fact.value) for fact in known], paint, (0, 0)
-            ),
-            "width": 3,
-        },
-        mode="lines+markers",
-        name=plot_text(spread.label),
-        meta=None if student is None else student.name,
-        line={"color": paint, "width": 1.6, "dash": "solid" if student is None or student.role != "control" else "dot"},
-        marker=mark,
-        hoverinfo="text",
-        hovertext=[
+    bars = [(fact.value or 0.0, fact.value, fact.value if fact.upper is None else fact.upper) for fact in known]
+    return {
+        "x": [fact.value for fact in known],
+        "y": [height(fact.percent) for fact in known],
+        "error_x": {**frame.error_bar(bars, paint, (0, 0)), "width": 3},
+        "name": plot_text(spread.label),
+        "meta": None if student is None else student.name,
+        "marker": mark,
+        "hoverinfo": "text",
+        "hovertext": [
             frame.hover(
                 plot_text(spread.label, 60),
                 f"p{fact.percent:g}: {numbers.duration((fact.value or 0.0) * MS)}",
@@ -71,4 +83,4 @@ def _line(view: View, spread: Spread, levels: Sequence[float]) -> go.Scatter:
             )
             for fact in known
         ],
-    )
+    }
