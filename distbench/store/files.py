@@ -28,7 +28,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole file atomically: temporary file beside it, fsync, one rename, fsync of the folder."""
+    """Write a whole file atomically: temporary file beside it, fsync, one rename, fsync of the folder.
+
+    A device or a pipe, such as /dev/stdout, is written into: a rename would put a file in its place.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with disk_faults(path):
+            path.write_text(text, encoding="utf-8", errors="surrogatepass")
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with disk_faults(path):
         try:

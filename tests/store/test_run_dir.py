@@ -166,3 +166,18 @@ def test_link_tree_copies_where_links_are_impossible(tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "link", refuse)
     link_tree(source, tmp_path / "target")
     assert damage(tmp_path / "target") is None
+
+
+def test_a_device_is_written_into_never_replaced(tmp_path: Path) -> None:
+    device = tmp_path / "pipe"
+    os.mkfifo(device)
+    reader = os.open(device, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_text(device, "said")
+        assert os.read(reader, 10) == b"said"
+    finally:
+        os.close(reader)
+    assert not device.is_file()
+    if Path("/dev/full").is_char_device():
+        with pytest.raises(EnvironmentFault, match="No space left on device writing /dev/full"):
+            write_text(Path("/dev/full"), "said")
