@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from distbench.data import secrets
 from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, UsageError
 
 ATTEMPTS = 3
+AT_ONCE_SECONDS = 5  # a download that fails within these was not tried again by huggingface_hub, which waits between
 API_SECONDS = 10  # of one answer of the API; files have huggingface_hub's own limits (HF_HUB_DOWNLOAD_TIMEOUT)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 _TRANSPORTS = ("httpx", "httpcore", "requests", "urllib3", "aiohttp")
@@ -79,11 +81,11 @@ def open_dataset(source: Source, found: Found, splits: Sequence[str], cache: Pat
 
 
 def download(source: Source, builder: Any) -> None:
-    """Fetch the data set's files and prepare them. huggingface_hub checks their sizes and tries again by itself."""
-
-    with _plain_words("dataset", source.repo):
-        # The numbers in a data set's card are of all its splits; ours are pinned by the lock instead.
-        builder.download_and_prepare(verification_mode="no_checks")
+    """Fetch the data set's files and prepare them. huggingface_hub checks their sizes."""
+    # The numbers in a data set's card are of all its splits; ours are pinned by the lock instead.
+    patiently(
+        "dataset", source.repo, lambda: builder.download_and_prepare(verification_mode="no_checks"), AT_ONCE_SECONDS
+    )
 
 
 def download_model(repo: str, found: Found, folder: Path) -> None:
@@ -91,8 +93,11 @@ def download_model(repo: str, found: Found, folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
     _ask_for_a_file("model", found, sorted(name for name in found.sizes if name.endswith(".safetensors")))
-    with _plain_words("model", repo):
+
+    def fetch() -> None:
         snapshot_download(repo, revision=found.commit, allow_patterns=MODEL_FILES, local_dir=str(folder))
+
+    patiently("model", repo, fetch, AT_ONCE_SECONDS)
 
 
 def _ask_for_a_file(kind: str, found: Found, names: Sequence[str]) -> None:
@@ -104,14 +109,18 @@ def _ask_for_a_file(kind: str, found: Found, names: Sequence[str]) -> None:
         patiently(kind, found.repo, lambda: get_hf_file_metadata(url, timeout=API_SECONDS))
 
 
-def patiently(kind: str, repo: str, ask: Callable[[], Any]) -> Any:
-    """Ask the hub's API; a fault that may pass is asked again, twice, a little later."""
+def patiently(kind: str, repo: str, ask: Callable[[], Any], seconds: float = math.inf) -> Any:
+    """Ask the hub; a fault that may pass is asked again, twice, a little later, where it came within so many seconds.
+
+    huggingface_hub tries a broken body again by itself, but not a kept connection that the server has closed meanwhile.
+    """
     for attempt in range(1, ATTEMPTS + 1):
+        began = time.monotonic()
         try:
             with _plain_words(kind, repo):
                 return ask()
         except Unreachable:
-            if attempt == ATTEMPTS or _offline():
+            if attempt == ATTEMPTS or _offline() or time.monotonic() - began > seconds:
                 raise
             time.sleep(attempt)
     raise AssertionError("the last attempt returns or raises")
