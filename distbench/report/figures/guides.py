@@ -107,7 +107,7 @@ def _lines(plane: Plane, width: float) -> list[Box]:
 
 
 def _around(x: float, y: float) -> Box:
-    return Box(x - 8, y - 8, x + 8, y + 8)
+    return Box(x - 9, y - 9, x + 9, y + 9)
 
 
 def _name(point: Point, at: Place, which: str) -> frame.Drawn:

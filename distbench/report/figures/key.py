@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 from distbench.report import numbers, words
 from distbench.report.figures import frame
 from distbench.report.figures.guides import guides, names
+from distbench.report.figures.marks import diameter, speedup
 from distbench.report.figures.plane import HEIGHT, MARGIN, Plane
 from distbench.report.figures.trade import Axis, Point, off_range, points
 from distbench.report.theme import LIGHT, colour, symbol
@@ -96,7 +97,12 @@ def _marks(plane: Plane) -> list[go.Scatter]:
                 mode="markers",
                 name=plot_text(point.student.label),
                 meta=point.student.name,
-                marker={"symbol": symbol(slot), "size": 12, "color": fill, "line": {"color": paint, "width": 2}},
+                marker={
+                    "symbol": symbol(slot),
+                    "size": diameter(plane.view, point.student),
+                    "color": fill,
+                    "line": {"color": paint, "width": 2},
+                },
                 hoverinfo="text",
                 hovertext=[_hover(plane, point)],
                 **bars,
@@ -107,12 +113,14 @@ def _marks(plane: Plane) -> list[go.Scatter]:
 
 def _hover(plane: Plane, point: Point) -> str:
     verdict = words.VERDICTS[point.student.verdict]
+    faster = speedup(plane.view, point.student)
     role = f"{point.student.kind or 'no-teacher'} control" if point.control else f"{verdict.glyph} {verdict.word}"
     return frame.hover(
         plot_text(point.student.label, 60),
         role,
         f"retained {plane.view.retained(point.student)}",
         f"{plot_text(plane.axis.label, 60)}: {numbers.ratio(point.x)}",
+        *([] if faster is None else [f"speed-up {numbers.ratio(faster)}"]),
     )
 
 

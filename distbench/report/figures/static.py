@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from distbench.report import numbers, words
 from distbench.report.figures import guides
+from distbench.report.figures.marks import PLAIN, diameter, legend
 from distbench.report.figures.plane import HEIGHT, MARGIN, PLOT_HEIGHT, PLOT_WIDTHS, Plane
 from distbench.report.figures.trade import Axis, Point, axes, off_range, points
 from distbench.report.svg import FONT, Scheme, element, escaped, short, style
@@ -82,7 +83,7 @@ def _rules(slots: list[int]) -> dict[str, dict[str, str]]:
         ".f": {"stroke": "muted"},
         ".l": {"stroke": "muted", "stroke-dasharray": "2 3"},
         ".t": {"stroke": "ink", "stroke-width": "2"},
-        ".m path": {"stroke-width": "2"},
+        ".m path": {"stroke-width": "2", "vector-effect": "non-scaling-stroke"},
         **{f".s{slot}": {"stroke": f"s{slot}"} for slot in slots},
         **{f".m .s{slot}": {"fill": f"s{slot}"} for slot in slots},
         ".m .c": {"fill": "bg"},
@@ -197,7 +198,9 @@ def _mark(plane: Plane, point: Point) -> str:
     colour = f"s{slot % COLOURS}"
     shape = element("path", {"class": f"{colour} c" if point.control else colour, "d": GLYPHS[symbol(slot)]})
     title = element("title", {}, escaped(_said(plane, point)))
-    return element("g", {"class": "m", "transform": _moved(plane, point)}, title, shape)
+    scale = diameter(plane.view, point.student) / PLAIN
+    sized = "" if scale == 1 else f" scale({scale:.3g})"
+    return element("g", {"class": "m", "transform": _moved(plane, point) + sized}, title, shape)
 
 
 def _interval(plane: Plane, point: Point) -> str:
@@ -256,7 +259,8 @@ def _names(plane: Plane) -> list[str]:
 
 def _foot(plane: Plane, off: list[Point]) -> list[str]:
     """Say how to read it, and who is not on it."""
-    key = f"Bars: {plane.view.level} intervals. Hollow: a control, joined to its student. Stairs: Pareto front."
+    larger = " Larger: faster." if legend(plane.view) else ""
+    key = f"Bars: {plane.view.level} intervals. Hollow: a control, joined to its student. Stairs: Pareto front.{larger}"
     return [
         text_at(0, PLOT_HEIGHT + 62, key),
         *([text_at(0, PLOT_HEIGHT + 78, absent)] if (absent := _absent(plane, off)) else []),

@@ -9,6 +9,7 @@ from typing import Any
 
 from distbench.report import numbers, words
 from distbench.report.figures.key import KeyChart, key_chart
+from distbench.report.figures.marks import legend
 from distbench.report.figures.static import key_svg
 from distbench.report.figures.trade import axes
 from distbench.report.sections.section import Fragment, fill
@@ -47,6 +48,7 @@ class TradeOff:
             summary=_summary(view, charts[0]) if charts else "",
             static=_static(view) if charts else "",
             gate=view.threshold("retained"),
+            sizes=legend(view),
             trades=[each for each in map(partial(_front, view), view.result.trade_offs) if each],
             points={point.name: point for trade in view.result.trade_offs for point in trade.points},
             kinds=view.size_kinds,
