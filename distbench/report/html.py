@@ -37,6 +37,7 @@ def render(result: Result, plotlyjs: PlotlyJs = "cartesian") -> str:
         fill(
             "page.html",
             view,
+            version=result.distbench,
             parts=parts,
             warnings=warnings(view),
             choices=_by_group(narrowed),
