@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from distbench.executors.local import Ended, Job, LocalExecutor
+from distbench.executors.job import Ended, Job
+from distbench.executors.local import LocalExecutor
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from distbench.errors import ExitCode
 from distbench.execute.reporter import Event, Reporter, Watch
-from distbench.executors.local import Ended, Job, LocalExecutor
+from distbench.executors.job import Ended, Job
+from distbench.executors.local import LocalExecutor
 from distbench.plan.capabilities import variables_of
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, models_of
 from distbench.store.cache import Cache

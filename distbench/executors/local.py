@@ -10,31 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distbench.executors.environment import child_environment
+from distbench.executors.job import Ended, Job
 
 GRACE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """Cells that share one process: the same loaded model."""
-
-    ids: list[str]
-    threads: int
-    variables: frozenset[str] = frozenset()  # of the environment, that a model asks for by name
-    processes: int = 1  # that train one model together
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a worker ended: its exit code (negative: a signal) and the end of its log."""
-
-    code: int
-    tail: str
 
 
 class LocalExecutor:

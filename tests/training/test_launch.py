@@ -22,7 +22,8 @@ from distbench.cell.torchrun import first_failure
 from distbench.data.signal_file import save_signal
 from distbench.data.teacher_sampled import TeacherSampledOptions, sample
 from distbench.errors import UsageError
-from distbench.executors.local import Job, LocalExecutor
+from distbench.executors.job import Job
+from distbench.executors.local import LocalExecutor
 from distbench.models.hf_causal import HFCausal
 from distbench.protocols import SignalRequest
 from distbench.schema.training import Launch

@@ -1,0 +1,36 @@
+"""What an executor is given and what it answers: a job, what it needs of a machine, and how it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a job needs of a machine. The local engine gives it the whole one; a cluster reserves this much."""
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int | None = None  # bytes; None: not known, nothing is reserved
+    custom: tuple[tuple[str, float], ...] = ()  # resources that a cluster names itself
+    alone: bool = False  # nothing else works on its machine at the time: a measurement
+
+
+@dataclass(frozen=True)
+class Job:
+    """Cells that share one process: the same loaded model."""
+
+    ids: list[str]
+    threads: int
+    variables: frozenset[str] = frozenset()  # of the environment, that a model asks for by name
+    processes: int = 1  # that train one model together
+    resources: Resources = field(default_factory=Resources)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a worker ended: its exit code (negative: a signal) and the end of its log."""
+
+    code: int
+    tail: str
+    lost: str | None = None  # why its machine or its worker went away: no fault of the cell, which may be tried again
