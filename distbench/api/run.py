@@ -19,15 +19,22 @@ if TYPE_CHECKING:
     from distbench.api.page import Page
 
 
-def load(run: str | os.PathLike[str]) -> Run:
-    """Open a run directory, or a result.json that came from one.
+def load(run: str | os.PathLike[str], *more: str | os.PathLike[str]) -> Run:
+    """Open a run directory, or a result.json that came from one; several are merged as `distbench report A B` does.
 
-    Raises UsageError where there is neither. What they hold is read, and checked, when it is first asked for.
+    Raises UsageError where there is neither. What one holds is read, and checked, when it is first asked for; several
+    are read at once, and have no samples together.
     """
-    path = Path(run).expanduser()
-    if not path.is_file():
-        RunDir.existing(path)
-    return Run(path)
+    paths = [Path(each).expanduser() for each in (run, *more)]
+    for path in paths:
+        if not path.is_file():
+            RunDir.existing(path)
+    if not more:
+        return Run(paths[0])
+    from distbench.compare.merge import merge
+    from distbench.compare.reading import read_result
+
+    return Run(result=merge([read_result(path) for path in paths]))
 
 
 class Run:

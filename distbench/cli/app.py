@@ -296,7 +296,9 @@ def trend_over_releases(
 
 @app.command("export")
 def export_result(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="a run directory or a result.json")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN [RUN…]", help="run directories or result.json files")
+    ] = None,
     name: Annotated[str | None, typer.Option("--format", "-f", metavar="NAME", help="which format; see --list")] = None,
     to: Annotated[Path | None, typer.Option("--out", "-o", help="the file or folder to write")] = None,
     student: Annotated[str | None, typer.Option(help="the student of a badge or a model card")] = None,
@@ -314,9 +316,9 @@ def export_result(
     if list_all:
         list_exports(as_json=json)
         return
-    if run is None:
+    if not runs:
         raise UsageError("name a run directory or a result.json, or list the formats with --list")
-    export_run(Wish(run, name, to, student, sets or ()), as_json=json)
+    export_run(Wish(runs, name, to, student, sets or ()), as_json=json)
 
 
 @imports.command("lm-eval")

@@ -32,7 +32,7 @@ _WHERE: dict[Writes, str] = {
 class Wish:
     """What the command line asks for."""
 
-    run: Path
+    runs: Sequence[Path]
     name: str | None
     to: Path | None = None
     student: str | None = None
@@ -99,7 +99,7 @@ def export_run(wish: Wish, *, as_json: bool) -> None:
     plugins.check_installed(GROUP, name)
     if exporter.writes in {"file", "folder"} and wish.to is None:
         raise UsageError(f"format {name!r} writes {_what(exporter.writes)}; name it with --out")
-    source = Source(read_result(wish.run), wish.run if wish.run.is_dir() else None, wish.student)
+    source = _source(wish)
     source.chosen()
     made = exporter.export(source, wish.to)
     files = list(made.files)
@@ -107,6 +107,16 @@ def export_run(wish: Wish, *, as_json: bool) -> None:
         write_text(wish.to, made.text)
         files.append(wish.to)
     _say(name, made, files, as_json=as_json)
+
+
+def _source(wish: Wish) -> Source:
+    """Return one run, or several merged as `report A B C` merges them; samples are those of a single run."""
+    if len(wish.runs) == 1:
+        (run,) = wish.runs
+        return Source(read_result(run), run if run.is_dir() else None, wish.student)
+    from distbench.compare.merge import merge
+
+    return Source(merge([read_result(run) for run in wish.runs]), None, wish.student)
 
 
 def _what(writes: Writes) -> str:

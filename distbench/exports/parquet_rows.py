@@ -23,7 +23,7 @@ from distbench.tables import TABLES, Table
 
 SAMPLES = "samples"
 _WHO = ("model", "role")
-_NEED_RUN = "samples are in the run directory only, and this is a result document; name the directory"
+_NEED_RUN = "samples are in a run directory only; name one run, by its directory"
 
 
 def arrow_table(table: Table, result: Result) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 import distbench
 from distbench.errors import RefusedError, UsageError
+from distbench.exports.json_document import json_text
 from distbench.schema.result import Result
 from distbench.tables import TABLES
 from scripts.document_tables import described
@@ -154,3 +155,15 @@ def test_hostile_text_stays_as_it_is(synthetic: Result) -> None:
     label = next(student.label for student in synthetic.students if student.name == "hostile")
     assert label in set(run.students.label)
     assert any("\ud800" in prompt for prompt in run.disagreements.prompt)
+
+
+def test_several_runs_are_one_comparison(synthetic: Result, tmp_path: Path) -> None:
+    later = synthetic.model_copy(update={"run": "a later run", "created_at": "2031-01-01T00:00:00Z"})
+    paths = [tmp_path / "one.json", tmp_path / "two.json"]
+    for path, result in zip(paths, (synthetic, later), strict=True):
+        path.write_text(json_text(result), encoding="utf-8")
+    both = distbench.load(*paths)
+    assert len(both.students) == 2 * len(distbench.load(paths[0]).students)
+    assert [each.run for each in both.result.runs] == [synthetic.run, "a later run"]
+    with pytest.raises(UsageError, match="no samples"):
+        both.samples()

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from distbench import plugins
 from distbench.cli.app import app
 from distbench.cli.exporting import _by_suffix, _given
+from distbench.compare.merge import merge
+from distbench.compare.reading import read_result
 from distbench.errors import EnvironmentFault, ExitCode, UsageError
 from distbench.exports.csv_rows import csv_text
 from distbench.exports.svg import key_chart
@@ -154,3 +156,29 @@ def test_the_commands_of_the_documentation_are_right():
 def test_exports_are_plug_ins():
     assert set(plugins.names("exports")) >= OWN
     assert {plugins.distribution("exports", name).package for name in OWN} == {"distbench"}
+
+
+@pytest.mark.parametrize("name", ["markdown", "latex", "csv", "json", "svg", "badge"])
+def test_several_runs_are_exported_as_the_page_merges_them(document, tmp_path, name):
+    other = json.loads(document.read_text("utf-8"))
+    other["run"], other["created_at"] = "a later run", "2031-01-01T00:00:00Z"
+    later = tmp_path / "later.json"
+    later.write_text(json.dumps(other), encoding="utf-8")
+    asked = ["--student", "depth-12"] if name == "badge" else []
+    found = run(document, later, "--format", name, *asked)
+    if name == "badge":  # both runs have a student of this name: which one is meant must be said
+        assert found.exit_code != 0
+        return
+    assert found.exit_code == 0, found.exception
+    merged = merge([read_result(document), read_result(later)])
+    if name == "csv":
+        assert found.stdout == csv_text(TABLES["tasks"], merged)
+    if name == "json":
+        assert "a later run" in found.stdout
+    assert found.stdout
+
+
+def test_samples_are_those_of_one_run(document, tmp_path):
+    found = run(document, document, "--format", "csv")
+    assert isinstance(found.exception, UsageError)
+    assert "twice" in str(found.exception)
