@@ -1,16 +1,31 @@
-"""Finished work shared between runs, by content. An entry is a sealed folder; it appears whole or not at all."""
+"""Finished work shared between runs, by content. An entry is a sealed folder; it appears whole or not at all.
+
+Processes of any number of runs read and write one cache at the same time. Locks are the kernel's (flock): they are
+free again the moment their holder dies. A cache that may only be read is read; what is made then is kept elsewhere.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
+from distbench.errors import EnvironmentFault
 from distbench.host import cache_dir
-from distbench.store.files import damage, disk_faults, link_tree, seal
+from distbench.store.crash import moment
+from distbench.store.files import damage, disk_faults, link_tree, seal, sync_folder
+from distbench.store.leftovers import OWNER, sweep
+
+_beside: list[Path] = []
+
+
+def keep_beside(folder: Path) -> None:
+    """Let this process keep in `folder` what it makes and cannot put into a cache that it may only read."""
+    _beside[:] = [folder]
 
 
 class Cache:
@@ -18,57 +33,129 @@ class Cache:
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_dir()
+        self._swept: set[str] = set()
 
     def path(self, kind: str, key: str) -> Path:
         """Return where an entry lies, whether it exists or not."""
         return self.root / kind / key
 
+    def unwritable(self) -> str | None:
+        """Return why nothing can be put into this cache, or None where something can."""
+        probe = self.root / f".writable.{OWNER}-{os.getpid()}"
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
+
     def find(self, kind: str, key: str) -> Path | None:
         """Return an intact entry, or None. A damaged entry is removed: it can be made again."""
-        folder = self.path(kind, key)
-        if not folder.is_dir():
-            return None
-        if damage(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            return None
-        return folder
+        for root in (self.root, *_beside):
+            folder = root / kind / key
+            if folder.is_dir():
+                if not damage(folder):
+                    return folder
+                _discard(folder)
+        return None
 
     def put(self, kind: str, key: str, sealed: Path) -> None:
-        """Share a sealed folder. Losing the race against another writer of the same content is fine."""
+        """Share a sealed folder. Losing the race against another writer of the same content is fine.
+
+        Raises EnvironmentFault where the cache cannot take it: its disk is full, or it may only be read.
+        """
         target = self.path(kind, key)
         if target.is_dir():
             return
         with disk_faults(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".tmp-{key}-{os.getpid()}")
-        shutil.rmtree(temporary, ignore_errors=True)
-        link_tree(sealed, temporary)
-        self._publish(temporary, target)
+            self._sweep(kind)
+            temporary = _temporary(target)
+            try:
+                link_tree(sealed, temporary)
+                _publish(temporary, target)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
 
     def get_or_make(self, kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
-        """Return (entry, was it there already). Two processes that want one entry: the second waits for the first."""
-        target = self.path(kind, key)
+        """Return (entry, was it there already). Two processes that want one entry: the second waits for the first.
+
+        Raises EnvironmentFault where the cache cannot be written and this process has no other place to keep it.
+        """
+        if found := self.find(kind, key):
+            return found, True
+        if (why := self.unwritable()) is None:
+            return self._made(self.root, kind, key, make)
+        if not _beside:
+            raise EnvironmentFault(f"the cache {self.root} cannot be written ({why}); DISTBENCH_CACHE names another")
+        return self._made(_beside[0], kind, key, make)
+
+    def _made(self, root: Path, kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
+        target = root / kind / key
         with disk_faults(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{key}.lock")):
+            self._sweep(kind)
+        with _locked(target.with_name(f".{key}.lock")):
             if found := self.find(kind, key):
                 return found, True
-            temporary = target.with_name(f".tmp-{key}-{os.getpid()}")
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir()
+            temporary = _temporary(target)
+            with disk_faults(target):
+                temporary.mkdir()
             try:
                 make(temporary)
-                seal(temporary)
-                self._publish(temporary, target)
+                moment("make.made", target)
+                with disk_faults(target):
+                    seal(temporary)
+                    _publish(temporary, target)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
         return target, False
 
-    @staticmethod
-    def _publish(temporary: Path, target: Path) -> None:
-        try:
-            temporary.rename(target)
-        except OSError:
-            shutil.rmtree(temporary, ignore_errors=True)
-            if not target.is_dir():
-                raise
+    def _sweep(self, kind: str) -> None:
+        """Remove what killed processes of this host left half-made: once, a cache may have very many entries."""
+        if kind not in self._swept:
+            self._swept.add(kind)
+            sweep(self.root / kind)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with disk_faults(path):
+        lock = FileLock(path)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _temporary(target: Path) -> Path:
+    folder = target.with_name(f".tmp-{target.name}.{OWNER}-{os.getpid()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    moment("put.linked", target)
+    try:
+        temporary.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    moment("put.renamed", target)
+    sync_folder(target.parent)
+
+
+def _discard(folder: Path) -> None:
+    """Remove a damaged entry. Where another process has put a sound one in its place meanwhile, that one stays."""
+    aside = folder.with_name(f".tmp-damaged-{folder.name}.{OWNER}-{os.getpid()}")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        folder.rename(aside)
+    except OSError:  # another process was faster, or the cache may only be read
+        return
+    if damage(aside) is None:
+        with contextlib.suppress(OSError):  # a third process has made it again
+            aside.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)

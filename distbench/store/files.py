@@ -11,8 +11,11 @@ from pathlib import Path
 
 from distbench.errors import EnvironmentFault
 from distbench.hashing import file_digest
+from distbench.store.crash import moment
+from distbench.store.leftovers import OWNER, sweep
 
 SUMS = "SHA256SUMS"
+_swept: set[Path] = set()  # folders that this process has tidied: once is enough, and a plan has thousands of files
 
 
 def sync_folder(folder: Path) -> None:
@@ -27,6 +30,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_file(path: Path) -> None:
+    """Force a file's content to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole file atomically: temporary file beside it, fsync, one rename, fsync of the folder.
 
@@ -36,17 +48,30 @@ def write_text(path: Path, text: str) -> None:
         with disk_faults(path):
             path.write_text(text, encoding="utf-8", errors="surrogatepass")
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogatepass")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`: the file written there becomes `path` at the end, whole, or not at all."""
+    temporary = path.with_name(f".{path.name}.{OWNER}-{os.getpid()}.tmp")
+    if path.parent not in _swept:
+        sweep(path.parent)
+        _swept.add(path.parent)
     with disk_faults(path):
+        moment("write.begin", path)
         try:
-            with temporary.open("w", encoding="utf-8", errors="surrogatepass") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            yield temporary
+            moment("write.written", path)
+            sync_file(temporary)
+            moment("write.synced", path)
             temporary.replace(path)
+            moment("write.renamed", path)
         finally:
             temporary.unlink(missing_ok=True)
         sync_folder(path.parent)
+    moment("write.done", path)
 
 
 @contextlib.contextmanager
@@ -65,34 +90,58 @@ def seal(folder: Path) -> None:
     """Write SHA256SUMS over every file of `folder` and force everything to disk."""
     lines = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != SUMS):
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        moment("seal.file", path)
+        sync_file(path)
         lines.append(f"{file_digest(path)}  {path.relative_to(folder).as_posix()}\n")
     write_text(folder / SUMS, "".join(lines))
     for sub in (p for p in folder.rglob("*") if p.is_dir()):
         sync_folder(sub)
+    sync_folder(folder)
+    moment("seal.done", folder)
 
 
 def damage(folder: Path) -> str | None:
     """Return why a sealed folder is not what was sealed, or None where it is intact."""
+    sums = _sums(folder)
+    if isinstance(sums, str):
+        return sums
+    for name, expected in sums.items():
+        try:
+            found = file_digest(folder / name)
+        except FileNotFoundError:
+            return f"{name} is missing"
+        except OSError as error:
+            return f"{name} cannot be read: {error.strerror}"
+        if found != expected:
+            return f"{name} does not match its SHA-256"
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != SUMS}
+    extra = present - set(sums)
+    return f"{min(extra)} was added after the cell was sealed" if extra else None
+
+
+def incomplete(folder: Path) -> str | None:
+    """Return which file of a sealed folder is missing, or None; contents are not read."""
+    sums = _sums(folder)
+    return sums if isinstance(sums, str) else None
+
+
+def _sums(folder: Path) -> dict[str, str] | str:
+    """Return the SHA-256 of each file by its name, or what is wrong with the list or missing from the folder."""
+    sums = {}
     try:
         lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
     except OSError:
         return f"{SUMS} is missing"
-    listed = set()
+    except UnicodeDecodeError:
+        return f"{SUMS} is not text"
     for line in lines:
         expected, _, name = line.partition("  ")
-        path = folder / name
         if not name or ".." in Path(name).parts or Path(name).is_absolute():
             return f"{SUMS} names {name!r}"
-        if not path.is_file():
+        if not (folder / name).is_file():
             return f"{name} is missing"
-        if file_digest(path) != expected:
-            return f"{name} does not match its SHA-256"
-        listed.add(name)
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != SUMS}
-    extra = present - listed
-    return f"{min(extra)} was added after the cell was sealed" if extra else None
+        sums[name] = expected
+    return sums
 
 
 def link_tree(source: Path, target: Path) -> None:
@@ -103,7 +152,10 @@ def link_tree(source: Path, target: Path) -> None:
             os.link(src, dst)
         except OSError:
             shutil.copy2(src, dst)
+            sync_file(Path(dst))
         return dst
 
     with disk_faults(target):
         shutil.copytree(source, target, copy_function=link)
+        for sub in (target, *(p for p in target.rglob("*") if p.is_dir())):
+            sync_folder(sub)

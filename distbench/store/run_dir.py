@@ -17,9 +17,15 @@ from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.plan import Manifest, PlannedCell
 from distbench.schema.record import CellRecord
-from distbench.store.files import damage, disk_faults, link_tree, seal, sync_folder, write_text
+from distbench.store.crash import moment
+from distbench.store.files import damage, disk_faults, incomplete, link_tree, seal, sync_folder, write_text
+from distbench.store.leftovers import OWNER, is_temporary, sweep
 
 OWN = {".lock", ".lock.pid", "cells", "logs", "plan"}  # what a run holds before its manifest is written
+
+
+def _is_own(name: str) -> bool:
+    return name in OWN or is_temporary(name)
 
 
 def now() -> str:
@@ -41,12 +47,12 @@ class RunDir:
         """Create the folder (or accept an existing run or empty folder) before any model is touched."""
         if path.exists() and not path.is_dir():
             raise EnvironmentFault(f"{path} is a file; --out names a directory")
-        if path.is_dir() and not (path / "manifest.json").exists() and any(p.name not in OWN for p in path.iterdir()):
+        if path.is_dir() and not (path / "manifest.json").exists() and not all(_is_own(p.name) for p in path.iterdir()):
             raise UsageError(f"{path} is not empty and is not a distbench run; name a new directory")
         with disk_faults(path):
             (path / "cells").mkdir(parents=True, exist_ok=True)
             (path / "logs").mkdir(exist_ok=True)
-            probe = path / f".writable.{os.getpid()}"
+            probe = path / f".writable.{OWNER}-{os.getpid()}"
             probe.touch()
             probe.unlink()
         return cls(path)
@@ -81,6 +87,22 @@ class RunDir:
         """Remove what a killed process left half-written. Only the lock's holder may."""
         for leftover in self.cells.glob(".tmp-*"):
             shutil.rmtree(leftover, ignore_errors=True)
+        for folder in (self.path, self.path / "plan"):
+            sweep(folder)
+        for scratch in (self.path / "scratch").glob("*"):
+            if (self.cells / scratch.name).is_dir():  # killed between the commit and the clearing up
+                shutil.rmtree(scratch, ignore_errors=True)
+        self._end_the_last_line()
+
+    def _end_the_last_line(self) -> None:
+        """End a line of the journal that a full disk or a kill cut off, so that the next one stands by itself."""
+        journal = self.path / "journal.jsonl"
+        if not journal.exists() or not journal.stat().st_size:
+            return
+        with disk_faults(journal), journal.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
 
     # -- manifest and journal -----------------------------------------------------------------------------------
 
@@ -105,17 +127,17 @@ class RunDir:
     def log(self, event: str, **fields: Any) -> None:
         """Append to the journal. Losing it loses nothing."""
         line = json.dumps({"at": now(), "event": event, **fields}, ensure_ascii=False)
-        with (
-            disk_faults(self.path / "journal.jsonl"),
-            (self.path / "journal.jsonl").open("a", encoding="utf-8") as file,
-        ):
+        journal = self.path / "journal.jsonl"
+        moment("journal.begin", journal)
+        with disk_faults(journal), journal.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+        moment("journal.done", journal)
 
     # -- cells --------------------------------------------------------------------------------------------------
 
     def workplace(self, cell_id: str) -> Path:
         """Return a fresh folder in which a cell is built; it becomes visible only by `commit`."""
-        folder = self.cells / f".tmp-{cell_id}-{os.getpid()}"
+        folder = self.cells / f".tmp-{cell_id}.{OWNER}-{os.getpid()}"
         shutil.rmtree(folder, ignore_errors=True)
         with disk_faults(folder):
             folder.mkdir(parents=True)
@@ -125,9 +147,13 @@ class RunDir:
         """Seal `folder` and make it the finished cell by one rename."""
         target = self.cells / cell_id
         with disk_faults(target):
+            moment("commit.begin", target)
             seal(folder)
+            moment("commit.sealed", target)
             folder.rename(target)
+            moment("commit.renamed", target)
             sync_folder(self.cells)
+        moment("commit.done", target)
         shutil.rmtree(self.scratch(cell_id), ignore_errors=True)
         return target
 
@@ -135,14 +161,26 @@ class RunDir:
         """Return a cell's folder for what a later attempt goes on from; it is gone once the cell is committed."""
         return self.path / "scratch" / cell_id
 
-    def adopt(self, cell_id: str, sealed: Path) -> None:
-        """Take a sealed cell from the cache into this run."""
+    def adopt(self, cell_id: str, sealed: Path) -> bool:
+        """Take a sealed cell from the cache into this run; False where it left the cache meanwhile."""
         folder = self.workplace(cell_id)
         folder.rmdir()
-        link_tree(sealed, folder)
+        try:
+            link_tree(sealed, folder)
+        except EnvironmentFault:
+            shutil.rmtree(folder, ignore_errors=True)
+            if incomplete(sealed):
+                return False
+            raise
+        if incomplete(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            return False
         with disk_faults(folder):
+            moment("adopt.linked", folder)
             folder.rename(self.cells / cell_id)
+            moment("adopt.renamed", self.cells / cell_id)
             sync_folder(self.cells)
+        return True
 
     def is_done(self, cell_id: str) -> bool:
         """Say whether a cell is finished. A damaged one is refused, never silently made again."""

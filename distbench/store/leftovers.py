@@ -1,0 +1,63 @@
+"""Temporary files and folders that a killed process left: each is named after its process, so that it can be told.
+
+Names are `….<host>-<pid>` and perhaps a suffix. Only those of processes of this host that are gone are removed: a
+folder may be shared with other hosts, whose processes nobody here can see.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+OWNER = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_NAME = re.compile(r"\.(?P<host>[0-9a-f]{8})-(?P<pid>\d+)(?:[.-][^/]*)?$")
+
+
+def left_behind(name: str) -> bool:
+    """Say whether a name is that of a temporary file or folder whose process, of this host, is gone."""
+    found = _NAME.search(name)
+    return found is not None and found["host"] == OWNER and not _lives(int(found["pid"]))
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether a name is that of a temporary file or folder of distbench, whoever made it."""
+    return name.startswith(".") and _NAME.search(name) is not None
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left in a folder. What cannot be removed stays: it is in nobody's way."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in list(entries):
+            if not left_behind(entry.name):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry.path, ignore_errors=True)
+            else:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+
+
+@contextlib.contextmanager
+def temporary_folder(what: str) -> Iterator[Path]:
+    """Give a folder in the system's place for temporary files, gone afterwards; after a kill, the next one sweeps."""
+    place = Path(tempfile.gettempdir())
+    sweep(place)
+    with tempfile.TemporaryDirectory(prefix=f"distbench-{what}.{OWNER}-{os.getpid()}.", dir=place) as folder:
+        yield Path(folder)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it lives, and is another user's
+        return True
+    return True
