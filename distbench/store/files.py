@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from distbench.errors import EnvironmentFault
@@ -102,44 +102,63 @@ def seal(folder: Path) -> None:
 
 def damage(folder: Path) -> str | None:
     """Return why a sealed folder is not what was sealed, or None where it is intact."""
+    return next(faults(folder), None)
+
+
+def faults(folder: Path, skip: Callable[[str], bool] | None = None) -> Iterator[str]:
+    """Yield everything that makes a sealed folder differ from what was sealed.
+
+    `skip`: files that must be there, but whose content is not read. A link is a fault: what it leads to can change
+    while the folder does not.
+    """
     sums = _sums(folder)
     if isinstance(sums, str):
-        return sums
+        yield sums
+        return
+    links = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink()}
+    yield from (f"{name} is a link" for name in sorted(links))
     for name, expected in sums.items():
-        try:
-            found = file_digest(folder / name)
-        except FileNotFoundError:
-            return f"{name} is missing"
-        except OSError as error:
-            return f"{name} cannot be read: {error.strerror}"
-        if found != expected:
-            return f"{name} does not match its SHA-256"
-    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name != SUMS}
-    extra = present - set(sums)
-    return f"{min(extra)} was added after the cell was sealed" if extra else None
+        if not links.isdisjoint({name, *(each.as_posix() for each in Path(name).parents)}):
+            continue
+        if not (folder / name).is_file():
+            yield f"{name} is missing"
+        elif not (skip is not None and skip(name)) and (why := _changed(folder / name, expected)):
+            yield f"{name} {why}"
+    present = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() and p.name != SUMS}
+    yield from (f"{name} was added after the cell was sealed" for name in sorted(present - set(sums) - links))
 
 
 def incomplete(folder: Path) -> str | None:
     """Return which file of a sealed folder is missing, or None; contents are not read."""
     sums = _sums(folder)
-    return sums if isinstance(sums, str) else None
+    if isinstance(sums, str):
+        return sums
+    return next((f"{name} is missing" for name in sums if not (folder / name).is_file()), None)
+
+
+def _changed(path: Path, expected: str) -> str | None:
+    try:
+        return None if file_digest(path) == expected else "does not match its SHA-256"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _sums(folder: Path) -> dict[str, str] | str:
-    """Return the SHA-256 of each file by its name, or what is wrong with the list or missing from the folder."""
-    sums = {}
-    try:
-        lines = (folder / SUMS).read_text(encoding="utf-8").splitlines()
-    except OSError:
+    """Return the SHA-256 of each file by its name, or what is wrong with the list."""
+    sums: dict[str, str] = {}
+    path = folder / SUMS
+    if path.is_symlink() or not path.is_file():
         return f"{SUMS} is missing"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        return f"{SUMS} cannot be read: {error.strerror}"
     except UnicodeDecodeError:
         return f"{SUMS} is not text"
     for line in lines:
         expected, _, name = line.partition("  ")
-        if not name or ".." in Path(name).parts or Path(name).is_absolute():
+        if not name or name in sums or ".." in Path(name).parts or Path(name).is_absolute():
             return f"{SUMS} names {name!r}"
-        if not (folder / name).is_file():
-            return f"{name} is missing"
         sums[name] = expected
     return sums
 
