@@ -145,6 +145,17 @@ def shared(path: Path, refused: Callable[[], EnvironmentFault]) -> Iterator[None
         os.close(descriptor)
 
 
+def is_held(path: Path) -> bool:
+    """Say whether a process of this host, or of one that shares its locks, holds a claim at this moment."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            return not _lock(descriptor)
+        finally:
+            os.close(descriptor)
+    return False
+
+
 def holder_of(path: Path) -> Holder | None:
     """Return who wrote a claim; None where nobody did, or it is being written."""
     try:

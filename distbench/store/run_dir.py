@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
@@ -19,9 +18,10 @@ from distbench.schema.plan import Manifest, PlannedCell
 from distbench.schema.record import CellRecord
 from distbench.store.crash import moment
 from distbench.store.files import damage, disk_faults, incomplete, link_tree, seal, sync_folder, write_text
+from distbench.store.hold import CLAIMS, LOCK, LOCK_HOLDER, Hold, hold_run
 from distbench.store.leftovers import OWNER, is_temporary, sweep
 
-OWN = {".lock", ".lock.pid", "cells", "logs", "plan"}  # what a run holds before its manifest is written
+OWN = {LOCK, LOCK_HOLDER, CLAIMS, "cells", "logs", "plan"}  # what a run holds before its manifest is written
 
 
 def _is_own(name: str) -> bool:
@@ -66,22 +66,11 @@ class RunDir:
             raise UsageError(f"{path} is not a distbench run: it has no manifest.json")
         return cls(path)
 
-    def lock(self) -> FileLock:
+    def lock(self) -> Hold:
         """Take the writer's lock at once, or say who holds it."""
-        lock = FileLock(self.path / ".lock", timeout=0)
-        holder = self.path / ".lock.pid"
-        try:
-            lock.acquire()
-        except Timeout:
-            pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
-            raise EnvironmentFault(
-                f"{self.path} is locked by process {pid}; wait for it or name another --out"
-            ) from None
-        except OSError as error:
-            raise EnvironmentFault(f"cannot lock {self.path}: {error.strerror}") from error
-        holder.write_text(str(os.getpid()), encoding="ascii")
+        hold = hold_run(self.path)
         self._sweep()
-        return lock
+        return hold
 
     def _sweep(self) -> None:
         """Remove what a killed process left half-written. Only the lock's holder may."""
