@@ -12,6 +12,7 @@ from distbench.errors import UsageError
 from distbench.hashing import digest
 from distbench.plan.expand import Plan
 from distbench.schema.plan import Manifest, PlannedCell
+from distbench.schema.suite import Suite
 from distbench.store.run_dir import RunDir, now
 
 
@@ -61,8 +62,14 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
     run.write_manifest(manifest)
 
 
+def _deciding(suite: Suite) -> dict[str, Any]:
+    """Return a suite without what only says where and when its cells run."""
+    each = {"__all__": {"resources"}}
+    return suite.model_dump(mode="json", exclude={"resources": True, "teachers": each, "students": each})
+
+
 def _differences(old: Manifest, new: Manifest) -> list[str]:
-    before, after = old.suite.model_dump(mode="json"), new.suite.model_dump(mode="json")
+    before, after = _deciding(old.suite), _deciding(new.suite)
     changed = [key for key in after if digest(before.get(key)) != digest(after[key])]
     if changed:
         return changed

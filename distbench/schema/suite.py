@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from distbench.schema.resources import Reservations, Reserved
 from distbench.schema.strict import Label, Name, Strict, Use
 from distbench.schema.training import Launch, TeacherWeights
 
@@ -79,6 +80,7 @@ class TeacherSpec(Use):
     )
     fit: FitSpec | None = None
     label: Label | None = None
+    resources: Reserved | None = Field(None, description="what its cells reserve where the suite's differ")
 
 
 class StudentSpec(Strict):
@@ -105,6 +107,7 @@ class StudentSpec(Strict):
     study: StudyPoint | None = Field(
         None, description="the study that it belongs to, and where; a grid in its options sets this"
     )
+    resources: Reserved | None = Field(None, description="what its cells reserve where the suite's differ")
 
     @property
     def teachers(self) -> list[str]:
@@ -194,6 +197,9 @@ class Suite(Strict):
     dtype: DType = "auto"
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of a cell; the physical cores where left out"
+    )
+    resources: Reservations | None = Field(
+        None, description="what a cell reserves where machines are shared: --engine ray, job scripts"
     )
     teachers: Annotated[dict[Name, TeacherSpec], Field(min_length=1)]
     students: Annotated[list[StudentSpec], Field(min_length=1)]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from distbench.errors import DistbenchError, UsageError, did_you_mean, nearest
+from distbench.schema.sizes import SIZE_PATTERN, SIZE_WORDS
 from distbench.schema.strict import NAME_PATTERN
 from distbench.schema.suite import DEVICE_PATTERN, TASK_NAME_PATTERN
 
@@ -45,6 +46,7 @@ _PATTERNS = {
     NAME_PATTERN: "letters, digits and . _ + - (a letter or digit first, at most 64 characters)",
     TASK_NAME_PATTERN: "letters, digits and . _ + , : / - (a letter or digit first, at most 128 characters)",
     DEVICE_PATTERN: DEVICE_WORDS,
+    SIZE_PATTERN: SIZE_WORDS,
 }
 _CHOICES = {"literal_error", "enum"}
 _KNOWN_TO_MAN = 100  # a hostile suite may hold thousands of unknown keys; nobody mistypes that many
