@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from pydantic_core import PydanticSerializationError
 from distbench import __version__
 from distbench.data import secrets
 from distbench.errors import EnvironmentFault, UsageError, did_you_mean
-from distbench.hashing import short_digest
+from distbench.hashing import canonical_json, short_digest
 from distbench.importers.lm_eval_differences import differences
 from distbench.importers.lm_eval_files import Output, TaskFiles, find_output
 from distbench.importers.lm_eval_log import Log, index_log
@@ -208,9 +209,11 @@ class _Import:
         spec = self._spec(task, files or self._any(task))
         title = f"{model.name} on {task}" + ("" if files else " (not among its lm-eval results)")
         identity = ["imported", CODE_VERSION, self.models[0].identity, model.identity, spec, read]
+        decided_by = json.loads(canonical_json(identity))
         return EvaluateCell(
-            id=short_digest(identity), title=title, needs=[], model=model.ref, task=spec, settings=model.settings()
-        )
+            id=short_digest(identity), title=title, needs=[], model=model.ref, task=spec, settings=model.settings(),
+            decided_by=decided_by,
+        )  # fmt: skip
 
     def _any(self, task: str) -> TaskFiles:
         return next(model.output.tasks[task] for model in self.models if task in model.output.tasks)

@@ -11,7 +11,7 @@ from distbench import plugins
 from distbench.data.pull import check_pulled
 from distbench.plan.capabilities import check_task, check_work
 from distbench.plan.device import Chosen, choose
-from distbench.plan.identity import evaluate_id, measure_id
+from distbench.plan.identity import id_of, of_evaluation, of_measurement
 from distbench.plan.models import ModelPlanner
 from distbench.plan.tasks import resolve_tasks
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings
@@ -100,14 +100,16 @@ def evaluation(
 
 def _cell(model: PlannedModel, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> EvaluateCell:
     """Return the evaluation of a model on a task."""
+    decided_by = of_evaluation(model.ref, task, settings, reference)
     return EvaluateCell(
-        id=evaluate_id(model.ref, task, settings, reference),
+        id=id_of(decided_by),
         title=f"{model.name} on {task.title}" + (f" from {task.part.start}" if task.part else ""),
         needs=[ref.cell for ref in (model.ref, reference) if ref is not None and ref.cell],
         model=model.ref,
         reference=reference,
         task=task,
         settings=settings,
+        decided_by=decided_by,
     )
 
 
@@ -140,15 +142,17 @@ def _measures(
         for first in range(0, len(students), GROUP):
             group = [teacher, *students[first : first + GROUP]]
             refs = [model.ref.model_copy(update={"name": model.name}) for model in group]
+            decided_by = of_measurement(refs, meters, workload, chosen.settings)
             cells.append(
                 MeasureCell(
-                    id=measure_id(refs, meters, workload, chosen.settings),
+                    id=id_of(decided_by),
                     title=f"measure {', '.join(model.name for model in group)}",
                     needs=list(dict.fromkeys(ref.cell for ref in refs if ref.cell)),
                     models=refs,
                     meters=meters,
                     workload=workload,
                     settings=chosen.settings,
+                    decided_by=decided_by,
                 )
             )
     return cells

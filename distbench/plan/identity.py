@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from distbench import plugins
 from distbench.data.located import without_paths
-from distbench.hashing import short_digest
+from distbench.hashing import canonical_json, short_digest
 from distbench.host import cpu_has_bfloat16, package_versions
 from distbench.schema.cell import ModelRef, Settings
 from distbench.schema.strict import Use
@@ -39,11 +40,16 @@ def opened_identity(identity: str, use: str, options: dict[str, Any]) -> str:
     return short_digest([identity, options, runtime]) if options or runtime else identity
 
 
-def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> str:
-    """Return the id of "this model on this task", or "this model beside its teacher on this task"."""
+def id_of(decided_by: list[Any]) -> str:
+    """Return the id of a cell: the hash of everything that decides its numbers."""
+    return short_digest(decided_by)
+
+
+def of_evaluation(model: ModelRef, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> list[Any]:
+    """Return what decides "this model on this task", or "this model beside its teacher on this task"."""
     kind = plugins.load("tasks", task.use)
     spec = task.model_dump(mode="json", exclude={"data", "weight", "group"})
-    return short_digest(
+    return _plain(
         [
             "evaluate",
             model.identity,
@@ -57,8 +63,8 @@ def evaluate_id(model: ModelRef, task: TaskSpec, settings: Settings, reference: 
     )
 
 
-def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings: Settings) -> str:
-    """Return the id of a recipe; `parts` holds identities of parents and the steps."""
+def of_recipe(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings: Settings) -> list[Any]:
+    """Return what decides the result of a recipe; `parts` holds identities of parents and the steps."""
     data = None
     if train is not None:
         source = plugins.load("data", train.data.use)(plugins.options("data", train.data))
@@ -71,17 +77,23 @@ def make_id(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings:
         if train.launch is not None and train.launch.processes == 1:
             changed["launch"] = None  # several processes round otherwise; one is what there is without a launch
         train = train.model_copy(update=changed)
-    return short_digest(["make", parts, train, data, _surroundings(settings)])
+    return _plain(["make", parts, train, data, _surroundings(settings)])
 
 
-def measure_id(
+def of_measurement(
     models: list[ModelRef], meters: dict[str, dict[str, Any]], workload: TaskSpec | None, settings: Settings
-) -> str:
-    """Return the id of a measurement; threads count here."""
+) -> list[Any]:
+    """Return what decides a measurement; threads count here."""
     spec = workload.model_dump(mode="json", exclude={"weight", "group"}) if workload else None
     names = [[m.name, m.identity] for m in models]
     codes = [_code("meters", name) for name in meters]
-    return short_digest(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings)])
+    return _plain(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings)])
+
+
+def _plain(decided_by: list[Any]) -> list[Any]:
+    """Return it as the JSON that is hashed holds it, so that whoever reads the plan can hash it again."""
+    plain: list[Any] = json.loads(canonical_json(decided_by))
+    return plain
 
 
 def step(use: Use | None, group: str) -> Any:

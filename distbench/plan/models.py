@@ -23,7 +23,7 @@ from distbench.plan.capabilities import (
     signal_of,
 )
 from distbench.plan.deployments import rows_of
-from distbench.plan.identity import make_id, opened_identity
+from distbench.plan.identity import id_of, of_recipe, opened_identity
 from distbench.plan.recipes import MADE_HERE, Made, Origin, Recipe, recipe_words, words
 from distbench.plan.shapes import check_shapes
 from distbench.plan.studies import TrainingRun, as_trained, check_untrained, training_runs
@@ -315,7 +315,8 @@ class ModelPlanner:
         `settings` are the run's, but for another training seed.
         """
         settings = settings or self.settings
-        cell_id = make_id(recipe.parts(use), recipe.train, settings)
+        decided_by = of_recipe(recipe.parts(use), recipe.train, settings)
+        cell_id = id_of(decided_by)
         parents = [*recipe.teachers, *([recipe.start] if recipe.start else [])]
         if cell_id not in self.cells:
             self.cells[cell_id] = MakeCell(
@@ -333,6 +334,7 @@ class ModelPlanner:
                 signal_temperature=recipe.temperature,
                 record=recipe.record,
                 settings=settings,
+                decided_by=decided_by,
             )
         made = ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id)
         return self._reopened(made, name, role, options or {})

@@ -40,6 +40,12 @@ class Settings(Strict):
     threads: int | None = Field(description="None: not known, the results were imported")
 
 
+DecidedBy = Annotated[
+    list[Any] | None,
+    Field(description="everything that decides the cell's numbers: its id is the hash of this; None: not written down"),
+]
+
+
 class MakeCell(Strict):
     """Make a model: start (fresh or from a parent), then train, then quantise. The steps are the recipe.
 
@@ -63,6 +69,7 @@ class MakeCell(Strict):
     )
     record: bool = Field(True, description="the teacher's outputs are recorded before the training, not asked in it")
     settings: Settings
+    decided_by: DecidedBy = None
 
 
 class EvaluateCell(Strict):
@@ -78,6 +85,7 @@ class EvaluateCell(Strict):
         None, description="the teacher that the task compares the model with, if it does"
     )
     settings: Settings
+    decided_by: DecidedBy = None
 
 
 class MeasureCell(Strict):
@@ -91,6 +99,7 @@ class MeasureCell(Strict):
     meters: dict[str, dict[str, Any]]
     workload: TaskSpec | None
     settings: Settings
+    decided_by: DecidedBy = None
 
 
 Cell = Annotated[MakeCell | EvaluateCell | MeasureCell, Field(discriminator="kind")]
