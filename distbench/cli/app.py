@@ -130,6 +130,47 @@ def plan(
 
 
 @app.command()
+def cell(
+    run: Run,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="this cell, by its id's beginning; repeatable")
+    ] = None,
+    index: Annotated[int | None, typer.Option(min=0, help="the job of this number, counted from 0")] = None,
+    stage: Annotated[str | None, typer.Option(help="count within this stage; over all cells where left out")] = None,
+    chunk: Annotated[int, typer.Option(min=1, help="so many evaluations of one model are one job")] = 1,
+    list_all: Annotated[bool, typer.Option("--list", help="list the jobs with their numbers")] = False,
+    json: Annotated[bool, typer.Option("--json", help="with --list: print one JSON document")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    debug: Debug = False,
+) -> None:
+    """Run one cell of a prepared run, beside others on other machines: what a cluster's scheduler starts."""
+    from distbench.cli.celling import Which, list_jobs, run_cell
+
+    if list_all:
+        list_jobs(run, chunk, as_json=json)
+        return
+    raise typer.Exit(run_cell(run, Which(ids or (), index, stage, chunk), quiet=quiet))
+
+
+@app.command()
+def finish(
+    run: Run,
+    gate: Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")] = False,
+    policy: PolicyFile = None,
+    baseline: Baseline = None,
+    on_inconclusive: OnInconclusive = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare and report as `run` does at its end, after `cell` ran the cells; exit 4 where some are missing."""
+    from distbench.cli.celling import finish as finish_run
+    from distbench.cli.gating import terms_of_run
+
+    terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
+    raise typer.Exit(finish_run(run, gate=terms, as_json=json))
+
+
+@app.command()
 def distil(
     suite: SuiteArg = None,
     names: Annotated[

@@ -10,6 +10,7 @@ from typing import Any
 from distbench import __version__
 from distbench.errors import UsageError
 from distbench.hashing import digest
+from distbench.host import cpu_has_bfloat16, package_versions
 from distbench.plan.expand import Plan
 from distbench.schema.plan import Manifest, PlannedCell
 from distbench.schema.suite import Suite
@@ -37,6 +38,8 @@ def manifest_of(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) 
         cells=[PlannedCell(id=cell.id, kind=cell.kind, title=cell.title) for cell in plan.cells],
         task_order=[task.title for task in plan.tasks],
         warnings=plan.warnings,
+        packages=package_versions(),
+        cpu_bfloat16=cpu_has_bfloat16(),
     )
 
 

@@ -56,4 +56,10 @@ class Manifest(Strict):
     cells: list[PlannedCell]
     task_order: list[str]
     warnings: list[str] = []
+    packages: dict[str, str] | None = Field(
+        None, description="versions on the machine that planned it, which the cells' ids hold; None: not recorded"
+    )
+    cpu_bfloat16: bool | None = Field(
+        None, description="whether that machine's CPU has bfloat16, which a training's precision can hang on"
+    )
     imported: str | None = Field(None, description="the tool whose results these are; such a run is never resumed")
