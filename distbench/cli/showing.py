@@ -25,6 +25,7 @@ from distbench.report.view import View
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import CellRecord
 from distbench.schema.result import Result, StudentResult, TeacherResult
+from distbench.schema.wording import first_fault
 from distbench.store.run_dir import RunDir
 from distbench.tables import TABLES
 
@@ -192,7 +193,7 @@ def read_record(folder: Path) -> CellRecord:
     except OSError as error:
         raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise RefusedError(f"{path} is not a record of this version: {error.errors()[0]['msg']}") from None
+        raise RefusedError(f"{path} is not a record of this version: at {first_fault(error)}") from None
 
 
 def _show_record(record: CellRecord, *, as_json: bool) -> None:

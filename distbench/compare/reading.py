@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from distbench.compare.run import compare
 from distbench.errors import RefusedError, UsageError
 from distbench.schema.result import Result
+from distbench.schema.wording import first_fault
 from distbench.store.run_dir import RunDir
 
 
@@ -30,8 +31,6 @@ def read_document(path: Path) -> Result:
     except OSError as error:
         raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the top"
         raise RefusedError(
-            f"{path} is no result document of this version of distbench: at {where}, {first['msg']}"
+            f"{path} is no result document of this version of distbench: at {first_fault(error)}"
         ) from None

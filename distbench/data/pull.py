@@ -25,6 +25,7 @@ from distbench.data.json_lines import refuse_another_reading, refuse_other_than_
 from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, UsageError
 from distbench.hashing import file_digest
 from distbench.schema.pull import LockedFile, LockedModel, LockedTask, PullLock
+from distbench.schema.wording import first_fault
 from distbench.store.files import disk_faults, sync_folder, write_text
 
 LOCK = "pull.lock.json"
@@ -220,9 +221,7 @@ def read_lock(folder: Path) -> PullLock | None:
     except OSError as error:
         raise EnvironmentFault(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:
-        raise RefusedError(
-            f"{path} is damaged, or of another version of distbench: {error.errors()[0]['msg']}"
-        ) from None
+        raise RefusedError(f"{path} is damaged, or of another version of distbench: at {first_fault(error)}") from None
 
 
 def refuse_changed(folder: Path, lock: PullLock, *, suite: bool = True) -> None:

@@ -31,6 +31,7 @@ from distbench.schema.imported import Imported, SourceFile
 from distbench.schema.plan import Manifest, PlannedCell, PlannedModel
 from distbench.schema.record import CellRecord, EvaluateResult, Footprint
 from distbench.schema.suite import GateSpec, StudentSpec, Suite, TaskSpec, TeacherSpec
+from distbench.schema.wording import first_fault
 from distbench.store.files import disk_faults, write_text
 from distbench.store.run_dir import RunDir, now
 from distbench.store.samples import write_samples
@@ -101,13 +102,8 @@ def import_lm_eval(teacher: Side, students: Sequence[Side], out: Path, wishes: W
         try:
             return _Import(RunDir.prepare(folder), models, wishes, out.name).write()
         except (ValidationError, PydanticSerializationError) as error:
-            first = str(error).splitlines()[-1] if isinstance(error, PydanticSerializationError) else _first(error)
+            first = str(error).splitlines()[-1] if isinstance(error, PydanticSerializationError) else first_fault(error)
             raise UsageError(f"these results cannot become a run: {first}") from None
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _models(teacher: Side, students: Sequence[Side], tasks: Sequence[str]) -> list[_Model]:

@@ -24,6 +24,7 @@ from distbench.protocols import Decoded, Resolved, Stop
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
+from distbench.schema.wording import first_fault
 
 FACTS = "export.json"
 Tokens = NDArray[np.int64]
@@ -214,7 +215,7 @@ def read_facts(folder: Path, use: str) -> ExportFacts:
     try:
         facts = ExportFacts.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        raise RefusedError(f"{path} is not what an export writes: {error.errors()[0]['msg']}") from error
+        raise RefusedError(f"{path} is not what an export writes: at {first_fault(error)}") from error
     if facts.use != use:
         raise RefusedError(f"{folder} was exported for {facts.use!r}; it cannot be opened as {use!r}")
     return facts

@@ -49,6 +49,7 @@ _PATTERNS = {
     SIZE_PATTERN: SIZE_WORDS,
 }
 _CHOICES = {"literal_error", "enum"}
+_OF_PROGRAMS = {"missing": "is missing", "extra_forbidden": "is not known"}
 _KNOWN_TO_MAN = 100  # a hostile suite may hold thousands of unknown keys; nobody mistypes that many
 
 
@@ -88,6 +89,22 @@ def shorten(text: str, limit: int = 60) -> str:
 def harmless(text: str) -> str:
     """Return `text` short, and with escapes for whatever could move the cursor of a terminal."""
     return shorten(text if text.isprintable() else repr(text)[1:-1])
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return where a document that a program wrote is wrong first, and how; one short line, without the value."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = harmless(".".join(map(str, first["loc"]))) or "the top"
+    if where.endswith("_schema") and first["type"] == "literal_error":
+        return f"{where} is {_version(error)}, and this version of distbench reads {first['ctx']['expected']}"
+    said = _OF_PROGRAMS.get(first["type"]) or " ".join(first["msg"].split()).removeprefix("Input ")
+    said = said if said.isprintable() else repr(said)[1:-1]
+    return f"{where}: {shorten(said, 160)}"
+
+
+def _version(error: ValidationError) -> str:
+    given = error.errors(include_url=False)[0]["input"]
+    return str(given) if isinstance(given, int) and abs(given) < 10**6 else "none that there is"
 
 
 def describe(value: object) -> str:

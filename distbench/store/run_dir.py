@@ -16,6 +16,7 @@ from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.plan import Manifest, PlannedCell
 from distbench.schema.record import CellRecord
+from distbench.schema.wording import first_fault
 from distbench.store.crash import moment
 from distbench.store.files import damage, disk_faults, incomplete, link_tree, seal, sync_folder, write_text
 from distbench.store.hold import CLAIMS, LOCK, LOCK_HOLDER, Hold, hold_run
@@ -107,10 +108,8 @@ class RunDir:
         except OSError as error:
             raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the top"
             raise RefusedError(
-                f"{path} is damaged, or of another version of distbench: at {where}, {first['msg']}"
+                f"{path} is damaged, or of another version of distbench: at {first_fault(error)}"
             ) from None
 
     def log(self, event: str, **fields: Any) -> None:
@@ -185,8 +184,10 @@ class RunDir:
         path = self.path / "plan" / f"{cell_id}.json"
         try:
             return CELL.validate_json(path.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise RefusedError(f"{path} is not a cell: {error}") from error
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+        except ValidationError as error:
+            raise RefusedError(f"{path} is not a cell of this version: at {first_fault(error)}") from None
 
     def write_plan(self, cells: Sequence[MakeCell | EvaluateCell | MeasureCell]) -> None:
         """Write every cell's JSON: what `python -m distbench.cell` reads."""
@@ -214,7 +215,7 @@ class RunDir:
         except OSError as error:
             raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
-            raise RefusedError(f"{path} is not a record of this version: {error.errors()[0]['msg']}") from error
+            raise RefusedError(f"{path} is not a record of this version: at {first_fault(error)}") from None
 
     def fail(self, cell_id: str, error: dict[str, Any]) -> None:
         """Keep what is known about a failed attempt."""

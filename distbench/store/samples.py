@@ -110,9 +110,26 @@ def _opened(path: Path, coded: Sequence[str] = ()) -> Iterator[Any]:
             missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
             if missing:
                 raise RefusedError(f"{path} is not a samples file: it has no column {missing[0]!r}")
+            _check_kinds(path, file.schema_arrow)
             yield file
     except KeyError as error:  # pyarrow names a coded column that is missing as bytes
         name = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
         raise RefusedError(f"{path} is not a samples file: it has no column {name!r}") from error
     except (OSError, pa.ArrowException) as error:
         raise RefusedError(f"{path} is not a samples file: {str(error).splitlines()[0][:160]}") from error
+
+
+def _check_kinds(path: Path, schema: Any) -> None:
+    """Raise RefusedError where a column of numbers holds texts, or the other way round."""
+    import pyarrow as pa
+
+    for name in COLUMNS:
+        kind = schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
+        text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+        wanted = "numbers" if name in {*NUMBERS, *WHOLE} else "texts"
+        if not (pa.types.is_null(kind) or (number if wanted == "numbers" else text)):
+            raise RefusedError(
+                f"{path} is not a samples file: its column {name!r} holds {str(kind)[:40]}, not {wanted}"
+            )
