@@ -110,7 +110,7 @@ def run(
 @app.command()
 def plan(
     suite: SuiteArg = None,
-    out: Annotated[Path | None, typer.Option(help="a run directory: show what is finished in it")] = None,
+    out: Annotated[Path | None, typer.Option(help="a run directory: show what is finished, or prepare it")] = None,
     sets: Sets = None,
     teacher: Teacher = None,
     students: Students = None,
@@ -118,6 +118,17 @@ def plan(
     samples: Samples = None,
     device: Device = None,
     trust_task_code: Trust = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME", help="jobs for a scheduler: slurm, kubernetes, or json for others"),
+    ] = None,
+    given: Annotated[
+        list[str] | None, typer.Option("--with", metavar="KEY=VALUE", help="an option of the format; repeatable")
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OPTIONS", help="options for sbatch, of every job or of 'measure: …'; repeatable"),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -126,6 +137,13 @@ def plan(
     from distbench.cli.running import Request
 
     request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
+    if form is not None:
+        from distbench.cli.scheduling import Wish, write_jobs
+
+        write_jobs(request, Wish(form, given or (), sbatch or ()), out)
+        return
+    if given or sbatch:
+        raise typer.BadParameter("--with and --sbatch are for job scripts: name a --format")
     show_plan(request, out, as_json=json)
 
 
