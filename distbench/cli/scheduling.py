@@ -131,9 +131,8 @@ def _tell(plan: Plan, prepared: Prepared, folder: Path, form: str) -> None:
     for batch in prepared.batches:
         more = ", each alone on its node" if batch.resources.alone else ""
         gpus = f" and {_counted(batch.gpus, 'GPU')}" if batch.gpus else ""
-        say(
-            f"  {batch.stage.name}: {_counted(len(batch.indexes), 'job')} with {_counted(batch.cpus, 'CPU')}{gpus}{more}"
-        )
+        wanted = _counted(batch.cpus, "CPU") + gpus + more
+        say(f"  {batch.stage.name}: {_counted(len(batch.indexes), 'job')} with {wanted}")
     if plan.suite.threads is None:
         err().print("warning: the suite has no 'threads': cells take as many as this machine has cores", markup=False)
     if prepared.variables:

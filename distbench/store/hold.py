@@ -54,7 +54,7 @@ def hold_cells(path: Path, ids: Sequence[str], on_wait: Callable[[Holder], None]
         for cell_id in ids:
             stack.enter_context(claim(path / CLAIMS / cell_id, f"cell {cell_id} of {path}", on_wait))
         for cell_id in ids:
-            for leftover in (path / "cells").glob(f".tmp-{cell_id}*"):
+            for leftover in (path / "cells").glob(f".tmp-{cell_id}.*"):
                 shutil.rmtree(leftover, ignore_errors=True)
         yield
 
