@@ -55,8 +55,7 @@ def here(folder: Path, *arguments: str, check: int | None = None, **environment:
         contextlib.redirect_stderr(told),
         mock.patch.object(sys, "argv", ["distbench", *arguments]),
         mock.patch.dict(os.environ, environment),
-        mock.patch("distbench.cli.running.LocalExecutor", Here),
-        mock.patch("distbench.cli.distilling.LocalExecutor", Here),
+        mock.patch("distbench.executors.local_engine.LocalExecutor", Here),
     ):
         try:
             main()

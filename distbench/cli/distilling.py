@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.table import Table
 
+from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.output import err, out, print_json
 from distbench.cli.running import Request
 from distbench.errors import ExitCode, UsageError, did_you_mean
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Runner
 from distbench.execute.start import begin, default_out
-from distbench.executors.local import LocalExecutor
 from distbench.plan.expand import Cell, Plan, expand
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import MakeResult
@@ -35,20 +35,26 @@ class Wish:
     controls: bool
 
 
-def distil_suite(request: Request, wish: Wish, out_dir: Path | None, *, as_json: bool, quiet: bool) -> ExitCode:
+def distil_suite(
+    request: Request, wish: Wish, out_dir: Path | None, *, as_json: bool, quiet: bool, on: EngineWish = LOCAL
+) -> ExitCode:
     """Make the students and print what became of them."""
     loaded = request.load()
-    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
-    models = _wanted(plan, wish)
-    _refuse_occupied(models, wish.to)
-    run = RunDir.prepare(out_dir or default_out(loaded.suite.name))
-    with run.lock():
-        begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
-        with TerminalReporter(err(), quiet=quiet) as reporter:
-            state = Runner(_making(plan, models), run, Cache(), LocalExecutor(run.path), reporter).execute()
-        rows = [_row(model, run, state.failed) for model in models]
-        if wish.to is not None:
-            _copy(rows, wish.to)
+    path = out_dir or default_out(loaded.suite.name)
+    with on.engine() as engine:
+        plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=engine.elsewhere)
+        models = _wanted(plan, wish)
+        _refuse_occupied(models, wish.to)
+        cells = _making(plan, models)
+        reserve = reserved(engine, plan, cells, path)
+        run = RunDir.prepare(path)
+        with run.lock():
+            begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
+            with TerminalReporter(err(), quiet=quiet) as reporter:
+                state = Runner(cells, run, Cache(), engine.executor(run.path), reporter, reserve).execute()
+            rows = [_row(model, run, state.failed) for model in models]
+            if wish.to is not None:
+                _copy(rows, wish.to)
     _show(rows, run, as_json=as_json)
     return state.exit_code
 

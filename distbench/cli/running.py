@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.gating import Outputs, Terms, check_early, decided, publish
 from distbench.cli.output import err, out, print_json
 from distbench.cli.reading import print_result, write_report
@@ -16,9 +17,10 @@ from distbench.errors import DistbenchError, ExitCode, UsageError
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Execution, Runner
 from distbench.execute.start import begin, default_out
-from distbench.executors.local import LocalExecutor
+from distbench.executors.engine import Executor
 from distbench.gate.sequential import run_until_decided
 from distbench.plan.expand import Plan, expand
+from distbench.plan.resources import Reserve
 from distbench.schema.result import Result
 from distbench.store.cache import Cache
 from distbench.store.files import write_text
@@ -57,33 +59,48 @@ class Request:
 
 
 def run_suite(
-    request: Request, out_dir: Path | None, *, gate: Terms | None, as_json: bool, quiet: bool, verbose: bool = False
+    request: Request,
+    out_dir: Path | None,
+    *,
+    gate: Terms | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool = False,
+    on: EngineWish = LOCAL,
 ) -> ExitCode:
     """Run everything and print the comparison; the exit code is that of the run, or of the gate where asked."""
     loaded = request.load()
     path = out_dir or default_out(loaded.suite.name)
     if path.exists() and not path.is_dir():
         RunDir.prepare(path)  # refuses, before any model is resolved
-    plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
-    if gate is not None:
-        check_early(gate, plan)
-    run = RunDir.prepare(path)
-    console = err()
-    try:
-        with run.lock():
-            begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
-            state = _execute(plan, run, quiet=quiet)
-            return _finish(run, state, gate=gate, as_json=as_json, whole=verbose)
-    except BaseException as error:
-        if not isinstance(error, DistbenchError):
-            again = shlex.join(["distbench", "run", *([request.suite] if request.suite else ["…"]), "--out", str(path)])
-            console.print(f"everything that finished is kept; continue with: {again}", markup=False, soft_wrap=True)
-        raise
+    with on.engine() as engine:
+        plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=engine.elsewhere)
+        if gate is not None:
+            check_early(gate, plan)
+        reserve = reserved(engine, plan, plan.cells, path)
+        run = RunDir.prepare(path)
+        try:
+            with run.lock():
+                begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
+                state = _execute(plan, run, engine.executor(run.path), reserve, quiet=quiet)
+                return _finish(run, state, gate=gate, as_json=as_json, whole=verbose)
+        except BaseException as error:
+            if not isinstance(error, DistbenchError):
+                err().print(f"everything that finished is kept; continue with: {_again(request, path, on)}",
+                            markup=False, soft_wrap=True)  # fmt: skip
+            raise
 
 
-def _execute(plan: Plan, run: RunDir, *, quiet: bool) -> Execution:
+def _again(request: Request, path: Path, on: EngineWish) -> str:
+    """Return the command that goes on."""
+    return shlex.join(
+        ["distbench", "run", *([request.suite] if request.suite else ["…"]), "--out", str(path), *on.words()]
+    )
+
+
+def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, *, quiet: bool) -> Execution:
     with TerminalReporter(err(), quiet=quiet) as reporter:
-        runner = Runner(plan.cells, run, Cache(), LocalExecutor(run.path), reporter)
+        runner = Runner(plan.cells, run, Cache(), executor, reporter, reserve)
         runner.execute()
         if plan.suite.gate is not None and plan.suite.gate.sequential:
             run_until_decided(runner, run, plan)

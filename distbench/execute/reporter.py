@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -21,17 +21,21 @@ class Reporter(Protocol):
         """A cell begins."""
         ...
 
-    def progress(self, done: int, total: int, what: str) -> None:
-        """The present cell is at done/total."""
+    def progress(self, title: str, done: int, total: int, what: str) -> None:
+        """A cell is at done/total."""
         ...
 
     def end(self, title: str, status: str, seconds: float, message: str = "") -> None:
-        """The present cell ended."""
+        """A cell ended."""
+        ...
+
+    def again(self, title: str, seconds: float, message: str) -> None:
+        """A cell was lost with its machine, and will begin again."""
         ...
 
 
 class TerminalReporter:
-    """A bar over all cells and one for the present cell; a line for every finished cell."""
+    """A bar over all cells and one for each cell at work; a line for every finished cell."""
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
         self.console, self.quiet = console, quiet
@@ -46,7 +50,7 @@ class TerminalReporter:
             disable=quiet or not console.is_terminal,
         )
         self._all: TaskID | None = None
-        self._one: TaskID | None = None
+        self._bar: dict[str, TaskID] = {}  # of each cell at work, by its title
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -66,21 +70,32 @@ class TerminalReporter:
 
     def cell(self, title: str) -> None:
         """Show a new bar."""
-        if self._one is not None:
-            self._bars.remove_task(self._one)
-        self._one = self._bars.add_task(title, total=1)
+        self._remove(title)
+        self._bar[title] = self._bars.add_task(title, total=1)
 
-    def progress(self, done: int, total: int, what: str) -> None:
+    def progress(self, title: str, done: int, total: int, what: str) -> None:
         """Move the bar."""
-        if self._one is not None:
-            self._bars.update(self._one, completed=done, total=max(1, total))
+        if title in self._bar:
+            self._bars.update(self._bar[title], completed=done, total=max(1, total))
 
     def end(self, title: str, status: str, seconds: float, message: str = "") -> None:
         """Write one line about the cell."""
-        note = f"  {message}" if message else ""
-        self._say(f"{status:>9}  {title}  {seconds:.1f} s{note}")
+        self._line(title, status, seconds, message)
         if self._all is not None:
             self._bars.advance(self._all)
+
+    def again(self, title: str, seconds: float, message: str) -> None:
+        """Write one line about the loss."""
+        self._line(title, "lost", seconds, message)
+
+    def _line(self, title: str, status: str, seconds: float, message: str) -> None:
+        self._remove(title)
+        note = f"  {message}" if message else ""
+        self._say(f"{status:>9}  {title}  {seconds:.1f} s{note}")
+
+    def _remove(self, title: str) -> None:
+        if title in self._bar:
+            self._bars.remove_task(self._bar.pop(title))
 
     def _say(self, line: str) -> None:
         if not self.quiet:
@@ -98,6 +113,3 @@ class Watch:
         now = time.monotonic()
         elapsed, self._began = now - self._began, now
         return elapsed
-
-
-Event = dict[str, Any]

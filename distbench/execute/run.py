@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from distbench.errors import ExitCode
-from distbench.execute.reporter import Event, Reporter, Watch
-from distbench.executors.job import Ended, Job
-from distbench.executors.local import LocalExecutor
+from distbench.execute.queue import Cell, Queue, grouped, processes_of
+from distbench.execute.reporter import Reporter, Watch
+from distbench.executors.engine import Executor
+from distbench.executors.job import Ended, Event, Job, Resources
 from distbench.plan.capabilities import variables_of
-from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, models_of
+from distbench.schema.cell import EvaluateCell, models_of
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
 
-Cell = MakeCell | EvaluateCell | MeasureCell
 CACHED_KINDS = {"make", "evaluate"}  # measurements belong to their moment and are never reused
 
 
@@ -35,11 +36,15 @@ class Execution:
 
     @property
     def exit_code(self) -> ExitCode:
-        """What the run exits with: 5 where the machine alone is to blame, such as a full disk; else 4 for a failure."""
+        """What the run exits with: 4 for a failure, unless one thing alone is to blame for all of them.
+
+        5: the machine, such as a full disk. 6: what was refused, such as weights that turned out to be damaged.
+        """
         if not self.failed:
             return ExitCode.OK
-        machine = bool(self.codes) and set(self.codes.values()) == {ExitCode.ENVIRONMENT}
-        return ExitCode.ENVIRONMENT if machine else ExitCode.RUN_FAILED
+        kinds = set(self.codes.values())
+        alone = kinds in ({ExitCode.ENVIRONMENT}, {ExitCode.REFUSED})
+        return ExitCode(kinds.pop()) if alone else ExitCode.RUN_FAILED
 
 
 def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[set[str], set[str]]:
@@ -53,15 +58,33 @@ def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[s
     return done, cached
 
 
+@dataclass
+class AtWork:
+    """A job that has begun, as far as its events say."""
+
+    job: Job
+    present: str  # the cell it is at
+    watch: Watch = field(default_factory=Watch)
+
+
 class Runner:
-    """Walks the plan once. Only one process works at a time, so that measurements are not disturbed."""
+    """Walks the plan once: a cell begins when what it needs is done, as many at once as the executor has slots."""
 
     def __init__(
-        self, cells: list[Cell], run: RunDir, cache: Cache, executor: LocalExecutor, reporter: Reporter
+        self,
+        cells: list[Cell],
+        run: RunDir,
+        cache: Cache,
+        executor: Executor,
+        reporter: Reporter,
+        resources: Callable[[Cell], Resources] = lambda cell: Resources(),
     ) -> None:
         self.cells = {cell.id: cell for cell in cells}
         self.run, self.cache, self.executor, self.reporter = run, cache, executor, reporter
+        self.resources = resources
         self.state = Execution()
+        self._at_work: dict[str, AtWork] = {}  # by the first cell of the job
+        self._losses: Counter[str] = Counter()
 
     def execute(self) -> Execution:
         """Run every cell that is not finished; failures are kept and the rest goes on."""
@@ -82,69 +105,94 @@ class Runner:
         self.state.cached |= cached
         self.run.log("run", done=sorted(done), cached=sorted(cached))
         self.reporter.start(len(cells), len(done | cached))
-        for ids in self._jobs(cells):
-            self._work(ids)
+        queue = Queue(grouped([cell for cell in cells if cell.id not in self.state.done], self.executor.slots))
+        try:
+            while self._begin(queue):
+                job, ended = self.executor.wait(self._heard)
+                queue.put_back(self._ended(job, ended))
+        finally:
+            self.executor.stop()
+        assert not len(queue), "a cell needs one that is not in the plan"
         return self.state
 
-    def _jobs(self, cells: Sequence[Cell]) -> list[list[str]]:
-        """Return cells in plan order; cells that may share a process are one job.
+    def _begin(self, queue: Queue) -> bool:
+        """Submit every job that may begin; say whether any is at work."""
+        while self.executor.slots > 1 or not self._at_work:
+            settled = self.state.done | self.state.failed.keys()
+            cells = queue.next(settled)
+            if cells is None:
+                break
+            if ready := self._ready(cells):
+                self._submit(ready)
+        return bool(self._at_work)
 
-        Making a model and its evaluations do, since it is loaded; so do evaluations of several models one after the
-        other, since they ask the same requests.
-        """
-        jobs: list[list[str]] = []
-        last: Cell | None = None
+    def _ready(self, cells: Sequence[Cell]) -> list[Cell]:
+        """Return the cells whose needs are finished, or come before them; the others fail with the reason."""
+        ready: dict[str, Cell] = {}
         for cell in cells:
-            if cell.id in self.state.done:
-                continue
-            if last is not None and _share(last, cell):
-                jobs[-1].append(cell.id)
-            else:
-                jobs.append([cell.id])
-            last = cell
-        return jobs
-
-    def _ready(self, ids: list[str]) -> list[str]:
-        """Return the cells whose needs are finished; the others fail with the reason."""
-        ready: list[str] = []
-        for cell_id in ids:
-            missing = [need for need in self.cells[cell_id].needs if need not in self.state.done and need not in ready]
+            missing = [need for need in cell.needs if need not in self.state.done and need not in ready]
             if missing:
-                self._failed(cell_id, f"needs '{self.cells[missing[0]].title}', which failed", 0.0, code=None)
+                self._failed(cell.id, f"needs '{self.cells[missing[0]].title}', which failed", 0.0, code=None)
             else:
-                ready.append(cell_id)
-        return ready
+                ready[cell.id] = cell
+        return list(ready.values())
 
-    def _work(self, ids: Sequence[str]) -> None:
-        """Run a job. Where its process dies, the cell at work has failed and the others get a new process."""
-        while ready := self._ready([i for i in ids if i not in self.state.done and i not in self.state.failed]):
-            threads = self.cells[ready[0]].settings.threads
-            assert threads is not None, "only imported cells lack it, and they are never run"
-            refs = [ref for cell_id in ready for ref in models_of(self.cells[cell_id])]
-            variables = [variables_of(ref.use, ref.options) for ref in refs]
-            self._once(Job(ready, threads, frozenset().union(*variables), processes_of(self.cells[ready[0]])))
+    def _submit(self, cells: Sequence[Cell]) -> None:
+        first = cells[0]
+        assert first.settings.threads is not None, "only imported cells lack it, and they are never run"
+        variables = [variables_of(ref.use, ref.options) for cell in cells for ref in models_of(cell)]
+        job = Job(
+            ids=[cell.id for cell in cells],
+            threads=first.settings.threads,
+            variables=frozenset().union(*variables),
+            processes=processes_of(first),
+            resources=self.resources(first),
+        )
+        self._at_work[first.id] = AtWork(job, first.id)
+        self.executor.submit(job)
 
-    def _once(self, job: Job) -> None:
-        watch, present = Watch(), job.ids[0]
+    def _heard(self, job: Job, event: Event) -> None:
+        """Take note of what a worker says."""
+        at, kind = self._at_work[job.ids[0]], event["event"]
+        if kind == "placed":  # it waited until now, maybe for hours
+            at.watch.lap()
+            self.run.log("placed", cells=job.ids, **{key: event[key] for key in event if key != "event"})
+        elif kind == "started":
+            at.present = event["cell"]
+            self.reporter.cell(self.cells[at.present].title)
+        elif kind == "progress":
+            self.reporter.progress(self.cells[at.present].title, event["done"], event["total"], event["what"])
+        elif kind == "committed":
+            self._committed(event["cell"], at.watch.lap())
+        elif kind == "failed":
+            itself = not any(need in self.state.failed for need in self.cells[event["cell"]].needs)
+            code = event["exit_code"] if itself else None
+            self._failed(event["cell"], event["message"], at.watch.lap(), code=code)
 
-        def on_event(event: Event) -> None:
-            nonlocal present
-            kind = event["event"]
-            if kind == "started":
-                present = event["cell"]
-                self.reporter.cell(self.cells[present].title)
-            elif kind == "progress":
-                self.reporter.progress(event["done"], event["total"], event["what"])
-            elif kind == "committed":
-                self._committed(event["cell"], watch.lap())
-            elif kind == "failed":
-                self._failed(event["cell"], event["message"], watch.lap(), code=event["exit_code"])
-
-        ended = self.executor.execute(job, on_event)
+    def _ended(self, job: Job, ended: Ended) -> list[Cell]:
+        """Settle a job whose process ended. Where it died, the cell at work has failed, or has been lost with its
+        machine; the others are returned: they get a new process."""
+        at = self._at_work.pop(job.ids[0])
         open_ids = [i for i in job.ids if i not in self.state.done and i not in self.state.failed]
-        if open_ids:  # where it died between two cells, the next one could not even begin
-            lost = present if present in open_ids else open_ids[0]
-            self._failed(lost, how_it_died(ended), watch.lap(), code=ExitCode.RUN_FAILED, tail=ended.tail)
+        if not open_ids:
+            return []
+        present = at.present if at.present in open_ids else open_ids[0]  # it may have died between two cells
+        if ended.lost is None:
+            self._failed(present, how_it_died(ended), at.watch.lap(), code=ExitCode.RUN_FAILED, tail=ended.tail)
+        else:
+            self._lost(present, ended.lost, at.watch.lap(), ended.tail)
+        return [self.cells[i] for i in open_ids if i not in self.state.failed]
+
+    def _lost(self, cell_id: str, why: str, seconds: float, tail: str) -> None:
+        """Let a cell be tried again whose machine or worker went away; it fails where that happened too often."""
+        self._losses[cell_id] += 1
+        lost, again = self._losses[cell_id], self._losses[cell_id] <= self.executor.retries
+        if not again:
+            times = f"lost {lost} time{'s' if lost > 1 else ''}, the last time: " if lost > 1 else "lost: "
+            self._failed(cell_id, times + why, seconds, code=ExitCode.RUN_FAILED, tail=tail)
+            return
+        self.run.log("lost", cell=cell_id, message=why, times=lost)
+        self.reporter.again(self.cells[cell_id].title, seconds, f"{why}; it is tried again")
 
     def _committed(self, cell_id: str, seconds: float) -> None:
         cell = self.cells[cell_id]
@@ -165,20 +213,6 @@ class Runner:
         self.run.fail(cell_id, {"message": message, "title": self.cells[cell_id].title, **details})
         self.run.log("failed", cell=cell_id, message=message)
         self.reporter.end(self.cells[cell_id].title, "FAILED", seconds, message)
-
-
-def _share(last: Cell, cell: Cell) -> bool:
-    """Say whether a cell may run in the process of the one before it."""
-    if not isinstance(cell, EvaluateCell) or last.kind == "measure" or processes_of(last) > 1:
-        return False
-    # A made model is evaluated in the process that made it.
-    return isinstance(last, EvaluateCell) or cell.model.cell == last.id
-
-
-def processes_of(cell: Cell) -> int:
-    """Return how many processes make a cell."""
-    launch = cell.train.launch if isinstance(cell, MakeCell) and cell.train else None
-    return launch.processes if launch else 1
 
 
 def how_it_died(ended: Ended) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -34,3 +35,6 @@ class Ended:
     code: int
     tail: str
     lost: str | None = None  # why its machine or its worker went away: no fault of the cell, which may be tried again
+
+
+Event = dict[str, Any]  # what a worker says while it is at work: {"event": "started" | "progress" | …, …}

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from distbench.executors import logs
 from distbench.executors.environment import child_environment
-from distbench.executors.job import Ended, Job
+from distbench.executors.job import Ended, Event, Job
 
 GRACE_SECONDS = 5.0
 
@@ -22,9 +23,24 @@ GRACE_SECONDS = 5.0
 class LocalExecutor:
     """Starts `python -m distbench.cell` and passes its events on."""
 
+    slots = 1
+    retries = 0  # a worker that is killed here was at fault, as far as anybody can tell
+
     def __init__(self, run: Path) -> None:
         self.run = run
         self._child: subprocess.Popen[str] | None = None
+        self._next: Job | None = None
+
+    def submit(self, job: Job) -> None:
+        """Take the job that `wait` will run."""
+        assert self._next is None, "one after the other"
+        self._next = job
+
+    def wait(self, on_event: Callable[[Job, Event], None]) -> tuple[Job, Ended]:
+        """Run the submitted job to its end."""
+        job, self._next = self._next, None
+        assert job is not None, "nothing was submitted"
+        return job, self.execute(job, lambda event: on_event(job, event))
 
     def execute(self, job: Job, on_event: Callable[[dict[str, Any]], None]) -> Ended:
         """Run one job to its end. An exception in here (Ctrl-C) ends the whole process group of the worker."""
@@ -46,7 +62,8 @@ class LocalExecutor:
                 code = child.wait()
             finally:
                 self.stop()
-        return Ended(code, _tail(log_path))
+                logs.clean(log_path)
+        return Ended(code, logs.tail(log_path))
 
     def stop(self) -> None:
         """End the worker and everything it started: TERM, a grace period, then KILL."""
@@ -81,9 +98,3 @@ def _group_alive(group: int) -> bool:
     except (ProcessLookupError, PermissionError):
         return False
     return True
-
-
-def _tail(path: Path, lines: int = 20, limit: int = 8192) -> str:
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - limit))
-        return "\n".join(file.read().decode("utf-8", "replace").splitlines()[-lines:])

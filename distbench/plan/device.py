@@ -24,16 +24,29 @@ class Chosen:
     reason: str
 
 
-def choose(suite: Suite, device: str | None = None) -> Chosen:
-    """Return the settings of a run. `device`, from the command line, goes before the suite's.
+def choose(suite: Suite, device: str | None = None, *, elsewhere: bool = False) -> Chosen:
+    """Return the settings of a run. `device`, from the command line, goes before the suite's; `elsewhere`: it is a
+    device of other machines, of which each cell is given its own.
 
     Raises EnvironmentFault where a named CUDA device does not exist or this torch build cannot use it, UsageError
     where the name is none.
     """
-    name, reason = _resolved(device or suite.device)
+    wanted = device or suite.device
+    name, reason = _elsewhere(wanted) if elsewhere else _resolved(wanted)
     dtype = suite.dtype if suite.dtype != "auto" else "bfloat16" if name.startswith("cuda") else "float32"
     threads = suite.threads or default_threads()
     return Chosen(Settings(seed=suite.seed, device=name, dtype=dtype, threads=threads), reason)
+
+
+def _elsewhere(wanted: str) -> tuple[str, str]:
+    """Return the device of cells that run on other machines: a GPU there is the only one that its cell sees."""
+    if wanted == "cpu":
+        return "cpu", "device cpu was asked for"
+    if wanted == "cuda":
+        return "cuda:0", "device cuda was asked for: the engine gives each cell its GPU"
+    if wanted == "auto":
+        return "cpu", "auto: cells on other machines run on their CPUs; for their GPUs say device cuda"
+    raise UsageError(f"device {wanted[:60]!r} names one of this machine's; where the engine gives out GPUs, say cuda")
 
 
 def _resolved(wanted: str) -> tuple[str, str]:

@@ -35,13 +35,16 @@ class Plan:
     warnings: list[str] = field(default_factory=list)
 
 
-def expand(suite: Suite, directory: Path, device: str | None = None, trusted: Sequence[Path] = ()) -> Plan:
-    """Return the plan of a suite. `trusted`: folders of task files that may run code of their own.
+def expand(
+    suite: Suite, directory: Path, device: str | None = None, trusted: Sequence[Path] = (), *, elsewhere: bool = False
+) -> Plan:
+    """Return the plan of a suite. `trusted`: folders of task files that may run code of their own; `elsewhere`: its
+    cells run on other machines, whose devices are not looked for here.
 
     Raises UsageError, EnvironmentFault or RefusedError for everything that can be known before a model is loaded.
     """
     check_pulled(directory)
-    chosen = choose(suite, device)
+    chosen = choose(suite, device, elsewhere=elsewhere)
     tasks = resolve_tasks(suite, directory, trusted)
     planner = ModelPlanner(directory, chosen.settings)
     for name, teacher in suite.teachers.items():

@@ -12,8 +12,10 @@ from distbench.schema.resources import Reserved
 from distbench.schema.sizes import size_bytes
 from distbench.schema.suite import Suite
 
+Reserve = Callable[[Cell], Resources]
 
-def resources_of(plan: Plan) -> Callable[[Cell], Resources]:
+
+def resources_of(plan: Plan) -> Reserve:
     """Return what says how much a cell of this plan reserves, also one that is added while the run is at work.
 
     Raises UsageError where a cell would use more than it reserves, or reserves a GPU that it cannot use.
