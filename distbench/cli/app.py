@@ -281,6 +281,23 @@ def gate(
 
 
 @app.command()
+def verify(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN…", help="run directories")],
+    quick: Annotated[
+        bool, typer.Option("--quick", help="as the gate does: no weights are read, no result is computed again")
+    ] = False,
+    json: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="one line a run")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="print every finding")] = False,
+    debug: Debug = False,
+) -> None:
+    """Check that a run is what it says it is: 0 intact, 3 suspicious, 6 damaged. Needs no model and no torch."""
+    from distbench.cli.verifying import Wish, show_verification
+
+    raise typer.Exit(show_verification(runs, Wish(quick, json, quiet, verbose)))
+
+
+@app.command()
 def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN…", help="run directories or result.json files; several: one page")
@@ -497,7 +514,9 @@ def plugins(json: Json = False, debug: Debug = False) -> None:
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="suite|result|policy|decision|diff|trend", help="which document")],
+    what: Annotated[
+        str, typer.Argument(metavar="suite|result|policy|decision|diff|trend|verification", help="which document")
+    ],
     json: Annotated[bool, typer.Option("--json", help="what it prints is JSON anyway")] = False,
     debug: Debug = False,
 ) -> None:

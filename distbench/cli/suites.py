@@ -17,6 +17,7 @@ from distbench.suite.schema_export import (
     result_schema,
     suite_schema,
     trend_schema,
+    verification_schema,
 )
 
 TEMPLATE = """\
@@ -108,7 +109,7 @@ def list_plugins(*, as_json: bool) -> None:
 def print_schema(what: str) -> None:
     """Print a JSON Schema."""
     kinds = {"suite": suite_schema, "result": result_schema, "policy": policy_schema, "decision": decision_schema,
-             "diff": diff_schema, "trend": trend_schema}  # fmt: skip
+             "diff": diff_schema, "trend": trend_schema, "verification": verification_schema}  # fmt: skip
     if what not in kinds:
         raise UsageError(f"unknown schema {what!r}; expected one of: {', '.join(kinds)}")
     sys.stdout.flush()

@@ -22,7 +22,7 @@ _NOTHING = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"  # plotly.js 
 
 def render(result: Result, plotlyjs: PlotlyJs = "cartesian") -> str:
     """Return the report as one HTML file, self-contained unless `plotlyjs` is "directory" or "cdn"."""
-    view = View(_with_short_labels(result))
+    view = View(with_short_labels(result))
     parts: list[tuple[Section, Fragment]] = []
     for section in sections():
         fragment = rendered(section, view)
@@ -59,7 +59,7 @@ def render(result: Result, plotlyjs: PlotlyJs = "cartesian") -> str:
     )
 
 
-def _with_short_labels(result: Result) -> Result:
+def with_short_labels(result: Result) -> Result:
     """Return the result as it is shown: a label stands dozens of times in a page, and may have 100 kB."""
 
     def short(label: str) -> str:

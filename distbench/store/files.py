@@ -111,7 +111,7 @@ def faults(folder: Path, skip: Callable[[str], bool] | None = None) -> Iterator[
     `skip`: files that must be there, but whose content is not read. A link is a fault: what it leads to can change
     while the folder does not.
     """
-    sums = _sums(folder)
+    sums = sums_of(folder)
     if isinstance(sums, str):
         yield sums
         return
@@ -130,7 +130,7 @@ def faults(folder: Path, skip: Callable[[str], bool] | None = None) -> Iterator[
 
 def incomplete(folder: Path) -> str | None:
     """Return which file of a sealed folder is missing, or None; contents are not read."""
-    sums = _sums(folder)
+    sums = sums_of(folder)
     if isinstance(sums, str):
         return sums
     return next((f"{name} is missing" for name in sums if not (folder / name).is_file()), None)
@@ -143,7 +143,7 @@ def _changed(path: Path, expected: str) -> str | None:
         return f"cannot be read: {error.strerror}"
 
 
-def _sums(folder: Path) -> dict[str, str] | str:
+def sums_of(folder: Path) -> dict[str, str] | str:
     """Return the SHA-256 of each file by its name, or what is wrong with the list."""
     sums: dict[str, str] = {}
     path = folder / SUMS

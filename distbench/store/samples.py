@@ -60,6 +60,17 @@ def _utf8(value: object) -> str:
     return str(value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def types_of(path: Path) -> dict[str, tuple[str, str]]:
+    """Return each column of a samples file with its type, and the type that this version writes ("none": no column)."""
+    import pyarrow as pa
+
+    kinds = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(WHOLE, pa.int64())
+    expected = {name: str(kinds.get(name, pa.string())) for name in COLUMNS}
+    with _opened(path) as file:
+        found = {field.name: str(field.type) for field in file.schema_arrow}
+    return {name: (found.get(name, "none"), expected.get(name, "none")) for name in {**found, **expected}}
+
+
 def read_samples(path: Path) -> Any:
     """Return the samples as a pyarrow table; a file without the columns is refused."""
     with _opened(path) as file:

@@ -16,6 +16,7 @@ from distbench.schema.result import Result
 from distbench.schema.strict import Chooses, Use
 from distbench.schema.suite import DistilSpec, FitSpec, Suite, TaskSpec, TeacherSpec
 from distbench.schema.trend import Trend
+from distbench.schema.verification import Verification
 from distbench.suite.uses import chosen_as
 
 Schema = dict[str, Any]
@@ -41,6 +42,11 @@ def diff_schema() -> Schema:
 def trend_schema() -> Schema:
     """Return the schema of a trend over releases."""
     return {"$schema": _DRAFT, **Trend.model_json_schema(mode="serialization")}
+
+
+def verification_schema() -> Schema:
+    """Return the schema of what was found in runs."""
+    return {"$schema": _DRAFT, **Verification.model_json_schema(mode="serialization")}
 
 
 def policy_schema() -> Schema:
