@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from distbench import secrets
 from distbench.cell.commit import run_and_commit
 from distbench.cell.evaluate import evaluate
 from distbench.cell.events import Events, die_with_parent
@@ -49,16 +50,18 @@ class Worker:
                 return True
             run_and_commit(cell, self.run, lambda folder: self._work(cell, folder))
         except DistbenchError as error:
-            traceback.print_exc()
-            self.events.send("failed", cell=cell_id, message=str(error), exit_code=int(error.exit_code))
+            _log_traceback()
+            self.events.send("failed", cell=cell_id, message=secrets.text(str(error)), exit_code=int(error.exit_code))
             return False
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything; the other cells go on
-            traceback.print_exc()
+            _log_traceback()
             if self.processes.count > 1:  # where another process died, this one is ended, and says nothing
                 time.sleep(SECONDS_TO_BE_ENDED)
             text = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
             message = out_of_memory(error) if is_out_of_memory(error) else f"{type(error).__name__}: {text}"
-            self.events.send("failed", cell=cell_id, message=message[:500], exit_code=int(ExitCode.RUN_FAILED))
+            self.events.send(
+                "failed", cell=cell_id, message=secrets.text(message)[:500], exit_code=int(ExitCode.RUN_FAILED)
+            )
             return False
         self.events.send("committed", cell=cell_id)
         return True
@@ -79,6 +82,11 @@ class Worker:
             self._identity = cell.model.identity
         beside = open_model(cell.reference, self.run, cell.settings) if cell.reference else None
         return evaluate(cell, self._model, folder, progress, beside)
+
+
+def _log_traceback() -> None:
+    """Print the traceback without secrets: the messages of libraries quote URLs and headers."""
+    print(secrets.text(traceback.format_exc()), file=sys.stderr)  # noqa: T201 - standard error is the worker's log
 
 
 def _check_needs(cell: MakeCell | EvaluateCell | MeasureCell, run: RunDir) -> None:

@@ -43,7 +43,7 @@ def main() -> NoReturn:
         code = ExitCode.OK
     except DistbenchError as error:
         if debug:
-            raise
+            _trace()
         code = _say(f"error[E{int(error.exit_code):03}] {error}", error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last resort: a line and exit code 70 instead of a traceback
         code = _other(error, debug=debug)
@@ -70,12 +70,23 @@ def _other(error: Exception, *, debug: bool) -> int:
     if isinstance(error, click.ClickException) or hasattr(error, "format_message"):
         return _say(f"error[E002] {error.format_message()}", ExitCode.USAGE)
     if debug:
-        raise error
+        _trace()
     text = str(error).strip().splitlines()[0] if str(error).strip() else ""
     return _say(f"error[E070] internal error: {name}: {text} (run again with --debug and report it)", ExitCode.INTERNAL)
 
 
+def _trace() -> None:
+    """Print the traceback without secrets. The exit code stays that of the error: Python's own means "gate failed"."""
+    import traceback
+
+    from distbench import secrets
+
+    print(secrets.text(traceback.format_exc()), end="", file=sys.stderr)  # noqa: T201 - asked for with --debug
+
+
 def _say(message: str, code: int) -> int:
-    one_line = " ".join(message.splitlines())
+    from distbench import secrets
+
+    one_line = secrets.text(" ".join(message.splitlines()))
     print(f"distbench: {one_line}", file=sys.stderr)  # noqa: T201 - the error line itself
     return int(code)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distbench.data import secrets
+from distbench import secrets
 from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, UsageError
 
 ATTEMPTS = 3

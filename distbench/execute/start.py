@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distbench import __version__
+from distbench import __version__, secrets
 from distbench.errors import UsageError
 from distbench.hashing import digest
 from distbench.host import cpu_has_bfloat16, package_versions
@@ -29,7 +29,7 @@ def manifest_of(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) 
         run=run.path.name,
         created_at=now(),
         distbench=__version__,
-        command=command,
+        command=secrets.command(command),
         suite_digest=suite_digest,
         suite=plan.suite,
         settings=plan.chosen.settings,

@@ -1,9 +1,16 @@
-"""The environment of a child: an allow-list, so that nothing secret or accidental reaches a cell or its record."""
+"""The environment of a child: an allow-list, so that nothing secret or accidental reaches a cell or its record.
+
+Of the families of variables that are let through as a whole, those whose name says that they hold a credential stay
+behind (NVIDIA_API_KEY, HF_ENDPOINT_SECRET). The one exception is the hub's token: cells fetch gated data sets, so they
+need it unless the hub is switched off. What a model asks for by name (`api_key_env`) comes in besides.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+
+from distbench import secrets
 
 ALLOWED = {
     "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TEMP", "TMP", "LANG", "LANGUAGE", "TZ", "VIRTUAL_ENV",
@@ -22,8 +29,9 @@ ALLOWED_PREFIXES = (
     "XDG_",
     "DISTBENCH_",
     "TORCH_",
-    "PIP_",
 )
+HUB_TOKEN = "HF_TOKEN"  # noqa: S105 - the name of a variable
+OFFLINE = {"1", "true", "yes", "on"}  # as huggingface_hub reads HF_HUB_OFFLINE
 
 
 def child_environment(
@@ -35,7 +43,13 @@ def child_environment(
     """
     given = os.environ if source is None else source
     allowed = ALLOWED.union(wanted)
-    kept = {key: value for key, value in given.items() if key in allowed or key.startswith(ALLOWED_PREFIXES)}
+    if given.get("HF_HUB_OFFLINE", "").lower() not in OFFLINE:
+        allowed = allowed | {HUB_TOKEN}
+    kept = {
+        key: value
+        for key, value in given.items()
+        if key in allowed or (key.startswith(ALLOWED_PREFIXES) and not secrets.is_secret(key))
+    }
     fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
     fixed |= {
         "PYTHONHASHSEED": "0",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from distbench.data import secrets
+from distbench import secrets
 from distbench.importers.lm_eval_files import Output, TaskFiles
 from distbench.schema.wording import harmless
 

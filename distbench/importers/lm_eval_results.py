@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from distbench.data import secrets
+from distbench import secrets
 from distbench.errors import Position, RefusedError, UsageError
 from distbench.hashing import file_digest
 from distbench.importers.json_lines import read_object

@@ -17,8 +17,7 @@ import psutil
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from distbench import __version__
-from distbench.data import secrets
+from distbench import __version__, secrets
 from distbench.errors import EnvironmentFault, UsageError, did_you_mean
 from distbench.hashing import canonical_json, short_digest
 from distbench.importers.lm_eval_differences import differences
@@ -272,7 +271,7 @@ class _Import:
             run=self.name,
             created_at=now(),
             distbench=__version__,
-            command=[secrets.text(part) for part in self.wishes.command],
+            command=secrets.command(self.wishes.command),
             suite_digest=digest_of(suite),
             suite=suite,
             settings=teacher.settings(),

@@ -252,7 +252,9 @@ def _checked(source: str) -> str:
             "recorded; name the environment variable that holds the key as api_key_env"
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise RefusedError(f"source {source!r:.80}: a served model needs a URL such as http://localhost:8000/v1")
+        raise RefusedError(
+            f"source {source!r:.80}: a served model needs an http:// or https:// URL such as http://localhost:8000/v1"
+        )
     return source.rstrip("/")
 
 

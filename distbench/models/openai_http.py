@@ -17,7 +17,7 @@ from email.utils import parsedate_to_datetime
 from time import perf_counter_ns
 from urllib.parse import quote, urlsplit
 
-from distbench.data import secrets
+from distbench import secrets
 from distbench.errors import EnvironmentFault, OverloadedError, RunError
 from distbench.models.openai_response import Response, response_of
 from distbench.models.openai_stream import EventParser, Reply
@@ -174,6 +174,13 @@ class Server:
 
     def _events(self, response: Response, reply: Reply, start: int) -> None:
         kind = response.headers.get_content_type()
+        if (
+            kind == "text/html"
+        ):  # a page for people: a proxy, a log-in or another site, and asking again changes nothing
+            raise EnvironmentFault(
+                f"{self.where} answered with a web page (text/html): {self.clean(response.text)}; give the address of "
+                "the API as source, which usually ends in /v1"
+            )
         if kind != "text/event-stream":
             raise self._about(f"answered with {kind} instead of a stream of events: {response.text}")
         parser, now = EventParser(), 0

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from distbench import secrets
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.plan import Manifest, PlannedCell
@@ -114,7 +115,7 @@ class RunDir:
 
     def log(self, event: str, **fields: Any) -> None:
         """Append to the journal. Losing it loses nothing."""
-        line = json.dumps({"at": now(), "event": event, **fields}, ensure_ascii=False)
+        line = json.dumps({"at": now(), "event": event, **_harmless(fields)}, ensure_ascii=False)
         journal = self.path / "journal.jsonl"
         moment("journal.begin", journal)
         with disk_faults(journal), journal.open("a", encoding="utf-8") as file:
@@ -223,7 +224,10 @@ class RunDir:
         with disk_faults(folder):
             folder.mkdir(parents=True, exist_ok=True)
             number = len(list(folder.glob("*.json"))) + 1
-        write_text(folder / f"{number}.json", json.dumps({"at": now(), **error}, indent=1, ensure_ascii=False) + "\n")
+        write_text(
+            folder / f"{number}.json",
+            json.dumps({"at": now(), **_harmless(error)}, indent=1, ensure_ascii=False) + "\n",
+        )
 
     def last_failure(self, cell_id: str) -> str | None:
         """Return the newest failed attempt's one-line message."""
@@ -232,3 +236,8 @@ class RunDir:
         if not attempts:
             return None
         return str(json.loads(attempts[-1].read_text(encoding="utf-8")).get("message"))
+
+
+def _harmless(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields whose texts hold no secret: a message may quote what a server or a library said."""
+    return {name: secrets.text(value) if isinstance(value, str) else value for name, value in fields.items()}
