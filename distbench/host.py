@@ -40,6 +40,11 @@ def default_threads() -> int:
 
 def package_versions() -> dict[str, str]:
     """Return the versions of the installed packages that can change a score or a time."""
+    return dict(_versions())
+
+
+@functools.cache  # a plan asks once for each of thousands of cells
+def _versions() -> dict[str, str]:
     found = {}
     for name in PACKAGES:
         try:

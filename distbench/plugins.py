@@ -82,6 +82,7 @@ def load(group: str, name: str) -> type[Any]:
     return loaded
 
 
+@cache
 def distribution(group: str, name: str) -> Origin:
     """Return which package, in which version, provides a plug-in."""
     return _origin(_entry(group, name))
@@ -157,7 +158,7 @@ def unknown(group: str, name: str) -> str:
 
 def forget() -> None:
     """Forget what was found, so that the next question looks again."""
-    for each in (_index, load, options_type):
+    for each in (_index, load, options_type, distribution):
         each.cache_clear()
 
 

@@ -11,7 +11,7 @@ from distbench import plugins
 from distbench.data.pull import check_pulled
 from distbench.plan.capabilities import check_task, check_work
 from distbench.plan.device import Chosen, choose
-from distbench.plan.identity import id_of, of_evaluation, of_measurement
+from distbench.plan.identity import id_of, of_evaluation, of_measurement, of_task
 from distbench.plan.models import ModelPlanner
 from distbench.plan.tasks import resolve_tasks
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings
@@ -53,10 +53,13 @@ def expand(
         planner.student(student)
     models = _used(list(planner.models.values()))
     cells: list[MakeCell | EvaluateCell | MeasureCell] = []
+    questions, have = Questions(planner.models, chosen), set[str]()
     for model in models:
-        cells += _makes(model, planner.cells, {cell.id for cell in cells})
+        made = _makes(model, planner.cells, have)
+        have |= {cell.id for cell in made}
+        cells += made
         for task in tasks:
-            cells += evaluation(model, task, planner.models, chosen)
+            cells += questions.cells(model, task)
     cells += _measures(_meters(suite, directory), models, tasks, chosen)
     first: dict[str, MakeCell | EvaluateCell | MeasureCell] = {}
     for cell in cells:  # two models with one content are evaluated once, under the first one's title
@@ -86,24 +89,45 @@ def _makes(model: PlannedModel, cells: dict[str, MakeCell], have: set[str]) -> l
     return wanted
 
 
+class Questions:
+    """The tasks as the models of each teacher are asked them: bound and hashed once, not again for every model."""
+
+    def __init__(self, models: Mapping[str, PlannedModel], chosen: Chosen) -> None:
+        self._models, self._chosen = models, chosen
+        self._known: dict[tuple[str, str, str], tuple[TaskSpec, list[Any]]] = {}
+
+    def cells(self, model: PlannedModel, task: TaskSpec) -> list[EvaluateCell]:
+        """Return the cell that asks a model a task; none for a teacher where the task compares with the teacher."""
+        check_task(task, model.ref.use, model.name)
+        teacher = self._models[model.of[0]] if model.of else model
+        compares = bool(getattr(plugins.load("tasks", task.use), "compares", False))
+        if compares and teacher is model:
+            return []
+        bound, asked = self._asked(task, teacher)
+        return [_cell(model, bound, asked, self._chosen.settings, teacher.ref if compares else None)]
+
+    def _asked(self, task: TaskSpec, teacher: PlannedModel) -> tuple[TaskSpec, list[Any]]:
+        part = task.part.model_dump_json() if task.part else ""
+        key = (task.title, part, teacher.name)
+        if key not in self._known:
+            bind = getattr(plugins.load("tasks", task.use), "bind", None)
+            bound = bind(task, teacher.ref) if bind else task
+            self._known[key] = bound, of_task(bound)
+        return self._known[key]
+
+
 def evaluation(
     model: PlannedModel, task: TaskSpec, models: Mapping[str, PlannedModel], chosen: Chosen
 ) -> list[EvaluateCell]:
-    """Return the cell that asks a model a task; none for a teacher where the task compares with the teacher."""
-    check_task(task, model.ref.use, model.name)
-    kind = plugins.load("tasks", task.use)
-    teacher = models[model.of[0]] if model.of else model
-    compares = bool(getattr(kind, "compares", False))
-    if compares and teacher is model:
-        return []
-    if bind := getattr(kind, "bind", None):
-        task = bind(task, teacher.ref)
-    return [_cell(model, task, chosen.settings, teacher.ref if compares else None)]
+    """Return the cell that asks a model a task, as `Questions` does for a whole plan."""
+    return Questions(models, chosen).cells(model, task)
 
 
-def _cell(model: PlannedModel, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> EvaluateCell:
+def _cell(
+    model: PlannedModel, task: TaskSpec, asked: list[Any], settings: Settings, reference: ModelRef | None
+) -> EvaluateCell:
     """Return the evaluation of a model on a task."""
-    decided_by = of_evaluation(model.ref, task, settings, reference)
+    decided_by = of_evaluation(model.ref, asked, settings, reference)
     return EvaluateCell(
         id=id_of(decided_by),
         title=f"{model.name} on {task.title}" + (f" from {task.part.start}" if task.part else ""),

@@ -45,22 +45,22 @@ def id_of(decided_by: list[Any]) -> str:
     return short_digest(decided_by)
 
 
-def of_evaluation(model: ModelRef, task: TaskSpec, settings: Settings, reference: ModelRef | None = None) -> list[Any]:
-    """Return what decides "this model on this task", or "this model beside its teacher on this task"."""
+def of_task(task: TaskSpec) -> list[Any]:
+    """Return what decides the answers besides the model and the machine. It reads the task's files."""
     kind = plugins.load("tasks", task.use)
     spec = task.model_dump(mode="json", exclude={"data", "weight", "group"})
-    return _plain(
-        [
-            "evaluate",
-            model.identity,
-            model.use,
-            spec,
-            kind.identity(task),
-            _code("tasks", task.use),
-            _surroundings(settings),
-            *([reference.identity, reference.use] if reference else []),
-        ]
-    )
+    return _plain([spec, kind.identity(task), _code("tasks", task.use)])
+
+
+def of_evaluation(
+    model: ModelRef, asked: list[Any], settings: Settings, reference: ModelRef | None = None
+) -> list[Any]:
+    """Return what decides "this model on this task", or "this model beside its teacher on this task".
+
+    `asked` is `of_task` of the task.
+    """
+    beside = [reference.identity, reference.use] if reference else []
+    return ["evaluate", model.identity, model.use, *asked, _plain([_surroundings(settings)])[0], *beside]
 
 
 def of_recipe(parts: dict[str, Any], train: DistilSpec | FitSpec | None, settings: Settings) -> list[Any]:

@@ -52,6 +52,7 @@ def bundled_tasks() -> Path | None:
     return None
 
 
+@functools.cache
 def lm_eval_version() -> str:
     """Return the installed lm-eval's version."""
     try:
