@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distbench.cli.engines import LOCAL, EngineWish, reserved
+from distbench.cli.limiting import limited
 from distbench.cli.gating import Outputs, Terms, check_early, decided, publish
 from distbench.cli.output import err, out, print_json
 from distbench.cli.reading import print_result, write_report
 from distbench.compare.run import compare
-from distbench.errors import DistbenchError, ExitCode, UsageError
+from distbench.errors import DistbenchError, EnvironmentFault, ExitCode, RefusedError, RunError, UsageError
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Execution, Runner
 from distbench.execute.start import begin, default_out
@@ -42,9 +43,14 @@ class Request:
     samples: int | None
     device: str | None
     trusted: Sequence[Path] | None = None
+    cell_seconds: float | None = None
+    cell_memory: str | None = None
 
     def load(self) -> LoadedSuite:
-        """Return the validated suite."""
+        """Return the validated suite, with the limits of this command line."""
+        return limited(self._loaded(), self.cell_seconds, self.cell_memory)
+
+    def _loaded(self) -> LoadedSuite:
         flags = self.teacher or self.students or self.tasks
         if self.suite is not None:
             if flags:
@@ -100,7 +106,7 @@ def _again(request: Request, path: Path, on: EngineWish) -> str:
 
 def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, *, quiet: bool) -> Execution:
     with TerminalReporter(err(), quiet=quiet) as reporter:
-        runner = Runner(plan.cells, run, Cache(), executor, reporter, reserve)
+        runner = Runner(plan.cells, run, Cache(), executor, reporter, reserve, plan.suite.limits)
         runner.execute()
         if plan.suite.gate is not None and plan.suite.gate.sequential:
             run_until_decided(runner, run, plan)
@@ -109,7 +115,10 @@ def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, *, q
 
 def _finish(run: RunDir, state: Execution, *, gate: Terms | None, as_json: bool, whole: bool) -> ExitCode:
     """Compare, write the derived files, print. The report is written also where cells failed."""
-    result = compare(run)
+    try:
+        result = compare(run)
+    except RunError as error:
+        raise _to_blame(error, state) from None
     write_text(run.path / "result.json", result.model_dump_json(indent=2) + "\n")
     report = write_report(run.path, None, result).path
     if as_json:
@@ -121,6 +130,14 @@ def _finish(run: RunDir, state: Execution, *, gate: Terms | None, as_json: bool,
         err().print(f"{len(state.failed)} cells failed; logs are in {run.path / 'logs'}", markup=False, soft_wrap=True)
         return state.exit_code
     return ExitCode.OK if gate is None else _decide(run, result, gate)
+
+
+def _to_blame(error: RunError, state: Execution) -> DistbenchError:
+    """Return why there is nothing to compare: the first failure, with the exit code that all of them have."""
+    if not state.failed:
+        return error
+    kind = {ExitCode.ENVIRONMENT: EnvironmentFault, ExitCode.REFUSED: RefusedError}.get(state.exit_code, RunError)
+    return kind(f"{error.message}; the first failure: {next(iter(state.failed.values()))}")
 
 
 def _decide(run: RunDir, result: Result, terms: Terms) -> ExitCode:

@@ -45,12 +45,13 @@ class Side:
         return len(self.score)
 
 
-_cache: OrderedDict[tuple[tuple[Path, ...], str], Side] = OrderedDict()
+File = tuple[Path, int, int, int]
+_cache: OrderedDict[tuple[tuple[File, ...], str], Side] = OrderedDict()
 
 
 def side(files: tuple[Path, ...], metric: str) -> Side:
     """Return the records of samples files under one metric. Raises RefusedError where a sample occurs twice."""
-    key = (files, metric)
+    key = (tuple(map(_now, files)), metric)
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
@@ -59,6 +60,15 @@ def side(files: tuple[Path, ...], metric: str) -> Side:
     while len(_cache) > 1 and sum(map(len, _cache.values())) > KEPT_ROWS:
         _cache.popitem(last=False)
     return loaded
+
+
+def _now(path: Path) -> File:
+    """Return a path with what changes when the file does: in a notebook a path may mean another file tomorrow."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
+    return path, facts.st_ino, facts.st_size, facts.st_mtime_ns
 
 
 def forget() -> None:

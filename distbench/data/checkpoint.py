@@ -9,24 +9,34 @@ from typing import Any
 
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.hashing import digest, file_digest
+from distbench.schema.wording import harmless
 
 MAX_HEADER = 100 << 20  # the safetensors format's own limit
 INDEX = "model.safetensors.index.json"
 IDENTITY_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
-def check_checkpoint(folder: Path, *, trust_remote_code: bool = False) -> list[Path]:
+def check_checkpoint(folder: Path) -> list[Path]:
     """Return the weight files of a checkpoint folder.
 
     Raises EnvironmentFault for a missing file, RefusedError for a damaged or unsafe one.
     """
     config = _config(folder)
-    if "auto_map" in config and not trust_remote_code:
-        raise RefusedError(f"{folder}/config.json names code to run (auto_map); such models are refused")
+    if "auto_map" in config:
+        raise RefusedError(
+            f"{folder}/config.json names code to run (auto_map: {_code_named(config['auto_map'])}), which distbench "
+            "never does; use a version of the model that transformers knows by itself, or serve it elsewhere and "
+            "compare it with use: openai"
+        )
     files = _weight_files(folder)
     for file in files:
         check_safetensors(file)
     return files
+
+
+def _code_named(auto_map: Any) -> str:
+    named = next(iter(auto_map.values()), "") if isinstance(auto_map, dict) else auto_map
+    return harmless(str(named))
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
@@ -54,7 +64,8 @@ def _weight_files(folder: Path) -> list[Path]:
         return [folder / "model.safetensors"]
     if pickled := sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")):
         raise RefusedError(
-            f"{pickled[0]} is a pickle and can run code when it is loaded; convert the checkpoint to safetensors"
+            f"{pickled[0]} is a pickle and can run code when it is loaded; convert the checkpoint to safetensors where "
+            "you trust it: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…)"
         )
     raise EnvironmentFault(f"{folder}/model.safetensors is missing")
 

@@ -15,7 +15,10 @@ def refuse_incomplete(report: dict[str, Any], path: Path) -> None:
     if missing:
         raise RefusedError(f"{path}: {len(missing)} tensors are missing from the weights, first {missing[0]!r}")
     if shapes:
-        raise RefusedError(f"{path}: tensor {next(iter(shapes))!r} has another shape than config.json says")
+        name, found, wanted = min(shapes, key=lambda each: str(each[0]))
+        raise RefusedError(
+            f"{path}: tensor {name!r} has shape {list(found)} in the weights; by config.json it has {list(wanted)}"
+        )
 
 
 def refuse_nan(module: Any, path: Path) -> None:

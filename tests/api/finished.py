@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distbench.protocols import Sample
-from distbench.schema.cell import MeasureCell, ModelRef
-from distbench.schema.record import CellRecord, Footprint, HostFacts, MeasureResult, MetricFacts, Series
+from distbench.schema.record import MetricFacts, Series
 from distbench.store.run_dir import RunDir
+from tests.compare.measured import add_measurement
 from tests.compare.records import ACC, rows, run_of
-from tests.conftest import CPU
 
 HOSTILE = '</script><b>=HYPERLINK("x")|\u202e\x00\nnext [bold]x[/bold]'
 N = 300
@@ -50,12 +49,6 @@ def finished_run(path: Path) -> RunDir:
 
 
 def _measure(run: RunDir) -> None:
-    refs = [
-        ModelRef(name=name, role="student", use="mlp", identity=f"id-{name}") for name in ("teacher", "good", "bad")
-    ]
-    cell = MeasureCell(
-        id="measure-all", title="measure", needs=[], models=refs, meters={"latency": {}}, workload=None, settings=CPU
-    )
     series = [
         Series(
             model=name, meter="latency", metric="e2e_ms", unit="ms", higher_is_better=False, workload="batch 1",
@@ -64,16 +57,4 @@ def _measure(run: RunDir) -> None:
         )
         for name, middle in TIMES.items()
     ]  # fmt: skip
-    host = HostFacts(fingerprint="f00", cpu="Some CPU", cores=2, memory_bytes=8_000_000_000, os="Linux", python="3.11")
-    result = MeasureResult(
-        models=[ref.name for ref in refs], series=series, footprints={"teacher": Footprint()},
-        control="teacher (again)", launches=5, stop_reason="enough",
-    )  # fmt: skip
-    record = CellRecord(
-        cell_id=cell.id, title=cell.title, started_at="2026-01-01T00:00:00Z", seconds=3.0, threads=1, device="cpu",
-        host=host, packages={}, result=result,
-    )  # fmt: skip
-    folder = run.workplace(cell.id)
-    (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
-    run.commit(cell.id, folder)
-    run.extend_plan([cell])
+    add_measurement(run, ("teacher", "good", "bad"), series, control="teacher (again)")

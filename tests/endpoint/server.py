@@ -121,6 +121,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"220 smtp ready\r\n")
             self.close_connection = True
             return
+        if mode == "page":
+            self._plain(200, "<html><title>Log in</title></html>", "text/html")
+            return
         if mode == "not streamed":
             self._plain(200, json.dumps({"choices": [{"text": "all at once"}]}))
             return
@@ -141,9 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
             return 400, json.dumps({"error": {"message": f"Unrecognized request argument: {unknown[0]}"}})
         return None
 
-    def _plain(self, status: int, body: str) -> None:
+    def _plain(self, status: int, body: str, kind: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         if status in {301, 302, 307, 308}:
             self.send_header("Location", "http://elsewhere.invalid/v1/completions")
         if self.server.behaviour.retry_after is not None:
