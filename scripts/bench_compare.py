@@ -2,6 +2,8 @@
 the public function, each in a fresh process, and prints seconds and peak memory (VmHWM).
 
     python scripts/bench_compare.py --records 1000000
+
+The step `gate` checks the evidence first, as `distbench gate` does.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from distbench.hashing import digest, text_digest
 from distbench.protocols import Sample
 from distbench.schema.cell import EvaluateCell, ModelRef, Settings
 from distbench.schema.plan import Manifest, PlannedCell, PlannedModel
@@ -55,8 +58,21 @@ def samples(count: int, side: str, shape: str) -> Iterator[Sample]:
                 cluster=f"document {number // 20}" if shape == "clusters" else None,
                 groups={"subject": f"subject {number % 57}"} if shape == "clusters" else {},
                 length=1024 * 2 ** (number % 6) if shape == "clusters" else None,
-                answer_digest=f"{number:x}",
+                answer_digest=f"{number:x} {side}",
             )  # fmt: skip
+
+
+class Tally:
+    """Samples on their way to a file, and what a record says of all of them."""
+
+    def __init__(self, rows: Iterator[Sample]) -> None:
+        self._rows, self.right, self.said = rows, 0.0, list[str]()
+
+    def __iter__(self) -> Iterator[Sample]:
+        for row in self._rows:
+            self.right += row.score or 0.0
+            self.said.append(row.answer_digest)
+            yield row
 
 
 def write(run_path: Path, count: int, shape: str) -> None:
@@ -84,19 +100,22 @@ def write(run_path: Path, count: int, shape: str) -> None:
         )
         cells.append(cell)
         folder = run.workplace(cell.id)
-        write_samples(folder / "samples.parquet", samples(count, side, shape))
+        tally = Tally(samples(count, side, shape))
+        write_samples(folder / "samples.parquet", tally)
         facts = MetricFacts(
-            name="acc", primary=True, kind="binary", higher_is_better=True, baseline=0.25, best=1.0, n=count, mean=None
-        )
+            name="acc", primary=True, kind="binary", higher_is_better=True, baseline=0.25, best=1.0, n=count,
+            mean=tally.right / count,
+        )  # fmt: skip
         result = EvaluateResult(
             task="big", task_version="1", engine="bench", data_digest="d", prompt_digest="p", metrics=[facts],
-            footprint=Footprint(bytes_on_disk=100 if side == "teacher" else 50), answers_digest=side,
+            footprint=Footprint(bytes_on_disk=100 if side == "teacher" else 50), answers_digest=text_digest(tally.said),
         )  # fmt: skip
         host = HostFacts(fingerprint="x", cpu="x", cores=1, memory_bytes=1, os="x", python="x")
         record = CellRecord(
             cell_id=cell.id, title=cell.title, started_at="", seconds=0.0, threads=1, device="cpu", host=host,
             packages={}, result=result,
         )  # fmt: skip
+        (folder / "cell.json").write_text(cell.model_dump_json(), encoding="utf-8")
         (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
         run.commit(cell.id, folder)
     run.write_plan(list(cells))
@@ -113,7 +132,7 @@ def write(run_path: Path, count: int, shape: str) -> None:
             created_at="",
             distbench="0",
             command=[],
-            suite_digest="",
+            suite_digest=digest(suite.model_dump(mode="json")),
             suite=suite,
             settings=SETTINGS,
             device_reason="bench",
@@ -131,6 +150,13 @@ def compare_run(run_path: Path) -> dict[str, object]:
     (student,) = compare(RunDir.existing(run_path)).students
     (task,) = student.tasks
     return {"n": task.n, "retained": task.retained.value, "verdict": task.verdict, "lost": student.disagreements_total}
+
+
+def verify_run_first(run_path: Path) -> dict[str, object]:
+    """Check the run as the gate does before it compares, and return what that found."""
+    from distbench.verify.run import verify_run
+
+    return {"evidence": verify_run(RunDir.existing(run_path), run_path, "quick").verdict}
 
 
 def peak_memory_mib() -> float:
@@ -156,7 +182,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--shape", choices=["choices", "free-text", "clusters"], default="choices")
     parser.add_argument("--run", help="a folder to keep; a temporary one where left out")
-    parser.add_argument("--step", choices=["write", "compare"])
+    parser.add_argument("--step", choices=["write", "compare", "gate"])
     options = parser.parse_args()
     if options.step:
         start = time.perf_counter()
@@ -164,7 +190,8 @@ def main() -> None:
         if options.step == "write":
             write(Path(options.run), options.records, options.shape)
         else:
-            found = compare_run(Path(options.run))
+            found = verify_run_first(Path(options.run)) if options.step == "gate" else {}
+            found |= compare_run(Path(options.run))
         print(
             json.dumps(
                 {"seconds": round(time.perf_counter() - start, 2), "peak_mib": round(peak_memory_mib()), **found}
@@ -173,7 +200,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.run or str(Path(temporary) / "run")
-        for step in ("write", "compare"):
+        for step in ("write", "compare", "gate"):
             if step == "write" and (Path(folder) / "manifest.json").exists():
                 continue
             print(

@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, get_args
 from distbench.compare.evidence import Evidence
 from distbench.compare.reading import read_document
 from distbench.compare.run import compare
-from distbench.errors import EnvironmentFault, ExitCode, UsageError, did_you_mean
+from distbench.errors import (
+    DistbenchError,
+    EnvironmentFault,
+    ExitCode,
+    RefusedError,
+    RunError,
+    UsageError,
+    did_you_mean,
+)
 from distbench.gate import github
 from distbench.gate.decision import decide, with_checks
-from distbench.gate.junit import junit
+from distbench.gate.evidence import checked, evidence_checks, facts_of
+from distbench.gate.junit import junit, junit_of_error
 from distbench.gate.markdown import COMMENT_LIMIT, SUMMARY_LIMIT, markdown
 from distbench.gate.names import check_names, known_of_plan, known_of_run
 from distbench.gate.policy_file import LoadedPolicy, load_policy
@@ -62,7 +71,11 @@ def gate(run: Path, terms: Terms, outputs: Outputs) -> ExitCode:
             raise UsageError(f"--json is short for --format json, and --format is {outputs.form!r}; leave one out")
         outputs = replace(outputs, form="json")
     _checked("--format", outputs.form, FORMATS)
-    decision = decided(run, terms)
+    try:
+        decision = decided(run, terms)
+    except (RunError, RefusedError) as error:
+        publish_error(run, error, outputs)
+        raise
     publish(decision, outputs)
     return ExitCode(decision.exit_code)
 
@@ -94,6 +107,7 @@ def decided(run: Path, terms: Terms, result: Result | None = None) -> Decision:
     if run.is_file():
         return decide(_document(run, terms), how)
     directory = RunDir.existing(run)
+    sound = [checked(run)]
     if loaded is not None:
         check_names(loaded, known_of_run(Evidence(directory)))
         result = compare(directory, loaded.policy)
@@ -101,8 +115,12 @@ def decided(run: Path, terms: Terms, result: Result | None = None) -> Decision:
     facts = None
     if loaded is not None:
         facts = PolicyFacts(file=str(terms.policy), sha256=loaded.sha256, extends=loaded.policy.extends)
-    result, base = _against_baseline(run, result, terms, loaded)
-    return decide(result, how, policy=facts, baseline=base)
+    before = _baseline_of(terms, loaded)
+    if before is not None and before.is_dir():
+        sound.append(checked(before))
+    result, base = _against_baseline(run, result, before, loaded)
+    result = with_checks(result, evidence_checks(sound, result, loaded.policy if loaded else None))
+    return decide(result, how, policy=facts, baseline=base, evidence=facts_of(sound[0]))
 
 
 def _document(path: Path, terms: Terms) -> Result:
@@ -113,14 +131,20 @@ def _document(path: Path, terms: Terms) -> Result:
     return read_document(path)
 
 
+def _baseline_of(terms: Terms, loaded: LoadedPolicy | None) -> Path | None:
+    """Return the earlier run: that of the command line, else that of the policy."""
+    from distbench.gate.baseline import named_by
+
+    return terms.baseline or (named_by(loaded) if loaded else None)
+
+
 def _against_baseline(
-    run: Path, result: Result, terms: Terms, loaded: LoadedPolicy | None
+    run: Path, result: Result, path: Path | None, loaded: LoadedPolicy | None
 ) -> tuple[Result, BaselineFacts | None]:
     """Return the result with the checks against an earlier run, where there is one or where a policy asks for it."""
-    from distbench.gate.baseline import baseline_checks, named_by
+    from distbench.gate.baseline import baseline_checks
 
     rules = loaded.policy if loaded else None
-    path = terms.baseline or (named_by(loaded) if loaded else None)
     if path is None and (rules is None or not any(each.baseline for _, each in rules.sections())):
         return result, None
     checks, facts = baseline_checks(run, result, path, rules)
@@ -144,7 +168,7 @@ def _checked(flag: str, value: str, known: tuple[str, ...]) -> None:
 
 def publish(decision: Decision, outputs: Outputs) -> None:
     """Write every file that was asked for, then print. A file that cannot be written is an error, never a pass."""
-    on_github = outputs.github if outputs.github is not None else os.environ.get("GITHUB_ACTIONS") == "true"
+    on_github = _on_github(outputs)
     files = ((outputs.junit, junit), (outputs.markdown, markdown), (outputs.json, as_json))
     for path, rendering in files:
         if path is not None:
@@ -155,6 +179,23 @@ def publish(decision: Decision, outputs: Outputs) -> None:
         _write(outputs.out, rendered(decision, outputs.form))
     elif not outputs.quiet:
         _print(rendered(decision, outputs.form), outputs.form, on_github=on_github)
+
+
+def publish_error(run: Path, error: DistbenchError, outputs: Outputs) -> None:
+    """Write the JUnit file, and annotate, where nothing finished or the run is damaged: a CI would show nothing."""
+    found = junit_of_error(run.name, str(error))
+    if outputs.junit is not None:
+        _write(outputs.junit, found)
+    if outputs.form == "junit" and outputs.out is not None:
+        _write(outputs.out, found)
+    elif outputs.form == "junit" and not outputs.quiet:
+        sys.stdout.write(found)
+    if _on_github(outputs):
+        sys.stderr.write(f"{github.annotate_error(str(error))}\n")
+
+
+def _on_github(outputs: Outputs) -> bool:
+    return outputs.github if outputs.github is not None else os.environ.get("GITHUB_ACTIONS") == "true"
 
 
 def rendered(decision: Decision, form: str) -> str:

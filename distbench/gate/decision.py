@@ -10,6 +10,7 @@ from distbench.gate.exit import exit_of
 from distbench.schema.decision import (
     BaselineFacts,
     Decision,
+    EvidenceFacts,
     FailedCell,
     PolicyFacts,
     RuleDecision,
@@ -25,6 +26,7 @@ def decide(
     *,
     policy: PolicyFacts | None = None,
     baseline: BaselineFacts | None = None,
+    evidence: EvidenceFacts | None = None,
 ) -> Decision:
     """Return what the gate decides on a result whose checks are complete."""
     code, why = exit_of(result.verdict, on_inconclusive)
@@ -42,6 +44,7 @@ def decide(
         alpha=result.alpha,
         policy=policy,
         baseline=baseline,
+        evidence=evidence,
         students=[
             StudentDecision(
                 name=student.name,

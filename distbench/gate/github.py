@@ -38,6 +38,11 @@ def annotate(decision: Decision) -> list[str]:
     return commands
 
 
+def annotate_error(message: str) -> str:
+    """Return the workflow command of a gate that came to no decision."""
+    return _command("error", "distbench gate: no decision", message)
+
+
 def outputs(decision: Decision) -> str:
     """Return the lines for $GITHUB_OUTPUT: words and numbers of ours only, nothing that a name could change."""
     return f"verdict={decision.verdict}\nexit-code={decision.exit_code}\n"

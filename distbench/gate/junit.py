@@ -18,6 +18,7 @@ _LONGEST = 1_000
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ?")
 _COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 CELLS = "cells of the run"
+NO_DECISION = "decision on the run"
 
 
 def junit(decision: Decision) -> str:
@@ -29,12 +30,25 @@ def junit(decision: Decision) -> str:
         suite = _suite(root, CELLS, decision)
         for cell in decision.cells:
             _cell(suite, cell)
+    return _whole_file(root)
+
+
+def _whole_file(root: ET.Element) -> str:
     for suite in root:
         _count(suite, [suite])
     _count(root, list(root))
     del root.attrib["skipped"]  # Jenkins' schema has it on suites only
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def junit_of_error(run: str, error: str) -> str:
+    """Return the file of a gate that came to no decision: one case, with the error, so that a CI shows it."""
+    root = ET.Element("testsuites", name=_text(f"distbench gate: {run}"))
+    suite = ET.SubElement(root, "testsuite", name=NO_DECISION)
+    case = ET.SubElement(suite, "testcase", classname="distbench.gate", name=NO_DECISION, time="0")
+    ET.SubElement(case, "error", message=_text(error), type="error").text = _text(error)
+    return _whole_file(root)
 
 
 def _student(root: ET.Element, decision: Decision, student: StudentDecision) -> None:

@@ -109,8 +109,18 @@ def terms(decision: Decision) -> list[str]:
         made = f" of {one_line(base.created_at, 40)}" if base.created_at else ""
         found.append(f"Baseline: {one_line(base.source, LONGEST_NAME)}, run {one_line(base.run, LONGEST_NAME)}{made}.")
         found += [one_line(note, LONGEST_REASON) for note in base.notes]
+    found.append(_evidence(decision))
     found.append(f"Intervals at {numbers.whole_percent(1 - decision.alpha)}; a verdict rests on their ends.")
     return found
+
+
+def _evidence(decision: Decision) -> str:
+    """Return how far what this rests on was checked."""
+    known = decision.evidence
+    if known is None:
+        return "Evidence: not checked: a result document has no samples."
+    found = f", {words.plural(len(known.suspicious), 'suspicious finding')}" if known.suspicious else ": intact"
+    return f"Evidence: {words.plural(known.checks, 'check')} of the run's files{found} (`distbench verify`)."
 
 
 def cell_line(cell: FailedCell) -> str:

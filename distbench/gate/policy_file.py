@@ -59,7 +59,7 @@ def _misplaced(tree: dict[str, Any]) -> Iterable[Fault]:
 
 def _asks(rules: Any) -> bool:
     """Say whether a section has any rule."""
-    not_rules = {"version", "extends", "alpha", "on_inconclusive", "students", "required"}
+    not_rules = {"version", "extends", "alpha", "on_inconclusive", "students", "required", "evidence"}
     return any(getattr(rules, name) not in (None, {}, []) for name in rules.model_fields_set - not_rules)
 
 

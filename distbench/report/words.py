@@ -85,6 +85,7 @@ _RULES = {
     "retained": "retained over all tasks",
     "task_floor": "no task far below",
     "worst_group": "retained in every group",
+    "evidence": "suspicious evidence",
     "max_delta_bpb": "more bits per byte",
     "max_negative_flips": "answers lost (teacher right, student wrong)",
     "max_bias_transfer": "bias further from neutral than the teacher's",
@@ -115,7 +116,7 @@ RATIO_RULES = {
     "speedup", "energy", "compression", "memory", "parameters", "measured",
     "baseline_speedup", "baseline_memory", "baseline_energy", "baseline_compression",
 }  # fmt: skip
-PLAIN_RULES = {"max_delta_bpb", "max_kl", "max_drop"}  # in the unit of their metric
+PLAIN_RULES = {"max_delta_bpb", "max_kl", "max_drop", "evidence"}  # in the unit of their metric, or counted
 POINT_RULES = {"baseline_retained", "baseline_task"}  # differences of shares
 SIZE_RULES = {"max_bytes"}  # every other rule is about a share
 

@@ -10,6 +10,7 @@ from distbench.schema.estimate import Verdict
 from distbench.schema.policy import OnInconclusive
 from distbench.schema.result import GateCheck
 from distbench.schema.strict import Strict
+from distbench.schema.verification import Soundness
 
 Pairing = Literal["paired", "independent"]
 
@@ -48,6 +49,14 @@ class BaselineFacts(Strict):
     notes: list[str] = Field([], description="how it was compared: sample by sample, or as two unrelated measurements")
 
 
+class EvidenceFacts(Strict):
+    """What was found when the run was checked before the decision, as `distbench verify --quick` does."""
+
+    verdict: Soundness
+    checks: int = Field(description="checks that had something to look at")
+    suspicious: list[str] = Field([], description="what may not mean what it seems to; a rule of its student says so")
+
+
 class FailedCell(Strict):
     """A piece of work that has no result."""
 
@@ -75,6 +84,7 @@ class Decision(Strict):
     alpha: float = Field(description="two-sided error level of every interval")
     policy: PolicyFacts | None = Field(None, description="null: the suite's own gate")
     baseline: BaselineFacts | None = None
+    evidence: EvidenceFacts | None = Field(None, description="null: a result document, whose samples are not at hand")
     students: list[StudentDecision]
     rules: dict[str, list[RuleDecision]] = Field(description="student → its rules")
     cells: list[FailedCell] = Field([], description="work that failed or never ran")

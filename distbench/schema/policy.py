@@ -147,6 +147,9 @@ class Rules(Strict):
     measured: list[MeasuredRule] = Field([], max_length=100, description="ratios of single measurements")
     tasks: dict[TaskName, TaskRules] = {}
     baseline: BaselineRules | None = None
+    evidence: Rule = Field(
+        Rule(required=True), description="whether suspicious evidence decides; it is shown in any case"
+    )
 
 
 class StudentRules(Rules):

@@ -6,10 +6,12 @@ times twice. So equal numbers are suspicious, and equal words are worth a look.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distbench.compare.evidence import Evaluated
 from distbench.compare.sides import Side
@@ -29,10 +31,11 @@ NUMBERS = ("confidence", "label_probability", "loglikelihood", "numerator")
 
 @dataclass(frozen=True)
 class _Answered:
-    """One model's answers on a task: their digest, and what is compared where another has the same."""
+    """One model's answers on a task: a hash of all their numbers (None: too few differ), and of all answers."""
 
     model: PlannedModel
-    parts: list[Evaluated]
+    numbers: str | None
+    digest: str
 
 
 def answers(subject: Subject, look: Look) -> None:
@@ -40,46 +43,69 @@ def answers(subject: Subject, look: Look) -> None:
     models: dict[str, PlannedModel] = {}
     for model in subject.manifest.models:
         models.setdefault(model.ref.identity, model)
-    grouped: dict[tuple[str, str], dict[str, list[Evaluated]]] = {}
-    by_model: dict[tuple[str, str], list[Evaluated]] = {}
-    for _, evaluated in files(subject):
-        if all(facts.reference for facts in evaluated.result.metrics):
-            continue  # how far a student is from its teacher: two may be as far
-        by_model.setdefault((evaluated.cell.task.title, evaluated.cell.model.identity), []).append(evaluated)
-    for (task, identity), parts in by_model.items():
+    by_task: dict[str, list[_Answered]] = {}
+    for task, identity, parts in _evaluations(subject):
         if identity in models:
             look.saw()
-            parts.sort(key=lambda one: one.cell.task.part.start if one.cell.task.part else 0)
-            said = text_digest(each.result.answers_digest for each in parts)
-            grouped.setdefault((task, said), {})[identity] = parts
-    for (task, _), alike in grouped.items():
-        if len(alike) > 1:
-            _alike(subject, task, [_Answered(models[identity], parts) for identity, parts in alike.items()], look)
+            digest = text_digest(each.result.answers_digest for each in parts)
+            by_task.setdefault(task, []).append(_Answered(models[identity], _numbers(parts), digest))
+    for task, answered in by_task.items():
+        for alike in _groups((each.numbers, each) for each in answered):
+            _same_numbers(subject, task, alike, look)
+        for alike in _groups((each.digest, each) for each in answered):
+            _same_words(subject, task, alike, look)
 
 
-def _alike(subject: Subject, task: str, alike: list[_Answered], look: Look) -> None:
+def _evaluations(subject: Subject) -> Iterator[tuple[str, str, list[Evaluated]]]:
+    """Yield (task, model's identity, parts in their order)."""
+    found: dict[tuple[str, str], list[Evaluated]] = {}
+    for _, evaluated in files(subject):
+        if not all(facts.reference for facts in evaluated.result.metrics):  # two may be as far from one teacher
+            found.setdefault((evaluated.cell.task.title, evaluated.cell.model.identity), []).append(evaluated)
+    for (task, identity), parts in found.items():
+        yield task, identity, sorted(parts, key=lambda one: one.cell.task.part.start if one.cell.task.part else 0)
+
+
+def _groups(keyed: Iterable[tuple[str | None, _Answered]]) -> list[list[_Answered]]:
+    found: dict[str, list[_Answered]] = {}
+    for key, each in keyed:
+        if key is not None:
+            found.setdefault(key, []).append(each)
+    return [alike for alike in found.values() if len(alike) > 1]
+
+
+def _same_numbers(subject: Subject, task: str, alike: list[_Answered], look: Look) -> None:
     first, *others = alike
     for other in others:
-        if weights_of(subject, first.model) == weights_of(subject, other.model):
-            continue
-        where = f"{first.model.name} and {other.model.name} on {task}"
-        distinct = _distinct(other.parts)
-        if distinct < FEW:
-            look.warning(where, "every answer is the same although the weights differ: a near copy may do that; look")
-            continue
-        what = f"the same {distinct} probabilities to the last bit although the weights differ"
-        for model in (first.model, other.model):
-            if model.role != "teacher":
-                look.suspicious(where, what, model.control_of or model.seed_of or model.name)
+        if weights_of(subject, first.model) != weights_of(subject, other.model):
+            what = "the same probabilities to the last bit on every document, although the weights differ"
+            for model in (first.model, other.model):
+                if model.role != "teacher":
+                    judged = model.control_of or model.seed_of or model.name
+                    look.suspicious(f"{first.model.name} and {other.model.name} on {task}", what, judged)
 
 
-def _distinct(parts: Sequence[Evaluated]) -> int:
-    """Return how many different numbers a model's answers have: words alone have none."""
-    found = 0
+def _same_words(subject: Subject, task: str, alike: list[_Answered], look: Look) -> None:
+    first, *others = alike
+    for other in others:
+        told = first.numbers is not None and first.numbers == other.numbers
+        if not told and weights_of(subject, first.model) != weights_of(subject, other.model):
+            what = "every answer is the same although the weights differ: a near copy may do that; look"
+            look.warning(f"{first.model.name} and {other.model.name} on {task}", what)
+
+
+def _numbers(parts: Sequence[Evaluated]) -> str | None:
+    """Return a hash of the numbers that a model gave its answers, whatever the order of the documents."""
+    found: list[NDArray[np.float64]] = []
     for evaluated in parts:
         for facts in evaluated.result.metrics:
-            found = max(found, _different_numbers(_side(evaluated, facts.name)))
-    return found
+            side = _side(evaluated, facts.name)
+            found += [side.numbers[name] for name in NUMBERS if side is not None and name in side.numbers]
+    values = np.sort(np.concatenate(found)) if found else np.empty(0)
+    values = values[~np.isnan(values)]
+    if np.count_nonzero(np.diff(values)) + 1 < FEW:
+        return None
+    return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 def _side(evaluated: Evaluated, metric: str) -> Side | None:
@@ -87,13 +113,6 @@ def _side(evaluated: Evaluated, metric: str) -> Side | None:
         return evaluated.side(metric)
     except RefusedError:
         return None
-
-
-def _different_numbers(side: Side | None) -> int:
-    if side is None:
-        return 0
-    known = [side.numbers[name] for name in NUMBERS if name in side.numbers]
-    return max((np.unique(values[~np.isnan(values)]).size for values in known), default=0)
 
 
 def weights_of(subject: Subject, model: PlannedModel) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from distbench.schema.record import CellRecord, EvaluateResult, Footprint, Metri
 from distbench.schema.suite import Suite, TaskSpec
 from distbench.store.run_dir import RunDir
 from distbench.store.samples import write_samples
+from distbench.suite.load import digest_of
 from tests.conftest import CPU
 
 ACC = MetricFacts(
@@ -59,7 +61,7 @@ def evaluated(
 
 def result(task: str, samples: Sequence[Sample], facts: Sequence[MetricFacts], **changes: Any) -> EvaluateResult:
     """Return what a cell would record of these samples."""
-    answers = text_digest(f"{s.prediction} {s.score} {s.numerator}" for s in samples)
+    answers = text_digest(s.answer_digest or f"{s.prediction} {s.score} {s.numerator}" for s in samples)
     return EvaluateResult(
         **{
             "task": task,
@@ -76,6 +78,24 @@ def result(task: str, samples: Sequence[Sample], facts: Sequence[MetricFacts], *
 
 
 Recorded = tuple[Sequence[Sample], Sequence[MetricFacts]]
+
+
+def recorded_as(content: Recorded) -> tuple[list[Sample], list[MetricFacts]]:
+    """Return samples with a digest of each answer, and metrics with number and mean, as a cell would record them."""
+    samples = [
+        replace(s, answer_digest=s.answer_digest or text_digest([f"{s.prediction} {s.score} {s.numerator}"])[:16])
+        for s in content[0]
+    ]
+    return samples, [_counted(each, [s for s in samples if s.metric == each.name]) for each in content[1]]
+
+
+def _counted(facts: MetricFacts, samples: Sequence[Sample]) -> MetricFacts:
+    scores = [s.score for s in samples if s.score is not None]
+    mean = sum(scores) / len(scores) if scores else None
+    if facts.kind == "ratio_of_sums":
+        below = sum(s.denominator or 0.0 for s in samples)
+        mean = sum(s.numerator or 0.0 for s in samples) / below if below else None
+    return facts.model_copy(update={"n": len(samples), "mean": mean})
 
 
 def run_of(
@@ -108,7 +128,7 @@ def run_of(
             if content is None:
                 run.fail(cell.id, {"message": "killed by signal 9"})
                 continue
-            samples, facts = content
+            samples, facts = recorded_as(content)
             folder = run.workplace(cell.id)
             write_samples(folder / "samples.parquet", samples)
             footprint = Footprint(bytes_on_disk=(sizes or {}).get(name, 100))
@@ -116,6 +136,7 @@ def run_of(
                 cell_id=cell.id, title=cell.title, started_at="", seconds=1.0, threads=1, device="cpu", host=None,
                 packages={}, result=result(task, samples, facts, footprint=footprint),
             )  # fmt: skip
+            (folder / "cell.json").write_text(cell.model_dump_json(), encoding="utf-8")
             (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
             run.commit(cell.id, folder)
     run.write_plan(list(cells))
@@ -146,8 +167,8 @@ def _manifest(
     ]  # fmt: skip
     run.write_manifest(
         Manifest(
-            run="run", created_at="", distbench="0", command=[], suite_digest="", suite=suite, settings=CPU,
-            device_reason="", models=planned, task_order=tasks,
+            run="run", created_at="", distbench="0", command=[], suite_digest=digest_of(suite), suite=suite,
+            settings=CPU, device_reason="", models=planned, task_order=tasks,
             cells=[PlannedCell(id=cell.id, kind="evaluate", title=cell.title) for cell in cells],
         )
     )  # fmt: skip
