@@ -22,7 +22,9 @@ _NO_SECRET = re.compile(
     r"_(PATH|FILE|DIR|SOCK|HOME|COUNT|EVENT)$|DISABLE|_ASKPASS$|KEYRING|KEYMAP|KEYBOARD", re.IGNORECASE
 )
 # Every pattern is bounded where it could be tried again from each character: logs have lines of megabytes.
-_URL = re.compile(r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://)(?P<rest>[^\s\"'<>`]+)")
+_URL = re.compile(  # a path of the command line has lost one of the two slashes
+    r"(?P<scheme>(?<![A-Za-z0-9+.-])(?:[A-Za-z][A-Za-z0-9+.-]{0,30}://|https?:/))(?P<rest>[^\s\"'<>`]+)"
+)
 # Tokens that say themselves whose they are; the lengths are the least that each issuer has given out.
 _LOOKS_SECRET = re.compile(
     r"""
@@ -31,10 +33,14 @@ _LOOKS_SECRET = re.compile(
       | glpat-[A-Za-z0-9_-]{16,} | xox[abeoprs]-[A-Za-z0-9-]{10,} | pypi-[A-Za-z0-9_-]{16,} | npm_[A-Za-z0-9]{20,}
       | (?:AKIA|ASIA)[A-Z0-9]{12,} | AIza[A-Za-z0-9_-]{20,} | wandb_v1_[A-Za-z0-9_]{16,} | nvapi-[A-Za-z0-9_-]{16,}
       | eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?
-      | (?:Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{6,}
+      | Bearer\s+[A-Za-z0-9._~+/=-]{6,} | Basic\s+(?=[A-Za-z+/]{0,99}[0-9=])[A-Za-z0-9+/=]{8,}
     )
     """,
     re.VERBOSE,
+)
+_CERTAIN = re.compile(
+    r"\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bgh[opusr]_[A-Za-z0-9]{30,}|\bgithub_pat_[A-Za-z0-9_]{20,}"
+    r"|\bAKIA[A-Z0-9]{16}\b|(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^\s/:@]{1,100}:[^\s/@]{1,200}@"
 )
 _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 # `api_key=x`, `"password": "x"`, `Authorization: x`, `--token x`; a bare `key: x` is an ordinary word.
@@ -44,18 +50,24 @@ _NAMED = re.compile(
         (?: (?:api|access|secret|private|signing|account|auth)[_-]?key
           | (?:auth|access|refresh|session|api|hf|id)[_-]?token | (?<![A-Za-z_])token
           | client[_-]?secret | secret | passw(?:or)?d | passphrase | (?:proxy-)?authorization
-          | (?:set-)?cookie | credentials? ) )
+          | credentials? ) )
     (?P<sign> ["']? \s{0,3} [:=] \s{0,3} ["']? | \s{1,3}(?=[^\s=:]) )
-    (?P<value> [^\s"',;&|)}\]]+ )
+    (?P<value> (?:(?:bearer|basic|digest|token)\s{1,3})? [^\s"',;&|)}\]]+ )
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_COOKIE = re.compile(r"(?<![A-Za-z])((?:set-)?cookie[\"']?\s{0,3}[:=]\s{0,3}[\"']?)[^\r\n\"']+", re.IGNORECASE)
 _PLAIN = re.compile(r"true|false|none|null|[-+]?\d{1,6}(\.\d+)?", re.IGNORECASE)
 
 
 def is_secret(name: str) -> bool:
     """Say whether a variable of this name holds a credential, judging by its name alone."""
     return bool(_VARIABLE.search(name)) and not _NO_SECRET.search(name)
+
+
+def is_certain(value: str) -> bool:
+    """Say whether a text holds what is a credential without any doubt, by its form alone."""
+    return bool(_CERTAIN.search(value) or _PEM.search(value))
 
 
 def arguments(given: Any) -> dict[str, Any]:
@@ -94,6 +106,7 @@ def text(value: str) -> str:
     value = _PEM.sub(BLANK, value)
     value = _URL.sub(_bare_url, value)
     value = _LOOKS_SECRET.sub(BLANK, value)
+    value = _COOKIE.sub(rf"\g<1>{BLANK}", value)
     return _NAMED.sub(_unnamed, value)
 
 

@@ -26,7 +26,7 @@ def clean(path: Path) -> None:
     try:
         with path.open("rb") as file, temporary.open("wb") as cleaned:
             for line in file:
-                kept = secrets.text(line.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+                kept = secrets.text(line.decode("latin-1")).encode("latin-1")  # any bytes, and the same ones again
                 changed = changed or kept != line
                 cleaned.write(kept)
         if changed:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from distbench.errors import UsageError, did_you_mean
+from distbench import secrets
+from distbench.errors import RefusedError, UsageError, did_you_mean
 from distbench.schema.wording import Fault, KeyPath, harmless, shorten
 from distbench.suite.uses import mapping, sequence
 from distbench.suite.yaml_source import Source
@@ -33,6 +34,7 @@ def semantic_faults(source: Source) -> list[Fault]:
         *_tasks(tree, source),
         *_gate(tree),
         *_not_finite(tree, source),
+        *_credentials(tree),
     ]
 
 
@@ -151,6 +153,20 @@ def _no_task(name: str, titles: list[str]) -> Callable[[], str]:
 
 def _not_finite(tree: Any, source: Source) -> Iterator[Fault]:
     """Find NaN and infinity wherever they are: no option of any plug-in may have them, and JSON cannot hold them."""
+    for path, value in _leaves(tree):
+        if isinstance(value, float) and not math.isfinite(value):
+            yield Fault(path, _say(f"must be a finite number, got {source.plain.get(path, value)}"))
+
+
+def _credentials(tree: Any) -> Iterator[Fault]:
+    """Find what is certainly a credential: a suite is recorded with the run, and shown on its page."""
+    for path, value in _leaves(tree):
+        if isinstance(value, str) and secrets.is_certain(value):
+            text = "this holds a credential, and a suite is recorded with its run; name the environment variable that "
+            yield Fault(path, _say(f"{text}holds it (api_key_env), or log in (hf auth login)"), error=RefusedError)
+
+
+def _leaves(tree: Any) -> Iterator[tuple[KeyPath, Any]]:
     waiting: list[tuple[KeyPath, Any]] = [((), tree)]
     while waiting:
         path, value = waiting.pop()
@@ -158,8 +174,8 @@ def _not_finite(tree: Any, source: Source) -> Iterator[Fault]:
             waiting += [((*path, key), each) for key, each in value.items()]
         elif isinstance(value, list):
             waiting += [((*path, index), each) for index, each in enumerate(value)]
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield Fault(path, _say(f"must be a finite number, got {source.plain.get(path, value)}"))
+        else:
+            yield path, value
 
 
 def _twice(kind: str, name: str, source: Source, first: KeyPath, second: KeyPath) -> Callable[[], str]:

@@ -1,0 +1,1 @@
+"""Canaries: credentials that nobody may find again in anything that a command wrote or said."""
