@@ -42,6 +42,35 @@ Trust = Annotated[
     list[Path] | None,
     typer.Option("--trust-task-code", metavar="DIR", help="let the task files of this folder run code; repeatable"),
 ]
+CellSeconds = Annotated[
+    float | None, typer.Option(metavar="S", help="end a cell after so many seconds; in the place of the suite's limits")
+]
+CellMemory = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="end a cell that holds more memory than this, such as 8GiB")
+]
+Engine = Annotated[
+    str, typer.Option(metavar="NAME", help="where cells run: local (this machine) or ray (a Ray cluster)")
+]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="auto, HOST:PORT, ray://HOST:PORT, or local to start one; else RAY_ADDRESS"),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(min=0, max=100, help="how often a cell is tried again whose node was lost (--engine ray); 2"),
+]
+CachePlace = Annotated[
+    str | None,
+    typer.Option(
+        "--cache", metavar="PLACE", help="folder or URL (s3://…, gs://…) that runs share; else DISTBENCH_CACHE"
+    ),
+]
+MaxTime = Annotated[
+    str | None, typer.Option(metavar="T", help="the time there is, such as 2h: the most informative cells come first")
+]
+History = Annotated[
+    list[Path] | None, typer.Option(metavar="RUN", help="a finished run whose records count for estimates; repeatable")
+]
 Brief = Annotated[bool, typer.Option("--quiet", "-q", help="print the verdict only")]
 Whole = Annotated[bool, typer.Option("--verbose", "-v", help="print every measure; long lists are cut otherwise")]
 PolicyFile = Annotated[
@@ -87,24 +116,35 @@ def run(
     policy: PolicyFile = None,
     baseline: Baseline = None,
     on_inconclusive: OnInconclusive = None,
+    cell_seconds: CellSeconds = None,
+    cell_memory: CellMemory = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan and stop")] = False,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    retries: Retries = None,
+    cache: CachePlace = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
     verbose: Whole = False,
     debug: Debug = False,
 ) -> None:
     """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
+    from distbench.cli.engines import EngineWish, share_cache
     from distbench.cli.gating import terms_of_run
     from distbench.cli.running import Request, run_suite
 
-    request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
+    share_cache(cache)
+    request = Request(
+        suite, sets, teacher, students, tasks, samples, device, trust_task_code, cell_seconds, cell_memory
+    )
     terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
     if dry_run:
         from distbench.cli.planning import show_plan
 
         show_plan(request, out, as_json=json)
         return
-    raise typer.Exit(run_suite(request, out, gate=terms, as_json=json, quiet=quiet, verbose=verbose))
+    on = EngineWish(engine, ray_address, retries)
+    raise typer.Exit(run_suite(request, out, gate=terms, as_json=json, quiet=quiet, verbose=verbose, on=on))
 
 
 @app.command()
@@ -129,11 +169,18 @@ def plan(
         list[str] | None,
         typer.Option(metavar="OPTIONS", help="options for sbatch, of every job or of 'measure: …'; repeatable"),
     ] = None,
+    max_time: MaxTime = None,
+    history: History = None,
+    probe: Annotated[
+        float | None,
+        typer.Option(min=1.0, metavar="SECONDS", help="try evaluations of existing models shortly, for so long"),
+    ] = None,
     json: Json = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="list every cell")] = False,
     debug: Debug = False,
 ) -> None:
-    """Show the cells of a suite and which of them are finished or cached; nothing runs."""
-    from distbench.cli.planning import show_plan
+    """Show the cells of a suite, which are finished or cached, and what the others need; exit 5 if that cannot fit."""
+    from distbench.cli.planning import Horizon, show_plan
     from distbench.cli.running import Request
 
     request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
@@ -144,7 +191,8 @@ def plan(
         return
     if given or sbatch:
         raise typer.BadParameter("--with and --sbatch are for job scripts: name a --format")
-    show_plan(request, out, as_json=json)
+    horizon = Horizon(history or (), probe, max_time)
+    raise typer.Exit(show_plan(request, out, as_json=json, horizon=horizon, whole=verbose))
 
 
 @app.command()
@@ -201,17 +249,26 @@ def distil(
     control: Annotated[bool, typer.Option(help="also make the no-teacher controls")] = True,
     sets: Sets = None,
     device: Device = None,
+    cell_seconds: CellSeconds = None,
+    cell_memory: CellMemory = None,
+    engine: Engine = "local",
+    ray_address: RayAddress = None,
+    retries: Retries = None,
+    cache: CachePlace = None,
     json: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
     debug: Debug = False,
 ) -> None:
     """Make the students of a suite, and nothing else: ordinary checkpoints with a provenance card."""
     from distbench.cli.distilling import Wish, distil_suite
+    from distbench.cli.engines import EngineWish, share_cache
     from distbench.cli.running import Request
 
-    request = Request(suite, sets, None, None, None, None, device)
+    share_cache(cache)
+    request = Request(suite, sets, None, None, None, None, device, cell_seconds=cell_seconds, cell_memory=cell_memory)
     wish = Wish(tuple(names or ()), to, control)
-    raise typer.Exit(distil_suite(request, wish, out, as_json=json, quiet=quiet))
+    on = EngineWish(engine, ray_address, retries)
+    raise typer.Exit(distil_suite(request, wish, out, as_json=json, quiet=quiet, on=on))
 
 
 @app.command()

@@ -21,7 +21,6 @@ from distbench.schedulers.planned import (
     cells_by_number,
     check_surroundings,
     planned_cells,
-    with_needs,
 )
 from distbench.schedulers.stages import Cell, stages_of
 from distbench.schema.plan import Manifest
@@ -69,7 +68,10 @@ def run_cell(path: Path, which: Which, *, quiet: bool) -> ExitCode:
             return ExitCode.OK
         _check_needs(run, cells)
         with TerminalReporter(err(), quiet=quiet) as reporter:
-            state = Runner(with_needs(run, cells), run, Cache(), LocalExecutor(run.path), reporter).execute()
+            executor, limits = LocalExecutor(run.path), manifest.suite.limits
+            runner = Runner(cells, run, Cache(), executor, reporter, limits=limits)
+            runner.state.done |= {need for cell in cells for need in cell.needs} - {cell.id for cell in cells}
+            state = runner.execute()
     return state.exit_code
 
 

@@ -51,7 +51,10 @@ def distil_suite(
         with run.lock():
             begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
             with TerminalReporter(err(), quiet=quiet) as reporter:
-                state = Runner(cells, run, Cache(), engine.executor(run.path), reporter, reserve).execute()
+                runner = Runner(
+                    cells, run, Cache(), engine.executor(run.path), reporter, reserve, plan.suite.limits
+                )
+                state = runner.execute()
             rows = [_row(model, run, state.failed) for model in models]
             if wish.to is not None:
                 _copy(rows, wish.to)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distbench.cli.engines import LOCAL, EngineWish, reserved
-from distbench.cli.limiting import limited
 from distbench.cli.gating import Outputs, Terms, check_early, decided, publish
+from distbench.cli.limiting import limited
 from distbench.cli.output import err, out, print_json
 from distbench.cli.reading import print_result, write_report
 from distbench.compare.run import compare

@@ -29,6 +29,10 @@ class Reporter(Protocol):
         """A cell ended."""
         ...
 
+    def note(self, line: str) -> None:
+        """Something happened that a person should know."""
+        ...
+
     def again(self, title: str, seconds: float, message: str) -> None:
         """A cell was lost with its machine, and will begin again."""
         ...
@@ -83,6 +87,10 @@ class TerminalReporter:
         self._line(title, status, seconds, message)
         if self._all is not None:
             self._bars.advance(self._all)
+
+    def note(self, line: str) -> None:
+        """Write one line, also where no progress is wanted: it is a warning."""
+        self.console.print(f"{'warning':>9}  {line}", markup=False, highlight=False, soft_wrap=True)
 
     def again(self, title: str, seconds: float, message: str) -> None:
         """Write one line about the loss."""

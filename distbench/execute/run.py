@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from distbench.errors import ExitCode
+from distbench.errors import EnvironmentFault, ExitCode
 from distbench.execute.queue import Cell, Queue, grouped, processes_of
 from distbench.execute.reporter import Reporter, Watch
 from distbench.executors.engine import Executor
 from distbench.executors.job import Ended, Event, Job, Resources
+from distbench.executors.watch import limit_of
 from distbench.plan.capabilities import variables_of
 from distbench.schema.cell import EvaluateCell, models_of
+from distbench.schema.limits import Limits
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
 
@@ -78,13 +80,15 @@ class Runner:
         executor: Executor,
         reporter: Reporter,
         resources: Callable[[Cell], Resources] = lambda cell: Resources(),
+        limits: Limits | None = None,
     ) -> None:
         self.cells = {cell.id: cell for cell in cells}
         self.run, self.cache, self.executor, self.reporter = run, cache, executor, reporter
-        self.resources = resources
+        self.resources, self.limits = resources, limits
         self.state = Execution()
         self._at_work: dict[str, AtWork] = {}  # by the first cell of the job
         self._losses: Counter[str] = Counter()
+        self._unshared = False
 
     def execute(self) -> Execution:
         """Run every cell that is not finished; failures are kept and the rest goes on."""
@@ -98,9 +102,8 @@ class Runner:
         return self._run(new)
 
     def _run(self, cells: Sequence[Cell]) -> Execution:
-        done, cached = reusable(cells, self.run, self.cache)
-        for cell_id in cached:
-            self.run.adopt(cell_id, self.cache.path("cells", cell_id))
+        done, found = reusable(cells, self.run, self.cache)
+        cached = {cell_id for cell_id in found if self._adopted(cell_id)}
         self.state.done |= done | cached
         self.state.cached |= cached
         self.run.log("run", done=sorted(done), cached=sorted(cached))
@@ -147,6 +150,7 @@ class Runner:
             variables=frozenset().union(*variables),
             processes=processes_of(first),
             resources=self.resources(first),
+            limits={cell.id: limit_of(self.limits, cell.kind) for cell in cells},
         )
         self._at_work[first.id] = AtWork(job, first.id)
         self.executor.submit(job)
@@ -157,11 +161,15 @@ class Runner:
         if kind == "placed":  # it waited until now, maybe for hours
             at.watch.lap()
             self.run.log("placed", cells=job.ids, **{key: event[key] for key in event if key != "event"})
+        elif kind == "left":
+            self.run.log("left", cells=job.ids, node=event["node"], clock=event["clock"])
         elif kind == "started":
             at.present = event["cell"]
             self.reporter.cell(self.cells[at.present].title)
         elif kind == "progress":
             self.reporter.progress(self.cells[at.present].title, event["done"], event["total"], event["what"])
+        elif kind == "silent":
+            self._silent(at.present, event["seconds"])
         elif kind == "committed":
             self._committed(event["cell"], at.watch.lap())
         elif kind == "failed":
@@ -197,10 +205,31 @@ class Runner:
     def _committed(self, cell_id: str, seconds: float) -> None:
         cell = self.cells[cell_id]
         if _keeps(cell):
-            self.cache.put("cells", cell_id, self.run.cells / cell_id)
+            self._share(cell_id)
         self.state.done.add(cell_id)
         self.run.log("done", cell=cell_id, title=cell.title, seconds=round(seconds, 3))
         self.reporter.end(cell.title, "done", seconds)
+
+    def _adopted(self, cell_id: str) -> bool:
+        """Take a cell from the cache; False where somebody cleared the cache meanwhile."""
+        sealed = self.cache.find("cells", cell_id)
+        return sealed is not None and self.run.adopt(cell_id, sealed)
+
+    def _share(self, cell_id: str) -> None:
+        """Put a finished cell into the cache. Where that cannot be, it is said once: the cell itself is safe."""
+        try:
+            self.cache.put("cells", cell_id, self.run.cells / cell_id)
+        except EnvironmentFault as error:
+            if not self._unshared:
+                self.reporter.note(f"nothing new is shared with other runs: {error}")
+                self.run.log("not shared", message=str(error))
+            self._unshared = True
+
+    def _silent(self, cell_id: str, seconds: float) -> None:
+        """Say that a cell may hang. Nothing ends it without a limit."""
+        message = f"no sign of progress for {seconds / 60:.0f} minutes; it may hang (limits.silence would end it)"
+        self.run.log("silent", cell=cell_id, seconds=round(seconds))
+        self.reporter.note(f"{self.cells[cell_id].title}: {message}")
 
     def _failed(self, cell_id: str, message: str, seconds: float, *, code: int | None, **details: object) -> None:
         """Keep a failure; `code` is its error's exit code, None where another cell's failure is the cause."""
@@ -217,6 +246,8 @@ class Runner:
 
 def how_it_died(ended: Ended) -> str:
     """Say in words how a worker ended that committed nothing and reported nothing."""
+    if ended.why is not None:
+        return ended.why
     if ended.code == -signal.SIGKILL:
         return "killed by signal 9, likely out of memory"
     if ended.code < 0:

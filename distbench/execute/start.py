@@ -66,9 +66,10 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
 
 
 def _deciding(suite: Suite) -> dict[str, Any]:
-    """Return a suite without what only says where and when its cells run."""
+    """Return a suite without what only says where and when its cells run, and how much they may use."""
     each = {"__all__": {"resources"}}
-    return suite.model_dump(mode="json", exclude={"resources": True, "teachers": each, "students": each})
+    without: dict[str, Any] = {"limits": True, "resources": True, "teachers": each, "students": each}
+    return suite.model_dump(mode="json", exclude=without)
 
 
 def _differences(old: Manifest, new: Manifest) -> list[str]:

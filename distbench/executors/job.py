@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,16 @@ class Resources:
 
 
 @dataclass(frozen=True)
+class CellLimit:
+    """What a cell may use before it is ended; None: no limit. `every`: seconds between two looks at its memory."""
+
+    seconds: float | None = None
+    memory: int | None = None  # bytes
+    silence: float | None = None  # seconds without a sign of progress
+    every: float = 1.0
+
+
+@dataclass(frozen=True)
 class Job:
     """Cells that share one process: the same loaded model."""
 
@@ -26,15 +37,20 @@ class Job:
     variables: frozenset[str] = frozenset()  # of the environment, that a model asks for by name
     processes: int = 1  # that train one model together
     resources: Resources = field(default_factory=Resources)
+    limits: Mapping[str, CellLimit] = field(default_factory=dict)  # by cell
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a worker ended: its exit code (negative: a signal) and the end of its log."""
+    """How a worker ended: its exit code (negative: a signal) and the end of its log.
+
+    `why`: in words, where more is known than the code says, such as which limit it exceeded.
+    """
 
     code: int
     tail: str
     lost: str | None = None  # why its machine or its worker went away: no fault of the cell, which may be tried again
+    why: str | None = None
 
 
 Event = dict[str, Any]  # what a worker says while it is at work: {"event": "started" | "progress" | …, …}

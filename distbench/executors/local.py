@@ -8,16 +8,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distbench.executors import logs
+from distbench.executors import ending, logs, memory
 from distbench.executors.environment import child_environment
 from distbench.executors.job import Ended, Event, Job
-
-GRACE_SECONDS = 5.0
+from distbench.executors.watch import Watch
+from distbench.host import PARENT
 
 
 class LocalExecutor:
@@ -50,38 +49,37 @@ class LocalExecutor:
         with log_path.open("ab") as log:
             child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                env=child_environment(max(1, job.threads // job.processes), wanted=job.variables),
+                env=child_environment(max(1, job.threads // job.processes), wanted=job.variables) | _parent(),
                 start_new_session=True,
             )  # fmt: skip
             self._child = child
+            ending.began(child.pid)
+            killed_before = memory.killed_for_memory()
             try:
-                assert child.stdout is not None
-                for line in child.stdout:  # blocks: a parent that polls slows what it measures
-                    with contextlib.suppress(ValueError):
-                        on_event(json.loads(line))
-                code = child.wait()
+                with Watch(child.pid, job.limits, on_event) as watch:
+                    assert child.stdout is not None
+                    for line in child.stdout:  # blocks: a parent that polls slows what it measures
+                        with contextlib.suppress(ValueError):
+                            event = json.loads(line)
+                            watch.heard(event)
+                            on_event(event)
+                    code, peak = _reap(child)
             finally:
                 self.stop()
                 logs.clean(log_path)
-        return Ended(code, logs.tail(log_path))
+        why = watch.ended or _for_memory(code, max(peak, watch.peak), killed_before)
+        return Ended(code, logs.tail(log_path), why=why)
 
     def stop(self) -> None:
         """End the worker and everything it started: TERM, a grace period, then KILL."""
-        child = self._child
-        if child is None:
-            return
-        for sign, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.pid, sign)
-            deadline = time.monotonic() + patience
-            while time.monotonic() < deadline:
-                if child.poll() is not None and not _group_alive(child.pid):
-                    break
-                time.sleep(0.02)
-            else:
-                continue
-            break
-        self._child = None
+        child, self._child = self._child, None
+        if child is not None:
+            ending.end(child.pid, child.poll)
+
+
+def _parent() -> dict[str, str]:
+    """Tell a worker with whom it ends: asked late, after its imports, the system may only know who adopted it."""
+    return {PARENT: str(os.getpid())}
 
 
 def _prefix(processes: int) -> list[str]:
@@ -92,9 +90,17 @@ def _prefix(processes: int) -> list[str]:
     return ["-m", "distbench.cell.torchrun", *counts, "-m", "--"]  # else it takes --run for an option of its own
 
 
-def _group_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except (ProcessLookupError, PermissionError):
-        return False
-    return True
+def _reap(child: subprocess.Popen[str]) -> tuple[int, int]:
+    """Wait for a worker; return its exit code and the peak in bytes of it or of any child that it has waited for."""
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return child.returncode, memory.peak_of(usage.ru_maxrss)
+
+
+def _for_memory(code: int, peak: int, killed_before: int | None) -> str | None:
+    """Say how a worker died that the system killed; None for another end."""
+    if code != -signal.SIGKILL:
+        return None
+    now = memory.killed_for_memory()
+    counted = now is not None and killed_before is not None and now > killed_before
+    return memory.Died(peak, memory.total_bytes(), counted).words()

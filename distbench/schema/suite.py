@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from distbench.schema.limits import Limits
 from distbench.schema.resources import Reservations, Reserved
 from distbench.schema.strict import Label, Name, Strict, Use
 from distbench.schema.training import Launch, TeacherWeights
@@ -197,6 +198,9 @@ class Suite(Strict):
     dtype: DType = "auto"
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of a cell; the physical cores where left out"
+    )
+    limits: Limits | None = Field(
+        None, description="what a cell may use before it is ended: wall time, memory, silence; enters no id"
     )
     resources: Reservations | None = Field(
         None, description="what a cell reserves where machines are shared: --engine ray, job scripts"

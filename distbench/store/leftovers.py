@@ -41,7 +41,7 @@ def sweep(folder: Path) -> None:
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
                 with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
+                    Path(entry.path).unlink()
 
 
 @contextlib.contextmanager
