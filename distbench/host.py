@@ -18,6 +18,7 @@ from distbench.hashing import short_digest
 from distbench.schema.record import HostFacts
 
 PACKAGES = ("distbench", "torch", "transformers", "tokenizers", "lm-eval", "datasets", "numpy", "scipy", "scikit-learn")
+PARENT = "DISTBENCH_PARENT"  # environment variable of a worker: the process with which it ends
 
 TURBO = {  # where the CPU's driver says whether it may go faster than its base frequency, and its word for yes
     Path("/sys/devices/system/cpu/intel_pstate/no_turbo"): "0",

@@ -11,8 +11,9 @@ import sys
 import time
 from typing import Any
 
+from distbench.host import PARENT
+
 PR_SET_PDEATHSIG = 1
-PARENT = "DISTBENCH_TORCHRUN"  # the process that started this one, where that is torchrun
 
 
 class Events:
@@ -51,5 +52,5 @@ def die_with_parent() -> None:
     parent = int(os.environ.pop(PARENT, 0)) or os.getppid()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # it died before we asked, maybe while we imported our libraries
         os._exit(1)

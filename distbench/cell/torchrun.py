@@ -12,8 +12,9 @@ import signal
 import sys
 from typing import Any
 
-from distbench.cell.events import PARENT, die_with_parent
+from distbench.cell.events import die_with_parent
 from distbench.errors import ExitCode
+from distbench.host import PARENT
 
 
 def main() -> int:

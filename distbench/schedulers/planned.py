@@ -45,13 +45,6 @@ def cells_by_number(cells: Sequence[Cell], stage: str | None, index: int, chunk:
     return jobs[index]
 
 
-def with_needs(run: RunDir, cells: Sequence[Cell]) -> list[Cell]:
-    """Return the cells that these need, directly, and then these."""
-    own = {cell.id for cell in cells}
-    needs = dict.fromkeys(need for cell in cells for need in cell.needs if need not in own)
-    return [*(run.cell(need) for need in needs), *cells]
-
-
 def check_surroundings(manifest: Manifest, cells: Sequence[Cell]) -> None:
     """Refuse a machine that would compute other numbers than the cells' ids say: they hold versions of libraries.
 
