@@ -1,62 +1,107 @@
-"""`plan`: what would run, and what is there already."""
+"""`plan`: what would run, what is there already, what it needs, and whether that fits."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
-from rich.table import Table
-
-from distbench.cli.output import out, print_json
+from distbench.cli.output import err, out, print_json
+from distbench.cli.planning_text import show_outlook
 from distbench.cli.running import Request
+from distbench.errors import ExitCode
 from distbench.execute.run import reusable
+from distbench.plan.estimates.history import read_history
+from distbench.plan.estimates.machine import this_machine
 from distbench.plan.expand import Plan, expand
+from distbench.plan.outlook import Outlook, look_ahead
 from distbench.plan.studies import studies_of
+from distbench.plan.totals import Total, totals_of
+from distbench.schema.durations import duration_seconds
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
-from distbench.suite.grid_names import value_words
 
 
-def show_plan(request: Request, out_dir: Path | None, *, as_json: bool) -> None:
-    """Print every cell with its status: done in RUN, cached, or to run."""
+@dataclass(frozen=True)
+class Horizon:
+    """How far ahead to look: finished runs whose records count besides the cache's, a trial, and a time limit."""
+
+    history: Sequence[Path] = field(default=())
+    probe_seconds: float | None = None
+    max_time: str | None = None
+
+    @property
+    def max_seconds(self) -> float | None:
+        """The time that there is (s)."""
+        return None if self.max_time is None else duration_seconds(self.max_time, "--max-time")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Which cells are finished in the run, and which the cache can give."""
+
+    done: set[str]
+    cached: set[str]
+
+    def of(self, cell_id: str) -> str:
+        """Return a cell's status in words."""
+        return "done" if cell_id in self.done else "cached" if cell_id in self.cached else "to run"
+
+
+def show_plan(
+    request: Request, out_dir: Path | None, *, as_json: bool, horizon: Horizon | None = None, whole: bool = False
+) -> ExitCode:
+    """Print the plan; exit 5 where something surely does not fit."""
+    horizon = horizon or Horizon()
+    limit = horizon.max_seconds  # a wrong one is said before anything is read
     loaded = request.load()
     plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())
     run = RunDir(out_dir) if out_dir is not None and (out_dir / "manifest.json").is_file() else None
-    done, cached = reusable(plan.cells, run, Cache())
+    cache = Cache()
+    status = Status(*reusable(plan.cells, run, cache))
+    rows = read_history(cache, [*horizon.history, *([out_dir] if run is not None and out_dir else [])])
+    if horizon.probe_seconds is not None:
+        from distbench.cli.probing import probe
 
-    def status(cell_id: str) -> str:
-        return "done" if cell_id in done else "cached" if cell_id in cached else "to run"
-
-    rows = [
-        {"id": c.id, "kind": c.kind, "title": c.title, "status": status(c.id), "needs": c.needs} for c in plan.cells
-    ]
+        rows = [*rows, *probe(plan, horizon.probe_seconds, cache)]
+    machine = this_machine(out_dir or Path("runs"), cache)
+    places = [cache.root / "cells", *([run.cells] if run is not None else [])]
+    outlook = look_ahead(plan, status.done | status.cached, rows, machine, limit, places)
+    totals = totals_of(plan, outlook, status.done, status.cached)
     if as_json:
-        settings = plan.chosen.settings.model_dump() | {"device_reason": plan.chosen.reason}
-        studies = [asdict(study) for study in studies_of(plan.models)]
-        print_json({"suite": plan.suite.name, "settings": settings, "studies": studies, "cells": rows})
-        return
-    table = Table(title=None, box=None, pad_edge=False)
-    for name in ("cell", "kind", "what", "status"):
-        table.add_column(name)
-    for row in rows:
-        table.add_row(str(row["id"]), str(row["kind"]), str(row["title"]), str(row["status"]))
-    console = out()
-    console.print(f"{plan.suite.name}: {len(rows)} cells, {len(done)} done, {len(cached)} cached, "
-                  f"{len(rows) - len(done) - len(cached)} to run; {plan.chosen.settings.device} "
-        f"({plan.chosen.reason}), "
-                  f"{plan.chosen.settings.dtype}, {plan.chosen.settings.threads} threads", markup=False)  # fmt: skip
-    for line in _study_lines(plan):
-        console.print(line, markup=False)
-    console.print(table)
+        print_json(_document(plan, status, outlook, totals, limit))
+    else:
+        show_outlook(out(), plan, outlook, totals, status.of, limit, whole=whole)
+    if outlook.misfits:
+        err().print(f"distbench: error[E005] {outlook.misfits[0]}", markup=False, soft_wrap=True)
+        return ExitCode.ENVIRONMENT
+    return ExitCode.OK
 
 
-def _study_lines(plan: Plan) -> list[str]:
-    """Return one line a study: how many students, and what differs between them."""
-    lines = []
-    for study in studies_of(plan.models):
-        axes = " × ".join(f"{name} {', '.join(map(value_words, values))}" for name, values in study.axes.items())
-        lines.append(f"study {study.name}: {study.students} students ({axes})")
-    seeded = [model.name for model in plan.models if model.seed is not None and model.role == "student"]
-    if further := [name for name in seeded if "@" in name]:
-        lines.append(f"{len(seeded) - len(further)} students are trained with several seeds: {len(seeded)} trainings")
-    return lines
+def _document(
+    plan: Plan, status: Status, outlook: Outlook, totals: Sequence[Total], limit: float | None
+) -> dict[str, Any]:
+    place = {cell_id: n for n, cell_id in enumerate(i for bundle in outlook.order for i in bundle.cells)}
+    cells = []
+    for cell in plan.cells:
+        needs = outlook.forecasts.get(cell.id)
+        row: dict[str, Any] = {
+            "id": cell.id, "kind": cell.kind, "title": cell.title, "status": status.of(cell.id), "needs": cell.needs,
+            "device": cell.settings.device, "elsewhere": plan.elsewhere.get(cell.id),
+            "forecast": needs.model_dump(mode="json") if needs else None,
+        }  # fmt: skip
+        if limit is not None:
+            row |= {"place": place.get(cell.id), "left_out": cell.id in outlook.left_out_cells}
+        cells.append(row)
+    return {
+        "suite": plan.suite.name,
+        "settings": plan.chosen.settings.model_dump() | {"device_reason": plan.chosen.reason},
+        "studies": [asdict(study) for study in studies_of(plan.models)],
+        "max_seconds": limit,
+        "totals": [asdict(total) for total in totals],
+        "machine": asdict(outlook.machine),
+        "does_not_fit": outlook.misfits,
+        "may_not_fit": outlook.doubts,
+        "cells": cells,
+    }

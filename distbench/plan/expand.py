@@ -33,6 +33,7 @@ class Plan:
     tasks: list[TaskSpec]
     cells: list[MakeCell | EvaluateCell | MeasureCell]
     warnings: list[str] = field(default_factory=list)
+    elsewhere: dict[str, str] = field(default_factory=dict)  # cells whose device is not here, and why
 
 
 def expand(
