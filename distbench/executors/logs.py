@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from distbench import secrets
+from distbench.store.leftovers import OWNER
 
 
 def tail(path: Path, lines: int = 20, limit: int = 8192) -> str:
@@ -21,7 +22,7 @@ def clean(path: Path) -> None:
 
     Its worker has ended. A log that cannot be rewritten (the disk is full) is removed.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{OWNER}-{os.getpid()}.tmp")
     changed = False
     try:
         with path.open("rb") as file, temporary.open("wb") as cleaned:

@@ -78,7 +78,7 @@ class RunDir:
         """Remove what a killed process left half-written. Only the lock's holder may."""
         for leftover in self.cells.glob(".tmp-*"):
             shutil.rmtree(leftover, ignore_errors=True)
-        for folder in (self.path, self.path / "plan"):
+        for folder in (self.path, self.path / "plan", self.path / "logs", *(self.path / "attempts").glob("*")):
             sweep(folder)
         for scratch in (self.path / "scratch").glob("*"):
             if (self.cells / scratch.name).is_dir():  # killed between the commit and the clearing up
