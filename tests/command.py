@@ -48,7 +48,7 @@ def here(folder: Path, *arguments: str, check: int | None = None, **environment:
     from distbench.cli import main
 
     said, told, code = io.StringIO(), io.StringIO(), 0
-    term = signal.getsignal(signal.SIGTERM)
+    heard = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     with (
         contextlib.chdir(folder),
         contextlib.redirect_stdout(said),
@@ -62,7 +62,8 @@ def here(folder: Path, *arguments: str, check: int | None = None, **environment:
         except SystemExit as ended:
             code = int(ended.code or 0)
         finally:
-            signal.signal(signal.SIGTERM, term)
+            for number, handler in heard.items():
+                signal.signal(number, handler)
     return _checked(Done(code, said.getvalue(), told.getvalue()), check)
 
 

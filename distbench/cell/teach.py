@@ -19,6 +19,7 @@ from distbench.schema.record import Training
 from distbench.schema.suite import DistilSpec, FitSpec
 from distbench.schema.training import Term
 from distbench.store.run_dir import RunDir
+from distbench.training import checkpoints
 from distbench.training.processes import Processes
 
 
@@ -108,7 +109,7 @@ def teach(cell: MakeCell, run: RunDir, model: Any, lesson: Lesson, progress: Pro
         launch=spec.launch,
         board=_board(cell),
     )
-    began = time.perf_counter()
+    began, reached = time.perf_counter(), checkpoints.Pulse(scratch).last()
     report = model.learn(signal, recipe, session)
     return Training(
         method=spec.use,
@@ -130,6 +131,7 @@ def teach(cell: MakeCell, run: RunDir, model: Any, lesson: Lesson, progress: Pro
         kept_step=report.kept_step,
         stopped=report.stopped,
         resumed_from=report.resumed_from,
+        redone_steps=max(0, reached - (report.resumed_from or 0)) if reached else None,
         options=report.options | ({"data": facts} if (facts := getattr(signal, "facts", {})) else {}),
     )
 

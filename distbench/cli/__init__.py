@@ -14,16 +14,33 @@ class Terminated(BaseException):
     """SIGTERM arrived; unwinds like Ctrl-C, so that children are ended on the way out."""
 
 
-def _on_term(signum: int, frame: FrameType | None) -> NoReturn:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
-    raise Terminated
+_asked: list[int] = []  # signals that came
+
+
+def _on_signal(signum: int, frame: FrameType | None) -> NoReturn:
+    """Unwind at the first signal, so that workers are ended and told apart; at the second end everything at once."""
+    _asked.append(signum)
+    if len(_asked) > 1:
+        if (ending := sys.modules.get("distbench.executors.ending")) is not None:  # else no worker was ever started
+            ending.end_all_now()
+        os.write(2, b"distbench: ended at once\n")
+        os._exit(128 + signum)
+    raise Terminated if signum == signal.SIGTERM else KeyboardInterrupt
+
+
+def _hear_signals() -> None:
+    """Take SIGTERM, and SIGINT unless it is ignored, as a shell has it for what runs in its background."""
+    _asked.clear()
+    signal.signal(signal.SIGTERM, _on_signal)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _on_signal)
 
 
 def main() -> NoReturn:
     """Run the command line and exit with the code of `distbench.errors.ExitCode`."""
     from distbench.errors import DistbenchError, ExitCode
 
-    signal.signal(signal.SIGTERM, _on_term)
+    _hear_signals()
     _speak_utf8()
     debug = "--debug" in sys.argv
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,17 @@ from rich.table import Table
 from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.output import err, out, print_json
 from distbench.cli.running import Request
-from distbench.errors import ExitCode, UsageError, did_you_mean
+from distbench.errors import DistbenchError, ExitCode, UsageError, did_you_mean
+from distbench.execute.kept import kept_words
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Runner
 from distbench.execute.start import begin, default_out
+from distbench.hashing import file_digest
 from distbench.plan.expand import Cell, Plan, expand
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import MakeResult
 from distbench.store.cache import Cache
-from distbench.store.files import disk_faults
+from distbench.store.files import copy_whole
 from distbench.store.run_dir import RunDir
 
 
@@ -44,22 +46,32 @@ def distil_suite(
     with on.engine() as engine:
         plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=engine.elsewhere)
         models = _wanted(plan, wish)
-        _refuse_occupied(models, wish.to)
+        _refuse_occupied(models, wish.to, path)
         cells = _making(plan, models)
         reserve = reserved(engine, plan, cells, path)
         run = RunDir.prepare(path)
-        with run.lock():
+        with run.lock(), _told_what_is_kept(run, cells):
             begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
             with TerminalReporter(err(), quiet=quiet) as reporter:
-                runner = Runner(
-                    cells, run, Cache(), engine.executor(run.path), reporter, reserve, plan.suite.limits
-                )
+                runner = Runner(cells, run, Cache(), engine.executor(run.path), reporter, reserve, plan.suite.limits)
                 state = runner.execute()
             rows = [_row(model, run, state.failed) for model in models]
             if wish.to is not None:
                 _copy(rows, wish.to)
     _show(rows, run, as_json=as_json)
     return state.exit_code
+
+
+@contextmanager
+def _told_what_is_kept(run: RunDir, cells: Sequence[Cell]) -> Iterator[None]:
+    """Where the command is interrupted, say what is kept."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, DistbenchError):
+            words = f"{kept_words(run, cells)}; the same command with --out {run.path} goes on"
+            err().print(words, markup=False, soft_wrap=True)
+        raise
 
 
 def _wanted(plan: Plan, wish: Wish) -> list[PlannedModel]:
@@ -123,10 +135,19 @@ def _row(model: PlannedModel, run: RunDir, failed: dict[str, str]) -> dict[str, 
     return row
 
 
-def _refuse_occupied(models: Sequence[PlannedModel], to: Path | None) -> None:
-    for target in [to / model.name for model in models] if to is not None else []:
-        if target.exists():
+def _refuse_occupied(models: Sequence[PlannedModel], to: Path | None, run: Path) -> None:
+    """Raise UsageError where a folder exists, other than the checkpoint that an earlier start of this run put there."""
+    for model, target in [(model, to / model.name) for model in models] if to is not None else []:
+        if target.exists() and not _same(run / "cells" / (model.ref.cell or "") / "model", target):
             raise UsageError(f"{target} exists already; name another --to folder")
+
+
+def _same(one: Path, two: Path) -> bool:
+    """Say whether two folders hold the same files with the same content."""
+    if not one.is_dir() or not two.is_dir():
+        return False
+    names = [sorted(p.relative_to(folder) for p in folder.rglob("*") if p.is_file()) for folder in (one, two)]
+    return names[0] == names[1] and all(file_digest(one / name) == file_digest(two / name) for name in names[0])
 
 
 def _copy(rows: Sequence[dict[str, Any]], to: Path) -> None:
@@ -134,8 +155,8 @@ def _copy(rows: Sequence[dict[str, Any]], to: Path) -> None:
         if row["checkpoint"] is None:
             continue
         target = to / row["name"]
-        with disk_faults(target):
-            shutil.copytree(row["checkpoint"], target)
+        if not target.exists():  # else an earlier start of this command has copied it
+            copy_whole(Path(row["checkpoint"]), target)
         row["checkpoint"] = str(target.resolve())
 
 

@@ -125,6 +125,11 @@ class Training(Strict):
     kept_step: int | None = Field(None, description="the step whose weights were kept; null: the last")
     stopped: str = Field("budget", description="why the training ended: budget | patience | seconds")
     resumed_from: int | None = Field(None, description="step of the checkpoint that a killed training went on from")
+    redone_steps: int | None = Field(
+        None,
+        description="steps that a killed attempt had done after that checkpoint, and that were done again; "
+        "it says how far it is about once a second",
+    )
     options: dict[str, Any] = {}
 
 
@@ -228,5 +233,8 @@ class CellRecord(Strict):
     device: str
     host: HostFacts | None = Field(description="None: not known, the results were imported")
     packages: dict[str, str]
+    placed: str | None = Field(
+        None, description="where an engine put the cell, and what it kept away; None: the machine of the command"
+    )
     imported: Imported | None = Field(None, description="set where another tool computed the result")
     result: Annotated[EvaluateResult | MakeResult | MeasureResult, Field(discriminator="kind")]

@@ -178,3 +178,21 @@ def link_tree(source: Path, target: Path) -> None:
         shutil.copytree(source, target, copy_function=link)
         for sub in (target, *(p for p in target.rglob("*") if p.is_dir())):
             sync_folder(sub)
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a folder so that it appears whole, on the disk, or not at all."""
+    temporary = target.with_name(f".{target.name}.{OWNER}-{os.getpid()}.tmp")
+    with disk_faults(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent)
+        try:
+            shutil.copytree(source, temporary)
+            for path in temporary.rglob("*"):
+                (sync_folder if path.is_dir() else sync_file)(path)
+            moment("copy.written", target)
+            temporary.rename(target)
+            moment("copy.renamed", target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        sync_folder(target.parent)

@@ -5,17 +5,20 @@ A checkpoint counts once its seal, a file with the sizes of all others, is there
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from distbench.errors import EnvironmentFault
-from distbench.store.files import disk_faults
+from distbench.store.crash import moment
+from distbench.store.files import disk_faults, sync_file, sync_folder
 
 SEAL = "complete.json"
 KEEP = 2
@@ -47,15 +50,45 @@ def seal(checkpoint: Path, facts: dict[str, Any]) -> None:
     """Declare a checkpoint complete and delete those that are too old."""
     files = [file for file in checkpoint.rglob("*") if file.is_file()]
     for file in files:
-        _sync(file)
+        sync_file(file)
     content = {"files": {str(file.relative_to(checkpoint)): file.stat().st_size for file in files}, "facts": facts}
     with disk_faults(checkpoint):
         part = checkpoint / (SEAL + ".part")
         part.write_text(json.dumps(content), encoding="utf-8")
-        _sync(part)
+        moment("checkpoint.written", checkpoint)
+        sync_file(part)
+        sync_folder(checkpoint)
+        moment("checkpoint.synced", checkpoint)
         part.rename(checkpoint / SEAL)
+        moment("checkpoint.renamed", checkpoint)
+        sync_folder(checkpoint)
+        sync_folder(checkpoint.parent)
     for old in complete(checkpoint.parent)[:-KEEP]:
         shutil.rmtree(old, ignore_errors=True)
+
+
+class Pulse:
+    """How far a training is, noted about once a second in its folder: after a kill it tells what was lost."""
+
+    FILE, SECONDS = "reached", 1.0
+
+    def __init__(self, folder: Path) -> None:
+        self.file, self._noted = folder / self.FILE, 0.0
+
+    def reached(self, step: int) -> None:
+        """Note a step. It is a note only: where it cannot be written, a resumed training says less."""
+        now = time.monotonic()
+        if now - self._noted >= self.SECONDS:
+            self._noted = now
+            with contextlib.suppress(OSError):
+                self.file.write_text(str(step), encoding="ascii")
+
+    def last(self) -> int | None:
+        """Return the step that a killed attempt had reached; None: there was none, or it did not say."""
+        try:
+            return int(self.file.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
 
 
 def facts_of(checkpoint: Path) -> dict[str, Any]:
@@ -119,11 +152,3 @@ def _is_complete(checkpoint: Path) -> bool:
     except (OSError, ValueError, KeyError):
         return False
     return all((checkpoint / name).is_file() and (checkpoint / name).stat().st_size == n for name, n in sizes.items())
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
