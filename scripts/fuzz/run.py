@@ -98,7 +98,7 @@ def fuzz(name: str, cases: int, seed: int, memory_mib: int) -> dict[str, Any]:
 
 def with_atheris(name: str, seconds: int) -> None:
     """Let coverage choose the inputs: libFuzzer drives the same strategies. Ends the process."""
-    import atheris
+    atheris: Any = importlib.import_module("atheris")
     from hypothesis import HealthCheck, given, settings
 
     with atheris.instrument_imports(include=["distbench"]):
