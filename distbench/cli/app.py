@@ -118,6 +118,11 @@ def run(
     on_inconclusive: OnInconclusive = None,
     cell_seconds: CellSeconds = None,
     cell_memory: CellMemory = None,
+    max_time: MaxTime = None,
+    history: History = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="begin although a cell surely does not fit this machine")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan and stop")] = False,
     engine: Engine = "local",
     ray_address: RayAddress = None,
@@ -129,20 +134,20 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
+    from distbench.cli.ahead import Horizon
     from distbench.cli.engines import EngineWish, share_cache
     from distbench.cli.gating import terms_of_run
     from distbench.cli.running import Request, run_suite
 
     share_cache(cache)
-    request = Request(
-        suite, sets, teacher, students, tasks, samples, device, trust_task_code, cell_seconds, cell_memory
-    )
+    ahead = Horizon(history or (), max_time=max_time, force=force)
+    given = (suite, sets, teacher, students, tasks, samples, device, trust_task_code, cell_seconds, cell_memory)
+    request = Request(*given, ahead)
     terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
     if dry_run:
         from distbench.cli.planning import show_plan
 
-        show_plan(request, out, as_json=json)
-        return
+        raise typer.Exit(show_plan(request, out, as_json=json))
     on = EngineWish(engine, ray_address, retries)
     raise typer.Exit(run_suite(request, out, gate=terms, as_json=json, quiet=quiet, verbose=verbose, on=on))
 
@@ -180,10 +185,12 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Show the cells of a suite, which are finished or cached, and what the others need; exit 5 if that cannot fit."""
-    from distbench.cli.planning import Horizon, show_plan
+    from distbench.cli.ahead import Horizon
+    from distbench.cli.planning import show_plan
     from distbench.cli.running import Request
 
-    request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code)
+    ahead = Horizon(history or (), probe, max_time)
+    request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code, ahead=ahead)
     if form is not None:
         from distbench.cli.scheduling import Wish, write_jobs
 
@@ -191,8 +198,7 @@ def plan(
         return
     if given or sbatch:
         raise typer.BadParameter("--with and --sbatch are for job scripts: name a --format")
-    horizon = Horizon(history or (), probe, max_time)
-    raise typer.Exit(show_plan(request, out, as_json=json, horizon=horizon, whole=verbose))
+    raise typer.Exit(show_plan(request, out, as_json=json, whole=verbose))
 
 
 @app.command()

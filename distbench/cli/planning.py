@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +18,8 @@ from distbench.plan.expand import Plan, expand
 from distbench.plan.outlook import Outlook, look_ahead
 from distbench.plan.studies import studies_of
 from distbench.plan.totals import Total, totals_of
-from distbench.schema.durations import duration_seconds
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
-
-
-@dataclass(frozen=True)
-class Horizon:
-    """How far ahead to look: finished runs whose records count besides the cache's, a trial, and a time limit."""
-
-    history: Sequence[Path] = field(default=())
-    probe_seconds: float | None = None
-    max_time: str | None = None
-
-    @property
-    def max_seconds(self) -> float | None:
-        """The time that there is (s)."""
-        return None if self.max_time is None else duration_seconds(self.max_time, "--max-time")
 
 
 @dataclass(frozen=True)
@@ -49,11 +34,9 @@ class Status:
         return "done" if cell_id in self.done else "cached" if cell_id in self.cached else "to run"
 
 
-def show_plan(
-    request: Request, out_dir: Path | None, *, as_json: bool, horizon: Horizon | None = None, whole: bool = False
-) -> ExitCode:
+def show_plan(request: Request, out_dir: Path | None, *, as_json: bool, whole: bool = False) -> ExitCode:
     """Print the plan; exit 5 where something surely does not fit."""
-    horizon = horizon or Horizon()
+    horizon = request.ahead
     limit = horizon.max_seconds  # a wrong one is said before anything is read
     loaded = request.load()
     plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or ())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from distbench.cli.ahead import Horizon, Timed, budget_of, expectation, foresee
 from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.gating import Outputs, Terms, check_early, decided, publish
 from distbench.cli.limiting import limited
@@ -15,11 +16,14 @@ from distbench.cli.output import err, out, print_json
 from distbench.cli.reading import print_result, write_report
 from distbench.compare.run import compare
 from distbench.errors import DistbenchError, EnvironmentFault, ExitCode, RefusedError, RunError, UsageError
+from distbench.execute.budget import note_left_out
+from distbench.execute.kept import kept_words
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Execution, Runner
 from distbench.execute.start import begin, default_out
 from distbench.executors.engine import Executor
 from distbench.gate.sequential import run_until_decided
+from distbench.plan.estimates.history import remember
 from distbench.plan.expand import Plan, expand
 from distbench.plan.resources import Reserve
 from distbench.schema.result import Result
@@ -29,6 +33,8 @@ from distbench.store.run_dir import RunDir
 from distbench.suite.bundled import resolve_suite
 from distbench.suite.flags import suite_from_flags
 from distbench.suite.load import LoadedSuite, digest_of, load_suite
+
+DECIDED = {"PASS", "FAIL"}  # verdicts that no further cell is awaited for
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Request:
     trusted: Sequence[Path] | None = None
     cell_seconds: float | None = None
     cell_memory: str | None = None
+    ahead: Horizon = field(default_factory=Horizon)
 
     def load(self) -> LoadedSuite:
         """Return the validated suite, with the limits of this command line."""
@@ -75,6 +82,7 @@ def run_suite(
     on: EngineWish = LOCAL,
 ) -> ExitCode:
     """Run everything and print the comparison; the exit code is that of the run, or of the gate where asked."""
+    limit = request.ahead.max_seconds  # a wrong one is said before anything is read
     loaded = request.load()
     path = out_dir or default_out(loaded.suite.name)
     if path.exists() and not path.is_dir():
@@ -84,16 +92,20 @@ def run_suite(
         if gate is not None:
             check_early(gate, plan)
         reserve = reserved(engine, plan, plan.cells, path)
+        outlook = foresee(plan, path, request.ahead, elsewhere=engine.elsewhere)
         run = RunDir.prepare(path)
         try:
             with run.lock():
                 begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
-                state = _execute(plan, run, engine.executor(run.path), reserve, quiet=quiet)
-                return _finish(run, state, gate=gate, as_json=as_json, whole=verbose)
+                timed = Timed(outlook, budget_of(outlook, limit))
+                state = _execute(plan, run, engine.executor(run.path), reserve, timed, quiet=quiet)
+                note_left_out(run, timed.budget)
+                remember(Cache(), run)
+                return _finish(run, state, timed, gate=gate, as_json=as_json, whole=verbose)
         except BaseException as error:
             if not isinstance(error, DistbenchError):
-                err().print(f"everything that finished is kept; continue with: {_again(request, path, on)}",
-                            markup=False, soft_wrap=True)  # fmt: skip
+                kept = kept_words(run, plan.cells)
+                err().print(f"{kept}; continue with: {_again(request, path, on)}", markup=False, soft_wrap=True)
             raise
 
 
@@ -104,20 +116,28 @@ def _again(request: Request, path: Path, on: EngineWish) -> str:
     )
 
 
-def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, *, quiet: bool) -> Execution:
+def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, timed: Timed, *, quiet: bool) -> Execution:
     with TerminalReporter(err(), quiet=quiet) as reporter:
-        runner = Runner(plan.cells, run, Cache(), executor, reporter, reserve, plan.suite.limits)
+        if not quiet and (said := expectation(timed.outlook)):
+            err().print(said, markup=False, soft_wrap=True)
+        cells = timed.cells(plan.cells)
+        runner = Runner(cells, run, Cache(), executor, reporter, reserve, plan.suite.limits)
+        runner.budget = timed.budget
         runner.execute()
         if plan.suite.gate is not None and plan.suite.gate.sequential:
             run_until_decided(runner, run, plan)
         return runner.state
 
 
-def _finish(run: RunDir, state: Execution, *, gate: Terms | None, as_json: bool, whole: bool) -> ExitCode:
+def _finish(run: RunDir, state: Execution, timed: Timed, *, gate: Terms | None, as_json: bool, whole: bool) -> ExitCode:
     """Compare, write the derived files, print. The report is written also where cells failed."""
+    if timed.left_out:
+        err().print(timed.words(), markup=False, soft_wrap=True)
     try:
         result = compare(run)
     except RunError as error:
+        if timed.left_out and not state.failed:
+            return ExitCode.INCONCLUSIVE
         raise _to_blame(error, state) from None
     write_text(run.path / "result.json", result.model_dump_json(indent=2) + "\n")
     report = write_report(run.path, None, result).path
@@ -129,7 +149,9 @@ def _finish(run: RunDir, state: Execution, *, gate: Terms | None, as_json: bool,
     if state.failed:
         err().print(f"{len(state.failed)} cells failed; logs are in {run.path / 'logs'}", markup=False, soft_wrap=True)
         return state.exit_code
-    return ExitCode.OK if gate is None else _decide(run, result, gate)
+    if gate is not None:
+        return _decide(run, result, gate)
+    return ExitCode.INCONCLUSIVE if timed.needed and result.verdict not in DECIDED else ExitCode.OK
 
 
 def _to_blame(error: RunError, state: Execution) -> DistbenchError:

@@ -59,6 +59,7 @@ class Evidence:
         self.records: dict[str, CellRecord] = {
             cell_id: run.record(cell_id) for cell_id in self.cells if (run.cells / cell_id).is_dir()
         }
+        self.left_out = run.left_out()
 
     def models(self, role: str) -> list[PlannedModel]:
         """Return planned models of one role."""

@@ -265,8 +265,9 @@ def _compression(teacher: Footprint, student: Footprint) -> dict[str, float | No
 
 
 def cell_summaries(evidence: Evidence) -> list[CellSummary]:
-    """Return every planned cell with what it took, or why it failed."""
+    """Return every planned cell with what it took, or why it failed or was left out."""
     rows = []
+    left_out = evidence.left_out.cells if evidence.left_out else {}
     for cell in evidence.manifest.cells:
         record = evidence.records.get(cell.id)
         failure = None if record else evidence.run.last_failure(cell.id)
@@ -278,7 +279,7 @@ def cell_summaries(evidence: Evidence) -> list[CellSummary]:
                 status="done" if record else "failed" if failure else "missing",
                 seconds=record.seconds if record else None,
                 peak_memory_bytes=record.peak_memory_bytes if record else None,
-                error=failure,
+                error=failure or (None if record else left_out.get(cell.id)),
             )
         )
     return rows

@@ -7,6 +7,7 @@ from distbench.compare.energy import implausible_energy
 from distbench.compare.evidence import Evidence
 from distbench.compare.measurements import headline_speedup, measured_again
 from distbench.compare.pairs import Pair, has_worst
+from distbench.schema.durations import duration
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import HostFacts, MeasureResult
 from distbench.schema.result import StudentResult
@@ -29,12 +30,27 @@ def run_warnings(evidence: Evidence, alpha: float) -> list[str]:
             "The samples were not fixed in number: retention and verdicts hold wherever the run stopped; all other "
             "intervals (difference, agreement, groups, gap recovered) are for a number of samples fixed before."
         )
-    missing = [cell.title for cell in evidence.manifest.cells if cell.id not in evidence.records]
+    left = evidence.left_out.cells if evidence.left_out else {}
+    found += _out_of_time(evidence)
+    missing = [c.title for c in evidence.manifest.cells if c.id not in evidence.records and c.id not in left]
     if missing:
         found.append(
             f"{len(missing)} cells did not finish: {', '.join(missing[:5])}{' …' if len(missing) > 5 else ''}."
         )
     return found
+
+
+def _out_of_time(evidence: Evidence) -> list[str]:
+    """Say what a time limit left out."""
+    noted = evidence.left_out
+    titles = [c.title for c in evidence.manifest.cells if noted and c.id in noted.cells and c.id not in evidence.records]
+    if noted is None or not titles:
+        return []
+    some = f"{', '.join(titles[:5])}{' …' if len(titles) > 5 else ''}"
+    return [
+        f"{len(titles)} cells were not evaluated or measured: --max-time {duration(noted.max_seconds)} left no time for "
+        f"them ({some}). Running again with the same --out continues."
+    ]
 
 
 def _machines(hosts: list[HostFacts]) -> list[str]:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from distbench.errors import EnvironmentFault, ExitCode
-from distbench.execute.queue import Cell, Queue, grouped, processes_of
+from distbench.execute.budget import Budget, OutOfTimeError, TimedQueue
+from distbench.execute.queue import Cell, Queue, grouped
 from distbench.execute.reporter import Reporter, Watch
 from distbench.executors.engine import Executor
 from distbench.executors.job import Ended, Event, Job, Resources
 from distbench.executors.watch import limit_of
 from distbench.plan.capabilities import variables_of
-from distbench.schema.cell import EvaluateCell, models_of
+from distbench.schema.cell import EvaluateCell, MakeCell, models_of
 from distbench.schema.limits import Limits
+from distbench.schema.record import MakeResult
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
+from distbench.training.processes import processes_of
 
 CACHED_KINDS = {"make", "evaluate"}  # measurements belong to their moment and are never reused
 
@@ -85,6 +88,7 @@ class Runner:
         self.cells = {cell.id: cell for cell in cells}
         self.run, self.cache, self.executor, self.reporter = run, cache, executor, reporter
         self.resources, self.limits = resources, limits
+        self.budget: Budget | None = None  # the time that there is; None: as long as it takes
         self.state = Execution()
         self._at_work: dict[str, AtWork] = {}  # by the first cell of the job
         self._losses: Counter[str] = Counter()
@@ -108,15 +112,40 @@ class Runner:
         self.state.cached |= cached
         self.run.log("run", done=sorted(done), cached=sorted(cached))
         self.reporter.start(len(cells), len(done | cached))
-        queue = Queue(grouped([cell for cell in cells if cell.id not in self.state.done], self.executor.slots))
+        queue = self._queue([cell for cell in cells if cell.id not in self.state.done])
         try:
             while self._begin(queue):
-                job, ended = self.executor.wait(self._heard)
-                queue.put_back(self._ended(job, ended))
+                try:
+                    job, ended = self.executor.wait(self._heard)
+                    queue.put_back(self._ended(job, ended))
+                except OutOfTimeError:
+                    queue.put_back(self._cut_short())
         finally:
             self.executor.stop()
         assert not len(queue), "a cell needs one that is not in the plan"
         return self.state
+
+    def _queue(self, cells: Sequence[Cell]) -> Queue:
+        if self.budget is None:
+            return Queue(grouped(cells, self.executor.slots))
+        self.budget.settled(self.state.done)
+        return TimedQueue(grouped(cells, self.executor.slots), self.budget)
+
+    def _cut_short(self) -> list[Cell]:
+        """Return what is left of the one job at work, whose time is over; only the cell at work then loses anything."""
+        ((first, at),) = self._at_work.items()
+        del self._at_work[first]
+        open_cells = [self.cells[i] for i in at.job.ids if i not in self.state.done and i not in self.state.failed]
+        if self.budget is not None and self.budget.over() and open_cells:
+            self.budget.leave(open_cells.pop(0), "it was ended: the time and its grace were over")
+        return open_cells
+
+    def _check_time(self, cell: Cell, *, begins: bool) -> None:
+        """Raise OutOfTimeError for a cell without time. Beside others at work it may end: they share an executor."""
+        if self.budget is None or self.executor.slots > 1:
+            return
+        if self.budget.over() or (begins and not self.budget.allows(cell)):
+            raise OutOfTimeError
 
     def _begin(self, queue: Queue) -> bool:
         """Submit every job that may begin; say whether any is at work."""
@@ -165,8 +194,10 @@ class Runner:
             self.run.log("left", cells=job.ids, node=event["node"], clock=event["clock"])
         elif kind == "started":
             at.present = event["cell"]
+            self._check_time(self.cells[at.present], begins=True)
             self.reporter.cell(self.cells[at.present].title)
         elif kind == "progress":
+            self._check_time(self.cells[at.present], begins=False)
             self.reporter.progress(self.cells[at.present].title, event["done"], event["total"], event["what"])
         elif kind == "silent":
             self._silent(at.present, event["seconds"])
@@ -207,8 +238,10 @@ class Runner:
         if _keeps(cell):
             self._share(cell_id)
         self.state.done.add(cell_id)
+        if self.budget is not None:
+            self.budget.settle(cell_id, seconds)
         self.run.log("done", cell=cell_id, title=cell.title, seconds=round(seconds, 3))
-        self.reporter.end(cell.title, "done", seconds)
+        self.reporter.end(cell.title, "done", seconds, went_on(self.run, cell))
 
     def _adopted(self, cell_id: str) -> bool:
         """Take a cell from the cache; False where somebody cleared the cache meanwhile."""
@@ -236,12 +269,26 @@ class Runner:
         if cell_id in self.state.failed:  # another of its processes said why
             return
         self.state.failed[cell_id] = message
+        if self.budget is not None:
+            self.budget.settled([cell_id])
         if code is not None:
             self.state.codes[cell_id] = code
             details["exit_code"] = int(code)
         self.run.fail(cell_id, {"message": message, "title": self.cells[cell_id].title, **details})
         self.run.log("failed", cell=cell_id, message=message)
         self.reporter.end(self.cells[cell_id].title, "FAILED", seconds, message)
+
+
+def went_on(run: RunDir, cell: Cell) -> str:
+    """Say from where a training went on that had been killed, and what that cost; nothing for any other cell."""
+    if not isinstance(cell, MakeCell) or cell.train is None:
+        return ""
+    result = run.record(cell.id).result
+    training = result.training if isinstance(result, MakeResult) else None
+    if training is None or (training.resumed_from is None and not training.redone_steps):
+        return ""
+    lost = "" if training.redone_steps is None else f", {training.redone_steps} steps were done again"
+    return f"a killed training went on from step {training.resumed_from or 0}{lost}"
 
 
 def how_it_died(ended: Ended) -> str:

@@ -81,6 +81,6 @@ def warnings(view: View) -> list[tuple[str, str]]:
     found += [
         (cell.title, "is missing: its numbers are not in this report")
         for cell in result.cells
-        if cell.status == "missing"
+        if cell.status == "missing" and cell.error is None  # what was left out on purpose is one of the result's
     ]
     return found

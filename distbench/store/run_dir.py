@@ -8,21 +8,24 @@ import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from distbench import secrets
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.left_out import LEFT_OUT, LeftOut
 from distbench.schema.plan import Manifest, PlannedCell
 from distbench.schema.record import CellRecord
-from distbench.schema.wording import first_fault
+from distbench.schema.wording import first_fault, harmless
 from distbench.store.crash import moment
 from distbench.store.files import damage, disk_faults, incomplete, link_tree, seal, sync_folder, write_text
 from distbench.store.hold import CLAIMS, LOCK, LOCK_HOLDER, Hold, hold_run
 from distbench.store.leftovers import OWNER, is_temporary, sweep
+from distbench.store.plain import plain_bytes
 
+T = TypeVar("T")
 OWN = {LOCK, LOCK_HOLDER, CLAIMS, "cells", "logs", "plan"}  # what a run holds before its manifest is written
 
 
@@ -105,7 +108,7 @@ class RunDir:
         """Read the manifest; a newer schema or damaged content is refused."""
         path = self.path / "manifest.json"
         try:
-            return Manifest.model_validate_json(path.read_bytes(), strict=False)
+            return Manifest.model_validate_json(plain_bytes(path), strict=False)
         except OSError as error:
             raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
@@ -184,11 +187,12 @@ class RunDir:
         """Read a planned cell's JSON."""
         path = self.path / "plan" / f"{cell_id}.json"
         try:
-            return CELL.validate_json(path.read_bytes())
+            cell = CELL.validate_json(plain_bytes(path))
         except OSError as error:
             raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise RefusedError(f"{path} is not a cell of this version: at {first_fault(error)}") from None
+        return _own(path, cell, cell.id, cell_id)
 
     def write_plan(self, cells: Sequence[MakeCell | EvaluateCell | MeasureCell]) -> None:
         """Write every cell's JSON: what `python -m distbench.cell` reads."""
@@ -212,11 +216,22 @@ class RunDir:
         """Read a finished cell's record."""
         path = self.cells / cell_id / "record.json"
         try:
-            return CellRecord.model_validate_json(path.read_bytes())
+            record = CellRecord.model_validate_json(plain_bytes(path))
         except OSError as error:
             raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
         except ValidationError as error:
             raise RefusedError(f"{path} is not a record of this version: at {first_fault(error)}") from None
+        return _own(path, record, record.cell_id, cell_id)
+
+    def left_out(self) -> LeftOut | None:
+        """Return what the last start with a time limit left out; None where there was none."""
+        path = self.path / LEFT_OUT
+        try:
+            return LeftOut.model_validate_json(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            raise RefusedError(f"{path} is damaged, or of another version of distbench") from error
 
     def fail(self, cell_id: str, error: dict[str, Any]) -> None:
         """Keep what is known about a failed attempt."""
@@ -232,10 +247,22 @@ class RunDir:
     def last_failure(self, cell_id: str) -> str | None:
         """Return the newest failed attempt's one-line message."""
         folder = self.path / "attempts" / cell_id
-        attempts = sorted(folder.glob("*.json"), key=lambda p: int(p.stem)) if folder.is_dir() else []
-        if not attempts:
+        numbered = [path for path in folder.glob("*.json") if path.stem.isdecimal()] if folder.is_dir() else []
+        if not numbered:
             return None
-        return str(json.loads(attempts[-1].read_text(encoding="utf-8")).get("message"))
+        path = max(numbered, key=lambda path: int(path.stem))
+        try:
+            attempt = json.loads(plain_bytes(path))
+        except (OSError, ValueError, RecursionError):
+            raise RefusedError(f"{path} is not the record of an attempt") from None
+        return str(attempt.get("message") if isinstance(attempt, dict) else None)
+
+
+def _own(path: Path, content: T, said: str, wanted: str) -> T:
+    """Return what a file holds, if it is about the cell that it is filed under."""
+    if said != wanted:
+        raise RefusedError(f"{path} is about cell {harmless(said)}, not about {harmless(wanted)}")
+    return content
 
 
 def _harmless(fields: dict[str, Any]) -> dict[str, Any]:
