@@ -21,7 +21,8 @@ def plan(subject: Subject, look: Look) -> None:
     cells = [cell for cell in subject.planned.values() if isinstance(cell, EvaluateCell)]
     asked = {(cell.task.title, cell.model.identity) for cell in cells}
     compares = {cell.task.title for cell in cells if cell.reference is not None}
-    for task in manifest.task_order if any(cell.kind != "make" for cell in manifest.cells) else []:
+    asks = any(cell.kind != "make" for cell in manifest.cells)  # `distil` plans nothing but the making
+    for task in manifest.task_order if asks else []:
         for model in manifest.models:
             if model.role == "teacher" and task in compares:
                 continue
@@ -30,7 +31,7 @@ def plan(subject: Subject, look: Look) -> None:
                 look.damaged("manifest.json", f"no cell asks {model.name!r} task {task!r}")
     named = {name for cell in cells for name in (cell.task.title, cell.task.group) if name}
     for spec in manifest.suite.tasks:
-        if cells and spec.title not in named:
+        if asks and spec.title not in named:
             look.damaged("manifest.json", f"no cell asks task {spec.title!r} of the suite")
     _measured(subject, look)
 
@@ -38,7 +39,7 @@ def plan(subject: Subject, look: Look) -> None:
 def _measured(subject: Subject, look: Look) -> None:
     cells = [cell for cell in subject.planned.values() if isinstance(cell, MeasureCell)]
     evaluated = any(cell.kind == "evaluate" for cell in subject.planned.values())
-    if not subject.manifest.suite.measure or not (cells or evaluated):  # `distil` plans nothing but the making
+    if not subject.manifest.suite.measure or not (cells or evaluated):
         return
     names = {ref.name for cell in cells for ref in cell.models}
     for model in subject.manifest.models:

@@ -122,12 +122,12 @@ def weights(subject: Subject, look: Look) -> None:
         if not isinstance(made, MakeResult) or isinstance(sums, str):
             continue
         look.saw()
-        if _weights(sums) != made.weights_digest:
+        if weights_of_sums(sums) != made.weights_digest:
             look.damaged(f"cells/{name}/model", "its weights are not those that its record states")
         _card(name, made, subject, look)
 
 
-def _weights(sums: dict[str, str]) -> str:
+def weights_of_sums(sums: dict[str, str]) -> str:
     """Return what `distbench.cell.export.files_digest` says of a model whose files have these digests."""
     model = {name.removeprefix(MODEL): found for name, found in sums.items() if name.startswith(MODEL)}
     files = {name: found for name, found in sorted(model.items()) if "/" not in name}

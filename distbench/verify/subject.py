@@ -19,6 +19,7 @@ from distbench.schema.cell import CELL, EvaluateCell
 from distbench.schema.plan import Manifest
 from distbench.schema.record import CellRecord, EvaluateResult
 from distbench.schema.verification import Depth
+from distbench.schema.wording import first_fault
 from distbench.store.files import faults
 from distbench.store.run_dir import RunDir
 
@@ -113,9 +114,7 @@ def _keep(found: dict[str, T], why: dict[str, str], key: str, read_it: Callable[
     except OSError as error:
         why[key] = f"cannot be read: {os.strerror(error.errno or 0)}"
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        at = ".".join(map(str, first["loc"])) or "the top"
-        why[key] = f"damaged, or of another version of distbench: at {at}, {first['msg']}"
+        why[key] = f"damaged, or of another version of distbench: at {first_fault(error)}"
 
 
 def read(path: Path) -> bytes:
