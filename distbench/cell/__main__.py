@@ -6,6 +6,7 @@ Several ids of one model share one loaded model; each is committed on its own, s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 import traceback
@@ -16,14 +17,18 @@ from distbench import secrets
 from distbench.cell.commit import run_and_commit
 from distbench.cell.evaluate import evaluate
 from distbench.cell.events import Events, die_with_parent
+from distbench.cell.keeper import keep_group
 from distbench.cell.make import learn, make
 from distbench.cell.opened import open_model
 from distbench.errors import DistbenchError, ExitCode, RunError
 from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.meters.process_memory import reset_high_water
-from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, Settings
+from distbench.store.cache import keep_beside
+from distbench.store.leftovers import temporary_folder
 from distbench.store.run_dir import RunDir
-from distbench.training.processes import Processes
+from distbench.training.checkpoints import Pulse
+from distbench.training.processes import Processes, processes_of
 
 SECONDS_TO_BE_ENDED = 3.0
 
@@ -34,6 +39,7 @@ class Worker:
     def __init__(self, run: RunDir, events: Events, processes: Processes) -> None:
         self.run, self.events, self.processes = run, events, processes
         self._identity: str | None = None
+        self._together, self._joined = contextlib.ExitStack(), False
         self._model: Any = None
 
     def do(self, cell_id: str) -> bool:
@@ -43,10 +49,9 @@ class Worker:
         reset_high_water()  # the record's peak memory is this cell's own
         try:
             _check_needs(cell, self.run)
-            self.processes.check(cell.train.launch if isinstance(cell, MakeCell) and cell.train else None)
+            self.processes.check_count(processes_of(cell))
             if not self.processes.leads:
-                assert isinstance(cell, MakeCell)
-                learn(cell, self.run, lambda *_: None)
+                self._follow(cell)
                 return True
             run_and_commit(cell, self.run, lambda folder: self._work(cell, folder))
         except DistbenchError as error:
@@ -66,9 +71,21 @@ class Worker:
         self.events.send("committed", cell=cell_id)
         return True
 
+    def _follow(self, cell: MakeCell | EvaluateCell | MeasureCell) -> None:
+        """Do this process's part. The first one writes what comes of it."""
+        if isinstance(cell, MakeCell):
+            learn(cell, self.run, lambda *_: None)
+            return
+        with temporary_folder("follower") as folder:
+            self._work(cell, folder)
+
     def _work(self, cell: MakeCell | EvaluateCell | MeasureCell, folder: Path) -> Any:
+        pulse = Pulse(self.run.scratch(cell.id))
+
         def progress(done: int, total: int, what: str) -> None:
             self.events.progress(cell.id, done, total, what)
+            if what.startswith("training"):
+                pulse.reached(done)
 
         if isinstance(cell, MakeCell):
             return make(cell, self.run, folder, progress)
@@ -76,12 +93,25 @@ class Worker:
             from distbench.cell.measure import measure  # it brings scipy, which making a model does without
 
             return measure(cell, self.run, progress)
+        if self.processes.count > 1:
+            cell = cell.model_copy(update={"settings": self.processes.own(cell.settings)})
+            self._join(cell.settings)
         if self._identity != cell.model.identity:
             self._model = None  # free the last one before the next is loaded
             self._model = open_model(cell.model, self.run, cell.settings)
             self._identity = cell.model.identity
         beside = open_model(cell.reference, self.run, cell.settings) if cell.reference else None
         return evaluate(cell, self._model, folder, progress, beside)
+
+    def _join(self, settings: Settings) -> None:
+        """Join the processes that hold the model with this one, once: it stays loaded from cell to cell."""
+        if not self._joined:
+            self._together.enter_context(self.processes.together(settings))
+            self._joined = True
+
+    def part(self) -> None:
+        """Part from the other processes, where all went well; else they are ended, not waited for."""
+        self._together.close()
 
 
 def _log_traceback() -> None:
@@ -98,13 +128,20 @@ def _check_needs(cell: MakeCell | EvaluateCell | MeasureCell, run: RunDir) -> No
 def main() -> int:
     """Run the named cells; 0 when all were committed."""
     die_with_parent()
+    keep_group()
     parser = argparse.ArgumentParser(prog="python -m distbench.cell")
     parser.add_argument("--run", required=True, type=Path)
     parser.add_argument("--id", required=True, action="append", dest="ids")
     arguments = parser.parse_args()
     processes = Processes.here()
+    keep_beside(arguments.run / "scratch" / "cache")
     worker = Worker(RunDir(arguments.run), Events(follows=not processes.leads), processes)
-    done = [worker.do(cell_id) for cell_id in arguments.ids]
+    done: list[bool] = []
+    for cell_id in arguments.ids:
+        done.append(worker.do(cell_id))
+        if not done[-1] and processes.count > 1:
+            return ExitCode.RUN_FAILED  # the others may be elsewhere in it: the next cell begins with new processes
+    worker.part()
     return ExitCode.OK if all(done) else ExitCode.RUN_FAILED
 
 

@@ -235,7 +235,7 @@ def finish(
     debug: Debug = False,
 ) -> None:
     """Compare and report as `run` does at its end, after `cell` ran the cells; exit 4 where some are missing."""
-    from distbench.cli.celling import finish as finish_run
+    from distbench.cli.finishing import finish as finish_run
     from distbench.cli.gating import terms_of_run
 
     terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)

@@ -1,4 +1,4 @@
-"""`cell`: one job of a prepared run, as a cluster's scheduler starts it; `finish`: what comes after the last one."""
+"""`cell`: one job of a prepared run, as a cluster's scheduler starts it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from distbench.cli.gating import Terms, decided
 from distbench.cli.output import err, out, print_json
-from distbench.cli.reading import print_result, write_report
-from distbench.compare.run import compare
 from distbench.errors import ExitCode, RunError, UsageError
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Runner
@@ -26,7 +23,6 @@ from distbench.schedulers.stages import Cell, stages_of
 from distbench.schema.plan import Manifest
 from distbench.store.cache import Cache
 from distbench.store.claims import LEASE, Holder
-from distbench.store.files import write_text
 from distbench.store.hold import hold_cells
 from distbench.store.run_dir import RunDir
 
@@ -58,7 +54,7 @@ class Which:
 
 def run_cell(path: Path, which: Which, *, quiet: bool) -> ExitCode:
     """Run a job of a prepared run as `run` would, beside others; finished cells are not run again."""
-    run, manifest = _planned(path)
+    run, manifest = planned_run(path)
     cells = which.cells(run, manifest)
     if _finished(run, cells):
         return ExitCode.OK
@@ -77,7 +73,7 @@ def run_cell(path: Path, which: Which, *, quiet: bool) -> ExitCode:
 
 def list_jobs(path: Path, chunk: int, *, as_json: bool) -> None:
     """Print the jobs of every stage, with their numbers."""
-    run, manifest = _planned(path)
+    run, manifest = planned_run(path)
     rows = [
         {"stage": stage.name, "index": index, "id": cell.id, "title": cell.title, "finished": run.is_done(cell.id)}
         for stage in stages_of(planned_cells(run, manifest), chunk)
@@ -96,28 +92,8 @@ def list_jobs(path: Path, chunk: int, *, as_json: bool) -> None:
     out().print(table)
 
 
-def finish(path: Path, *, gate: Terms | None, as_json: bool) -> ExitCode:
-    """Compare, write result.json and report.html as `run` does; exit 4 where cells are missing, or by the verdict."""
-    run, manifest = _planned(path)
-    with run.lock():
-        result = compare(run)
-        write_text(path / "result.json", result.model_dump_json(indent=2) + "\n")
-        report = write_report(path, None, result).path
-    if as_json:
-        print_json(result)
-    else:
-        print_result(result, out())
-        out().print(f"report: {report.resolve().as_uri()}", markup=False, soft_wrap=True)
-    if missing := [cell.title for cell in manifest.cells if not run.is_done(cell.id)]:
-        raise RunError(f"{len(missing)} of {len(manifest.cells)} cells are not finished, such as '{missing[0]}'")
-    if gate is None:
-        return ExitCode.OK
-    decision = decided(path, gate, result)
-    err().print(f"gate: exit code {decision.exit_code}: {decision.exit_reason}", markup=False, soft_wrap=True)
-    return ExitCode(decision.exit_code)
-
-
-def _planned(path: Path) -> tuple[RunDir, Manifest]:
+def planned_run(path: Path) -> tuple[RunDir, Manifest]:
+    """Open a run that was planned here."""
     run = RunDir.existing(path)
     manifest = run.manifest()
     if manifest.imported:

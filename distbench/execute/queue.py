@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.training.processes import processes_of
 
 Cell = MakeCell | EvaluateCell | MeasureCell
 ROUNDS = 4  # jobs of evaluations that a slot has, at least: with fewer, the last one to end is waited for too long
@@ -30,8 +31,10 @@ def _in_turn(cells: Sequence[Cell]) -> list[list[Cell]]:
 
 def _share(last: Cell, cell: Cell) -> bool:
     """Say whether a cell may run in the process of the one before it."""
-    if not isinstance(cell, EvaluateCell) or last.kind == "measure" or processes_of(last) > 1:
+    if not isinstance(cell, EvaluateCell) or last.kind == "measure" or processes_of(last) != processes_of(cell):
         return False
+    if processes_of(last) > 1:  # they hold one model, which is not exchanged for another
+        return isinstance(last, EvaluateCell) and last.model.identity == cell.model.identity
     # A made model is evaluated in the process that made it.
     return isinstance(last, EvaluateCell) or cell.model.cell == last.id
 
@@ -46,12 +49,6 @@ def _side_by_side(cells: Sequence[Cell], slots: int) -> list[list[Cell]]:
         step = most if model is not None else 1
         jobs += [together[first : first + step] for first in range(0, len(together), step)]
     return jobs
-
-
-def processes_of(cell: Cell) -> int:
-    """Return how many processes make a cell."""
-    launch = cell.train.launch if isinstance(cell, MakeCell) and cell.train else None
-    return launch.processes if launch else 1
 
 
 class Queue:

@@ -12,9 +12,10 @@ from pydantic import Field
 
 from distbench.data.checkpoint import check_checkpoint, check_safetensors
 from distbench.data.sources import resolve_checkpoint
-from distbench.errors import EnvironmentFault, RefusedError
+from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.models import int8
 from distbench.models.hf_blocks import blocks_of, keep_blocks
+from distbench.models.hf_divided import check_divisible, open_divided
 from distbench.models.hf_weights import refuse_incomplete, refuse_nan
 from distbench.models.language import ScoresByLogits
 from distbench.models.quantised import BESIDE_INTEGERS, check_library
@@ -50,6 +51,9 @@ class HFCausalOptions(Strict):
     compile: bool = Field(
         False, description="torch.compile the decoding that meters repeat, with a static key-value cache"
     )
+    tensor_parallel: int = Field(
+        1, ge=1, le=1024, description="divide the weights among so many processes, one a device; for evaluations only"
+    )
 
 
 class HFCausal(ScoresByLogits):
@@ -64,6 +68,7 @@ class HFCausal(ScoresByLogits):
         | {"write", "processes"}
     )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
+    own: ClassVar[frozenset[str]] = frozenset({"tensor_parallel"})  # options that a student does not take over
 
     def __init__(
         self,
@@ -89,6 +94,19 @@ class HFCausal(ScoresByLogits):
         return found
 
     @classmethod
+    def processes(cls, options: HFCausalOptions) -> int:
+        """Return how many processes hold the model together."""
+        return options.tensor_parallel
+
+    @classmethod
+    def check_options(cls, path: Path | None, options: HFCausalOptions) -> None:
+        """Raise UsageError where these files cannot be opened in that way; `path` None: they do not exist yet."""
+        if options.tensor_parallel > 1:
+            check_divisible(path, options.tensor_parallel)
+            if options.compile:
+                raise UsageError("compile and tensor_parallel do not go together")
+
+    @classmethod
     def warm_up(cls) -> None:
         """Import torch and transformers."""
         import torch  # noqa: F401
@@ -99,7 +117,9 @@ class HFCausal(ScoresByLogits):
         """Load weights and tokenizer; a missing tensor or a NaN is an error, never a random initialisation."""
         options = options or HFCausalOptions()
         device = prepare_torch(settings)
-        if path.suffix == ".gguf":
+        if options.tensor_parallel > 1:
+            module, tokenizer = open_divided(path, settings, options.tensor_parallel), _tokenizer(path)
+        elif path.suffix == ".gguf":
             module, tokenizer = _open_gguf(path)
         else:
             check_checkpoint(path)

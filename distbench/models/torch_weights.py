@@ -25,7 +25,13 @@ def weight_bytes(module: torch.nn.Module) -> int:
 
 
 def plain(tensor: Any) -> Iterator[Any]:
-    """Yield the ordinary tensors that a tensor is made of: a quantised one wraps integers and scales."""
+    """Yield the ordinary tensors that a tensor is made of: a quantised one wraps integers and scales.
+
+    Of one that is divided among processes, this process's part.
+    """
+    if hasattr(tensor, "to_local"):
+        yield from plain(tensor.to_local())
+        return
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return

@@ -12,10 +12,11 @@ from distbench import plugins
 from distbench.data.tokenizers import difference, vocabulary_of
 from distbench.errors import EnvironmentFault, UsageError
 from distbench.protocols import TrainingRecipe
-from distbench.schema.cell import ModelRef
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, models_of
 from distbench.schema.strict import Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
 from distbench.schema.training import Term
+from distbench.training.processes import held_by
 from distbench.work import generation
 
 
@@ -50,6 +51,34 @@ def check_variables(use: str, options: dict[str, Any], name: str) -> None:
     for variable in sorted(variables_of(use, options)):
         if not os.environ.get(variable):
             raise EnvironmentFault(f"model {name!r}: the environment variable {variable} is not set")
+
+
+def check_opening(ref: ModelRef, options: dict[str, Any], name: str) -> None:
+    """Check that a model's files can be opened in the way that its options say, where its plug-in can tell."""
+    check = getattr(family(ref.use), "check_options", None)
+    if check is None or not options:
+        return
+    try:
+        check(Path(ref.path) if ref.path else None, plugins.options("models", Use(use=ref.use, **options)))
+    except UsageError as error:
+        raise UsageError(f"model {name!r}: {error}") from None
+
+
+def check_processes(cells: Sequence[MakeCell | EvaluateCell | MeasureCell]) -> None:
+    """Raise UsageError where a model that processes hold together would be asked for more than answers to tasks."""
+    for cell in cells:
+        divided = {ref.name: held_by(ref) for ref in models_of(cell)}
+        several = {name: count for name, count in divided.items() if count > 1}
+        if not several:
+            continue
+        name, count = next(iter(several.items()))
+        if not isinstance(cell, EvaluateCell):
+            raise UsageError(
+                f"'{cell.title}': model {name!r} is divided among {count} processes (tensor_parallel), which only "
+                "evaluations know; let a server hold it (use: openai) to measure it or to learn from its answers"
+            )
+        if len(set(several.values())) > 1:
+            raise UsageError(f"'{cell.title}': its models are divided among different numbers of processes")
 
 
 def check_task(task: TaskSpec, use: str, name: str) -> None:

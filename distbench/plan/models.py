@@ -13,6 +13,7 @@ from distbench.plan.capabilities import (
     check_init,
     check_lora,
     check_offers,
+    check_opening,
     check_runs,
     check_start,
     check_tokens,
@@ -270,12 +271,14 @@ class ModelPlanner:
         elsewhere = spec.source is not None and "served" in family(use).offers
         if "options" in spec.model_fields_set or elsewhere:
             return _changed("models", use, spec.options)
-        return teacher.options if use == teacher.use else {}
+        own: frozenset[str] = getattr(family(use), "own", frozenset())
+        return {k: v for k, v in teacher.options.items() if k not in own} if use == teacher.use else {}
 
     @staticmethod
     def _reopened(ref: ModelRef, name: str, role: Role, options: dict[str, Any]) -> ModelRef:
         """Return the same files, opened another way."""
         check_variables(ref.use, options, name)
+        check_opening(ref, options, name)
         content = ref.content or ref.identity
         identity = opened_identity(content, ref.use, options)
         changed = {"name": name, "role": role, "identity": identity, "content": content, "options": options}

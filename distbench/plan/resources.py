@@ -11,6 +11,7 @@ from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.resources import Reserved
 from distbench.schema.sizes import size_bytes
 from distbench.schema.suite import Suite
+from distbench.training.processes import processes_of
 
 Reserve = Callable[[Cell], Resources]
 
@@ -80,7 +81,7 @@ def _resolved(cell: Cell, wishes: list[Reserved | None]) -> Resources:
     cpus, gpus, memory, custom = (last(key) for key in ("cpus", "gpus", "memory", "custom"))
     chosen = Resources(
         cpus=float(threads if cpus is None else cpus),  # type: ignore[arg-type]
-        gpus=float(cuda if gpus is None else gpus),  # type: ignore[arg-type]
+        gpus=float((processes_of(cell) if cuda else 0) if gpus is None else gpus),  # type: ignore[arg-type]
         memory=None if memory is None else size_bytes(str(memory)),
         custom=tuple(sorted(custom.items())) if isinstance(custom, dict) else (),
     )

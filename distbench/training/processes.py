@@ -1,5 +1,5 @@
-"""The processes that train one model together, as torchrun or `accelerate launch` starts them: who this one is, and
-what they tell one another. Alone, nothing here does anything.
+"""The processes that train one model together, or hold a part of it each, as torchrun or `accelerate launch` starts
+them: who this one is, and what they tell one another. Alone, nothing here does anything.
 
 Every process reads the same rows, so all could say what the first says; but a decision that ends a loop must be the
 same everywhere to the last bit, and clocks differ.
@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from distbench import plugins
 from distbench.errors import UsageError
-from distbench.schema.cell import Settings
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings, models_of
+from distbench.schema.strict import Use
 from distbench.schema.training import Launch
 
 PATIENCE = timedelta(days=2)  # the others wait that long while the first records a teacher
@@ -43,7 +45,10 @@ class Processes:
 
     def check(self, launch: Launch | None) -> None:
         """Raise UsageError where other processes are there than the suite asks for."""
-        asked = launch.processes if launch else 1
+        self.check_count(launch.processes if launch else 1)
+
+    def check_count(self, asked: int) -> None:
+        """Raise UsageError where other processes are there than are asked for."""
         if self.count != asked:
             raise UsageError(
                 f"the suite asks for {asked} {'process' if asked == 1 else 'processes'} (launch), and this is one of "
@@ -110,6 +115,19 @@ class Processes:
         distributed.all_reduce(both)
         mean, clock = both.tolist()
         return mean, clock
+
+
+def held_by(ref: ModelRef) -> int:
+    """Return how many processes hold a model when it is opened; 1 where its plug-in divides none."""
+    ask = getattr(plugins.load("models", ref.use), "processes", None)
+    return int(ask(plugins.options("models", Use(use=ref.use, **ref.options)))) if ask and ref.options else 1
+
+
+def processes_of(cell: MakeCell | EvaluateCell | MeasureCell) -> int:
+    """Return how many processes run a cell."""
+    if isinstance(cell, MakeCell):
+        return cell.train.launch.processes if cell.train and cell.train.launch else 1
+    return max(held_by(ref) for ref in models_of(cell))
 
 
 _VARIABLES = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}
