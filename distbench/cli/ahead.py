@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distbench.errors import UsageError
+from distbench.errors import EnvironmentFault, UsageError
 from distbench.execute.budget import Budget, in_order
 from distbench.execute.queue import Cell
 from distbench.plan.estimates.fit import refuse
@@ -51,6 +51,9 @@ def foresee(plan: Plan, path: Path, horizon: Horizon, *, elsewhere: bool) -> Out
     own = [path] if (path / "manifest.json").is_file() else []
     rows = read_history(cache, [*horizon.history, *own])
     outlook = look_ahead(plan, there, rows, this_machine(path, cache), limit, folders)
+    away = [cell for cell in outlook.todo if cell.id in plan.elsewhere]
+    if away:
+        raise EnvironmentFault(f"'{away[0].title}' belongs to another machine: {plan.elsewhere[away[0].id]}")
     if not elsewhere and not horizon.force:
         refuse(outlook.misfits)
     if limit is not None:

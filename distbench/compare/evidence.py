@@ -150,6 +150,19 @@ class Evidence:
                 return result, result.series
         return None
 
+    def measured_on(self, model: PlannedModel) -> dict[str, MeasureResult]:
+        """Return the measurements that hold a model by device; of several of one device the first."""
+        found: dict[str, MeasureResult] = {}
+        for record in self.records.values():
+            if isinstance(record.result, MeasureResult) and model.name in record.result.models:
+                found.setdefault(record.device, record.result)
+        return found
+
+    def devices(self) -> list[str]:
+        """Return the devices that the suite has measured, in its order; empty where it names none."""
+        cells = [cell for cell in self.cells.values() if isinstance(cell, MeasureCell)]
+        return list(dict.fromkeys(cell.settings.device for cell in cells)) if self.manifest.suite.devices else []
+
     def surroundings(self, model: PlannedModel) -> Surroundings | None:
         """Return where a model was measured; None where it was not."""
         for record in self.records.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 
 from distbench.compare.estimates import missing, published
@@ -28,6 +28,22 @@ def compare_measurements(series: list[Series], teacher: str, student: str, alpha
     left, right = _by_key(series, teacher), _by_key(series, student)
     keys = list(dict.fromkeys([*left, *right]))
     return [_compare(key, left.get(key), right.get(key), alpha) for key in keys]
+
+
+def compare_devices(
+    results: Mapping[str, MeasureResult], devices: Sequence[str], teacher: str, student: str, alpha: float
+) -> list[Measurement]:
+    """Return the measurements of every device. Where the suite names `devices`, each says in its workload which."""
+    found = []
+    for device, result in sorted(results.items(), key=lambda each: _place(each[0], devices)):
+        for row in compare_measurements(result.series, teacher, student, alpha):
+            named = {"device": device, "workload": f"{device}, {row.workload}"} if devices else {}
+            found.append(row.model_copy(update=named))
+    return found
+
+
+def _place(device: str, devices: Sequence[str]) -> int:
+    return devices.index(device) if device in devices else len(devices)
 
 
 def measured_again(result: MeasureResult, alpha: float) -> list[Measurement]:

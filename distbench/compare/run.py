@@ -12,7 +12,7 @@ from distbench.compare.energy import per_correct_answer
 from distbench.compare.evidence import Evidence
 from distbench.compare.further import further_metrics
 from distbench.compare.gap import suite_gap
-from distbench.compare.measurements import compare_measurements, measured_again
+from distbench.compare.measurements import compare_devices, measured_again
 from distbench.compare.pairs import primary_metric
 from distbench.compare.policies import floor_at, floor_of, policy_checks
 from distbench.compare.rules import Side
@@ -109,8 +109,9 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, ask
     gate = asked.gate
     control = next((m for m in evidence.manifest.models if m.name == model.control), None)
     compared, statements, absent = compared_tasks(evidence, model, teacher, control, gate)
-    measured = evidence.measurements(model)
-    measurements = compare_measurements(measured[1], teacher.name, model.name, gate.alpha) if measured else []
+    measured, devices = evidence.measured_on(model), evidence.devices()
+    again = functools.partial(compare_devices, measured, devices, teacher.name, model.name)
+    measurements = again(gate.alpha)
     measurements += per_correct_answer(measurements, compared, evidence.measured_work(model))
     footprint = evidence.footprint(model)
     compression = _compression(evidence.footprint(teacher), footprint)
@@ -124,13 +125,12 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, ask
     spread = _seeds(evidence, Trained(model, compared, absent, suite), teacher, gate)
     gap = _gap(spread, compared, gate.alpha) if control else None
     if asked.policy:
-        again = functools.partial(compare_measurements, measured[1] if measured else [], teacher.name, model.name)
         others = further_metrics(evidence, asked, (teacher, model), compared)
         side = Side(compared, others, statements, absent, gate.alpha)
-        checks = policy_gate(asked, side, Student(suite, measurements, again, compression, footprint, gap))
+        checks = policy_gate(asked, side, Student(suite, measurements, again, compression, footprint, gap, devices))
     else:
         policies = policy_checks(compared, statements, absent, gate)
-        checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies)
+        checks = gate_checks(suite, measurements, compression["bytes_on_disk"], gate, policies, devices=devices)
     verdict, reason = student_verdict(checks)
     shown, total = disagreements(compared)
     result = StudentResult(

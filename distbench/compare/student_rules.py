@@ -31,13 +31,16 @@ class Student:
     compression: dict[str, float | None]
     footprint: Footprint
     gap: Estimate | None
+    devices: Sequence[str] = ()  # that the suite names to measure on
 
 
 def policy_gate(asked: Asked, side: Side, student: Student) -> list[GateCheck]:
     """Return every check that a policy asks of a student, in the order in which a suite's gate has them."""
     policies = [*task_floors(side.compared, side.absent, asked.gate), *task_rules(asked, side)]
     small = student.compression["bytes_on_disk"]
-    checks = gate_checks(student.suite, list(student.measurements), small, asked.gate, policies)
+    checks = gate_checks(
+        student.suite, list(student.measurements), small, asked.gate, policies, devices=student.devices
+    )
     limits = {**asked.limits, **({} if asked.retained is None else {"retained": asked.retained})}
     weighed = [_weighed(check, limits.get(check.rule)) for check in checks]
     kept = [check for check in weighed if check.rule != "retained" or asked.retained is not None]

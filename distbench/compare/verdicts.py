@@ -51,17 +51,26 @@ def gate_checks(
     compression: float | None,
     gate: GateSpec,
     policies: Sequence[GateCheck] = (),
+    *,
+    devices: Sequence[str] = (),
 ) -> list[GateCheck]:
-    """Return every rule of the gate with what it saw. A missing number is INCONCLUSIVE."""
+    """Return every rule of the gate with what it saw. A missing number is INCONCLUSIVE.
+
+    Speed and energy are asked on each of the `devices` that the suite names.
+    """
     checks = [_retention(suite, gate, policies), *policies]
-    if gate.speedup is not None:
-        headline = headline_speedup(measurements)
-        observed = headline.ratio if headline else missing("latency was not measured")
-        checks.append(threshold_check("speedup", gate.speedup, observed, headline))
-    if gate.energy is not None:
-        used = headline_energy(measurements)
-        observed = used.ratio if used else missing("energy was not measured")
-        checks.append(threshold_check("energy", gate.energy, observed, used))
+    asked: Sequence[str | None] = devices or [None]
+    for device in asked:
+        there = [m for m in measurements if m.device == device]
+        where = f" on {device}" if device else ""
+        if gate.speedup is not None:
+            headline = headline_speedup(there)
+            observed = headline.ratio if headline else missing(f"latency was not measured{where}")
+            checks.append(threshold_check("speedup", gate.speedup, observed, headline))
+        if gate.energy is not None:
+            used = headline_energy(there)
+            observed = used.ratio if used else missing(f"energy was not measured{where}")
+            checks.append(threshold_check("energy", gate.energy, observed, used))
     if gate.compression is not None:
         observed = missing("the size on disk is not known")
         if compression is not None:

@@ -43,14 +43,12 @@ def run_warnings(evidence: Evidence, alpha: float) -> list[str]:
 def _out_of_time(evidence: Evidence) -> list[str]:
     """Say what a time limit left out."""
     noted = evidence.left_out
-    titles = [c.title for c in evidence.manifest.cells if noted and c.id in noted.cells and c.id not in evidence.records]
-    if noted is None or not titles:
+    if noted is None:
         return []
-    some = f"{', '.join(titles[:5])}{' …' if len(titles) > 5 else ''}"
-    return [
-        f"{len(titles)} cells were not evaluated or measured: --max-time {duration(noted.max_seconds)} left no time for "
-        f"them ({some}). Running again with the same --out continues."
-    ]
+    titles = [c.title for c in evidence.manifest.cells if c.id in noted.cells and c.id not in evidence.records]
+    some, limit = f"{', '.join(titles[:5])}{' …' if len(titles) > 5 else ''}", duration(noted.max_seconds)
+    line = f"{len(titles)} cells were not evaluated or measured: --max-time {limit} left no time for them ({some})."
+    return [f"{line} Running again with the same --out continues."] if titles else []
 
 
 def _machines(hosts: list[HostFacts]) -> list[str]:

@@ -38,6 +38,24 @@ def choose(suite: Suite, device: str | None = None, *, elsewhere: bool = False) 
     return Chosen(Settings(seed=suite.seed, device=name, dtype=dtype, threads=threads), reason)
 
 
+def measured_on(suite: Suite, chosen: Chosen, *, elsewhere: bool = False) -> list[tuple[Settings, str | None]]:
+    """Return the settings of each device that is measured, and why it is not here where it is not.
+
+    Raises UsageError where two names mean one device.
+    """
+    found: dict[str, tuple[Settings, str | None]] = {}
+    for name in suite.devices or []:
+        try:
+            settings, absent = choose(suite, name, elsewhere=elsewhere).settings, None
+        except EnvironmentFault as error:
+            kept = "bfloat16" if suite.dtype == "auto" else suite.dtype
+            settings, absent = chosen.settings.model_copy(update={"device": name, "dtype": kept}), error.message
+        if settings.device in found:
+            raise UsageError(f"devices: {name!r} means {settings.device}, which is listed already")
+        found[settings.device] = settings, absent
+    return list(found.values()) or [(chosen.settings, None)]
+
+
 def _elsewhere(wanted: str) -> tuple[str, str]:
     """Return the device of cells that run on other machines: a GPU there is the only one that its cell sees."""
     if wanted == "cpu":

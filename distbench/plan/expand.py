@@ -9,8 +9,8 @@ from typing import Any
 
 from distbench import plugins
 from distbench.data.pull import check_pulled
-from distbench.plan.capabilities import check_task, check_work
-from distbench.plan.device import Chosen, choose
+from distbench.plan.capabilities import check_processes, check_runs, check_task, check_work
+from distbench.plan.device import Chosen, choose, measured_on
 from distbench.plan.identity import id_of, of_evaluation, of_measurement, of_task
 from distbench.plan.models import ModelPlanner
 from distbench.plan.tasks import resolve_tasks
@@ -61,11 +61,17 @@ def expand(
         cells += made
         for task in tasks:
             cells += questions.cells(model, task)
-    cells += _measures(_meters(suite, directory), models, tasks, chosen)
+    meters, absent = _meters(suite, directory), dict[str, str]()
+    several = suite.devices is not None
+    for settings, why in measured_on(suite, chosen, elsewhere=elsewhere):
+        measures = _measures(meters, models, tasks, settings, one_of_several=several)
+        absent |= {cell.id: why for cell in measures if why is not None}
+        cells += measures
     first: dict[str, MakeCell | EvaluateCell | MeasureCell] = {}
     for cell in cells:  # two models with one content are evaluated once, under the first one's title
         first.setdefault(cell.id, cell)
-    return Plan(suite, chosen, models, tasks, list(first.values()))
+    check_processes(list(first.values()))
+    return Plan(suite, chosen, models, tasks, list(first.values()), elsewhere=absent)
 
 
 def _used(models: list[PlannedModel]) -> list[PlannedModel]:
@@ -156,30 +162,37 @@ def _has_speed(model: PlannedModel) -> bool:
 
 
 def _measures(
-    meters: dict[str, dict[str, Any]], models: list[PlannedModel], tasks: list[TaskSpec], chosen: Chosen
+    meters: dict[str, dict[str, Any]],
+    models: list[PlannedModel],
+    tasks: list[TaskSpec],
+    settings: Settings,
+    *,
+    one_of_several: bool,
 ) -> list[MeasureCell]:
     if not meters:
         return []
     workload = next((task for task in tasks if hasattr(plugins.load("tasks", task.use), "work")), None)
     for model in models:
         check_work(workload, model.ref.use, model.name)
-    cells = []
+        if one_of_several:
+            check_runs("models", model.ref.use, f"model {model.name!r}", settings.device)
+    cells, where = [], f" on {settings.device}" if one_of_several else ""
     for teacher in (model for model in models if model.role == "teacher"):
         # a control, or another training run, is its student's architecture with other weights: its speed is known
         students = [model for model in models if model.of[:1] == [teacher.name] and _has_speed(model)]
         for first in range(0, len(students), GROUP):
             group = [teacher, *students[first : first + GROUP]]
             refs = [model.ref.model_copy(update={"name": model.name}) for model in group]
-            decided_by = of_measurement(refs, meters, workload, chosen.settings)
+            decided_by = of_measurement(refs, meters, workload, settings, one_of_several=one_of_several)
             cells.append(
                 MeasureCell(
                     id=id_of(decided_by),
-                    title=f"measure {', '.join(model.name for model in group)}",
+                    title=f"measure {', '.join(model.name for model in group)}{where}",
                     needs=list(dict.fromkeys(ref.cell for ref in refs if ref.cell)),
                     models=refs,
                     meters=meters,
                     workload=workload,
-                    settings=chosen.settings,
+                    settings=settings,
                     decided_by=decided_by,
                 )
             )

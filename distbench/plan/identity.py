@@ -81,13 +81,19 @@ def of_recipe(parts: dict[str, Any], train: DistilSpec | FitSpec | None, setting
 
 
 def of_measurement(
-    models: list[ModelRef], meters: dict[str, dict[str, Any]], workload: TaskSpec | None, settings: Settings
+    models: list[ModelRef],
+    meters: dict[str, dict[str, Any]],
+    workload: TaskSpec | None,
+    settings: Settings,
+    *,
+    one_of_several: bool = False,
 ) -> list[Any]:
-    """Return what decides a measurement; threads count here."""
+    """Return what decides a measurement; threads count here, and which device of `one_of_several` it is."""
     spec = workload.model_dump(mode="json", exclude={"weight", "group"}) if workload else None
     names = [[m.name, m.identity] for m in models]
     codes = [_code("meters", name) for name in meters]
-    return _plain(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings)])
+    where = [settings.device] if one_of_several else []
+    return _plain(["measure", names, meters, codes, spec, settings.threads, _surroundings(settings), *where])
 
 
 def _plain(decided_by: list[Any]) -> list[Any]:

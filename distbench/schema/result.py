@@ -188,6 +188,7 @@ class Measurement(Strict):
     metric: str
     unit: str
     workload: str
+    device: str | None = Field(None, description="set where the suite names the devices to measure on")
     higher_is_better: bool
     teacher: float | None = Field(description="median")
     student: float | None = Field(description="median")

@@ -195,6 +195,11 @@ class Suite(Strict):
     description: str | None = Field(None, max_length=2000)
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
     device: DeviceName = "auto"
+    devices: Annotated[list[DeviceName], Field(min_length=1, max_length=64)] | None = Field(
+        None,
+        description="devices to measure on, once for each; models are made and evaluated on 'device' alone, which is "
+        "also what is measured where this is left out",
+    )
     dtype: DType = "auto"
     threads: int | None = Field(
         None, ge=1, le=1024, description="CPU threads of a cell; the physical cores where left out"
