@@ -92,7 +92,7 @@ def of_measurement(
     spec = workload.model_dump(mode="json", exclude={"weight", "group"}) if workload else None
     names = [[m.name, m.identity] for m in models]
     codes = [_code("meters", name) for name in meters]
-    where = _surroundings(settings) | ({"device": settings.device} if one_of_several else {})
+    where = _surroundings(settings) | ({"measured_on": settings.device} if one_of_several else {})
     return _plain(["measure", names, meters, codes, spec, settings.threads, where])
 
 
