@@ -109,6 +109,8 @@ def alive(mark: str) -> dict[int, str]:
 def orphans(mark: str, others: set[int], patience: float = DIES) -> dict[int, str]:
     """Return what is still alive after `patience` seconds, besides `others`."""
     deadline = time.monotonic() + patience
-    while (left := {pid: line for pid, line in alive(mark).items() if pid not in others}) and time.monotonic() < deadline:
+    while (
+        left := {pid: line for pid, line in alive(mark).items() if pid not in others}
+    ) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left

@@ -66,12 +66,12 @@ class Tally:
 class Launcher:
     """How commands of one copy of the package are started: each in a fresh interpreter, or forked from a server."""
 
-    def __init__(self, overlay: Path, *, forked: bool) -> None:
+    def __init__(self, overlay: Path, preload: str, *, forked: bool) -> None:
         quick_model.install(overlay / "plugin")
         self.mark = uuid.uuid4().hex
         self.environment = os.environ | {
             "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join([str(overlay), str(overlay / "plugin")]),
-            "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", evidence.MARK: self.mark,
+            "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", evidence.MARK: self.mark, "KILL_LOOP_PRELOAD": preload,
         }  # fmt: skip
         self.server = Server(self.environment) if forked else None
 
@@ -159,9 +159,7 @@ class Trial:
         self._look(reference)
         return child.returncode != 0
 
-    def _signal(
-        self, child: Any, target: str, *, last: bool, reference: dict[str, dict[str, str]]
-    ) -> None:
+    def _signal(self, child: Any, target: str, *, last: bool, reference: dict[str, dict[str, str]]) -> None:
         sign, run = self.dice.choice(SIGNALS), self.place / "run"
         found = workers_of(child.pid)
         phase = self.victim.phase(self.place, found)
@@ -177,9 +175,7 @@ class Trial:
         outcome = self._after(child, began, run, reference) if last else "goes on"
         self.tally.rows[phase, signal.Signals(sign).name, target, outcome] += 1
 
-    def _after(
-        self, child: Any, began: float, run: Path, reference: dict[str, dict[str, str]]
-    ) -> str:
+    def _after(self, child: Any, began: float, run: Path, reference: dict[str, dict[str, str]]) -> str:
         try:
             code = child.wait(SETTLES)
         except subprocess.TimeoutExpired:
@@ -224,8 +220,10 @@ def hunt(victim: Victim, mutant: str | None, wanted: int, seed: int, until: floa
     """Disturb a victim until `wanted` signals were sent, or the time is up, or (for a mutant) something broke."""
     tally, dice = Tally(), random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="kill-loop-") as name, contextlib.ExitStack() as stack:
-        sound = Launcher(patched_copy(None, Path(name) / "sound"), forked=forked)
-        launcher = Launcher(patched_copy(mutant, Path(name) / "mutant"), forked=forked) if mutant else sound
+        sound = Launcher(patched_copy(None, Path(name) / "sound"), victim.preload, forked=forked)
+        launcher = sound
+        if mutant:
+            launcher = Launcher(patched_copy(mutant, Path(name) / "mutant"), victim.preload, forked=forked)
         for each in {sound, launcher}:
             stack.callback(each.server.close if each.server else lambda: None)
         undisturbed = Trial(victim, Path(name) / "reference", sound, Tally(), dice)
@@ -242,7 +240,9 @@ def hunt(victim: Victim, mutant: str | None, wanted: int, seed: int, until: floa
             Trial(victim, place, launcher, tally, dice).disturb(victim.starts, horizon, reference)
             shutil.rmtree(place, ignore_errors=True)
             number += 1
-            print(f"{victim.name}: {tally.signals} signals, {tally.trials} trials, {len(tally.broken)} broken", flush=True)
+            print(
+                f"{victim.name}: {tally.signals} signals, {tally.trials} trials, {len(tally.broken)} broken", flush=True
+            )
     return tally
 
 

@@ -37,6 +37,7 @@ def patched_copy(name: str | None, place: Path) -> Path:
     """
     source = Path(distbench.__file__).parent
     shutil.copytree(source, place / "distbench", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(source.parent / "suites", place / "suites")
     for file, old, new in MUTANTS[name] if name else []:
         path = place / "distbench" / file
         text = path.read_text(encoding="utf-8")

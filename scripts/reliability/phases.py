@@ -6,6 +6,7 @@ import contextlib
 import json
 from pathlib import Path
 
+
 def workers_of(parent: int) -> list[int]:
     """Return the workers of a command: its children that lead a session of their own."""
     found = []

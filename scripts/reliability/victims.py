@@ -57,6 +57,7 @@ class Victim:
     prepare: Callable[[Path], None]
     starts: int = 16
     makes_run: bool = True
+    preload: str = ""  # modules that a server imports before it forks
 
     def phase(self, place: Path, workers: list[int]) -> str:
         """Say what is being done."""
@@ -152,6 +153,7 @@ VICTIMS: dict[str, Callable[[argparse.Namespace], Victim]] = {
         "run of a tiny language model",
         RUN,
         _trained(None, 2, 16, "steps: 30, batch_size: 4, checkpoint_every: 5"),
+        preload="distbench.models.hf_causal distbench.training.causal_lm distbench.tasks.lm_eval lm_eval.tasks",
     ),
     "smollm2": lambda given: Victim(
         "run of SmolLM2-135M",
@@ -159,14 +161,10 @@ VICTIMS: dict[str, Callable[[argparse.Namespace], Victim]] = {
         _trained(given.teacher, 4, 24, "steps: 12, batch_size: 2, checkpoint_every: 2"),
         starts=10,
     ),
-    "import": lambda _: Victim(
-        "import", ("import", "lm-eval", "big", "small", "--out", "run"), _imported, starts=8
-    ),
+    "import": lambda _: Victim("import", ("import", "lm-eval", "big", "small", "--out", "run"), _imported, starts=8),
     "report": _reader(None, "report", "RUN", "--out", "out/report.html"),
     "csv": _reader(None, "export", "RUN", "--format", "csv", "--out", "out/csv"),
     "parquet": _reader(None, "export", "RUN", "--format", "parquet", "--out", "out/parquet"),
     "hf": _reader(None, "export", "RUN", "--format", "hf", "--out", "out/hf"),
     "gate": _reader(None, "gate", "RUN", "--junit", "out/j.xml", "--markdown", "out/m.md", "--json-file", "out/d.json"),
 }
-
-
