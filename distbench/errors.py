@@ -50,11 +50,11 @@ class DistbenchError(Exception):
 
     def __init__(self, message: str, *, at: Position | None = None) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = one_line(message)
         self.at = at
 
     def __str__(self) -> str:
-        return f"{self.at}: {self.message}" if self.at else self.message
+        return one_line(f"{self.at}: {self.message}") if self.at else self.message
 
 
 class UsageError(DistbenchError):
@@ -87,6 +87,13 @@ class RefusedError(DistbenchError):
     """Unsafe input that nobody trusted explicitly, or a damaged / incompatible artefact."""
 
     exit_code = ExitCode.REFUSED
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line with escapes for what is not printable: it may quote a path or another program."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else repr(c)[1:-1] for c in text)
 
 
 def nearest(word: str, known: Iterable[str], n: int = 3) -> list[str]:

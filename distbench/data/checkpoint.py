@@ -13,6 +13,7 @@ from distbench.schema.wording import harmless
 
 MAX_HEADER = 100 << 20  # the safetensors format's own limit
 INDEX = "model.safetensors.index.json"
+LONGEST_NAME = 255  # bytes that file systems take
 IDENTITY_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
@@ -77,9 +78,9 @@ def _shards(folder: Path) -> list[Path]:
         raise RefusedError(f"{folder / INDEX} is not a shard index") from None
     for name in names:
         if not isinstance(name, str) or len(PurePosixPath(name).parts) != 1 or name in {"..", "."} or "\\" in name:
-            raise RefusedError(f"{folder / INDEX} names {name!r}, which leaves the checkpoint folder")
-        if not (folder / name).is_file():
-            raise EnvironmentFault(f"shard {folder / name} is missing")
+            raise RefusedError(f"{folder / INDEX} names {name!r:.80}, which leaves the checkpoint folder")
+        if len(name.encode("utf-8", "replace")) > LONGEST_NAME or not (folder / name).is_file():
+            raise EnvironmentFault(f"shard {folder / name[:80]} is missing")
     return [folder / name for name in names]
 
 

@@ -11,6 +11,7 @@ from distbench.data.package_index import fetch_package, model_in
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.hashing import file_digest
 from distbench.protocols import Resolved
+from distbench.schema.wording import shorten
 
 HUB_ID = re.compile(r"^(?P<id>[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?)(@(?P<revision>[\w./-]+))?$")
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
@@ -31,12 +32,20 @@ def resolve_checkpoint(source: str, directory: Path) -> Resolved:
         )
     path = Path(source).expanduser()
     path = path if path.is_absolute() else directory / path
-    if path.exists():
+    if is_there(path):
         return _local(path, source)
     match = HUB_ID.match(source)
     if source.startswith((".", "/", "~")) or source.endswith(".gguf") or match is None:
-        raise EnvironmentFault(f"no model at {path}")
+        raise EnvironmentFault(f"no model at {shorten(str(path), 300)}")
     return _hub(match["id"], match["revision"], path)
+
+
+def is_there(path: Path) -> bool:
+    """Say whether something lies at a path that a stranger may have named: a name can be too long for any file."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _local(path: Path, origin: str) -> Resolved:
@@ -58,13 +67,22 @@ def _local(path: Path, origin: str) -> Resolved:
 
 def _hub(repo: str, revision: str | None, tried: Path) -> Resolved:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+    )
 
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
     where = f"model {repo!r}: nothing at {tried}, and the hub"
     remedy = "give a local folder as source, or fill the hub cache and set HF_HUB_OFFLINE=1"
     try:
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_FILES, etag_timeout=5))
+    except HFValidationError:
+        raise EnvironmentFault(
+            f"no model at {shorten(str(tried), 300)}, and {shorten(repo)!r} can be no model on the hub"
+        ) from None
     except RepositoryNotFoundError:
         raise EnvironmentFault(f"{where} knows no such public repository; {remedy}") from None
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:

@@ -15,12 +15,18 @@ from typing import Any
 
 from distbench.errors import RefusedError
 from distbench.protocols import Sample
+from distbench.store.plain import check_plain
 
 COLUMNS = [field.name for field in fields(Sample)]
 NUMBERS = ("score", "numerator", "denominator", "confidence", "label_probability", "loglikelihood")
 WHOLE = ("length", "n_bytes")
 # Rows that are in memory as Python objects at once, and rows of a row group: what a reader of a few rows must decode.
 BATCH = 16_384
+# What a stranger's file may make a reader hold. A text that stands for many rows is kept once, so that what a column
+# takes unpacked bounds the memory it needs.
+MOST_ROWS = 20_000_000
+MOST_COLUMN = 1 << 30  # bytes of a column in a row group, unpacked
+LONGEST_SHOWN = 1 << 20  # characters of a text that is read for people
 
 
 def write_samples(path: Path, samples: Iterable[Sample]) -> int:
@@ -89,7 +95,7 @@ def read_rows(paths: Sequence[Path], rows: Sequence[int], columns: Sequence[str]
     wanted, start = sorted(set(rows)), 0
     found: dict[int, dict[str, Any]] = {}
     for path in paths:
-        with _opened(path) as file:
+        with _opened(path, [name for name in columns if name not in {*NUMBERS, *WHOLE}]) as file:
             for group in range(file.num_row_groups):
                 end = start + file.metadata.row_group(group).num_rows
                 here = [row for row in wanted if start <= row < end]
@@ -104,11 +110,26 @@ def _rows_of(file: Any, group: int, start: int, here: list[int], columns: Sequen
     found: dict[int, dict[str, Any]] = {}
     for batch in file.iter_batches(batch_size=BATCH, row_groups=[group], columns=list(columns), use_threads=False):
         mine = [row for row in here if start <= row < start + batch.num_rows]
-        found.update(zip(mine, batch.take([row - start for row in mine]).to_pylist(), strict=True))
+        found.update(zip(mine, _shown(batch.take([row - start for row in mine])), strict=True))
         start += batch.num_rows
         if start > here[-1]:
             break
     return found
+
+
+def _shown(batch: Any) -> list[dict[str, Any]]:
+    """Return rows as Python objects, their texts cut to what anybody would read."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    def cut(column: Any) -> Any:
+        if not pa.types.is_dictionary(column.type):
+            return column
+        texts = pc.utf8_slice_codeunits(column.dictionary, 0, LONGEST_SHOWN)
+        return pa.DictionaryArray.from_arrays(column.indices, texts)
+
+    columns = {name: cut(batch.column(name)).to_pylist() for name in batch.schema.names}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 @contextmanager
@@ -116,18 +137,34 @@ def _opened(path: Path, coded: Sequence[str] = ()) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    check_plain(path)
     try:
         with pq.ParquetFile(path, read_dictionary=list(coded)) as file:
             missing = [name for name in COLUMNS if name not in file.schema_arrow.names]
             if missing:
                 raise RefusedError(f"{path} is not a samples file: it has no column {missing[0]!r}")
             _check_kinds(path, file.schema_arrow)
+            _check_size(path, file.metadata)
             yield file
     except KeyError as error:  # pyarrow names a coded column that is missing as bytes
         name = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
         raise RefusedError(f"{path} is not a samples file: it has no column {name!r}") from error
     except (OSError, pa.ArrowException) as error:
         raise RefusedError(f"{path} is not a samples file: {str(error).splitlines()[0][:160]}") from error
+
+
+def _check_size(path: Path, facts: Any) -> None:
+    """Raise RefusedError for a file that would unpack to more than a reader may hold. Nothing is unpacked here."""
+    if facts.num_rows > MOST_ROWS:
+        raise RefusedError(f"{path} has {facts.num_rows} rows; at most {MOST_ROWS} are read")
+    for group in range(facts.num_row_groups):
+        for column in range(facts.num_columns):
+            chunk = facts.row_group(group).column(column)
+            if chunk.total_uncompressed_size > MOST_COLUMN:
+                raise RefusedError(
+                    f"{path}: column {chunk.path_in_schema!r:.40} unpacks to {chunk.total_uncompressed_size >> 20} MiB "
+                    f"in one row group; at most {MOST_COLUMN >> 20} MiB are read"
+                )
 
 
 def _check_kinds(path: Path, schema: Any) -> None:
@@ -140,7 +177,7 @@ def _check_kinds(path: Path, schema: Any) -> None:
         number = pa.types.is_floating(kind) or pa.types.is_integer(kind)
         text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
         wanted = "numbers" if name in {*NUMBERS, *WHOLE} else "texts"
-        if not (pa.types.is_null(kind) or (number if wanted == "numbers" else text)):
+        if not (number if wanted == "numbers" else text):
             raise RefusedError(
                 f"{path} is not a samples file: its column {name!r} holds {str(kind)[:40]}, not {wanted}"
             )

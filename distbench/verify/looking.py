@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from distbench.errors import one_line
 from distbench.schema.verification import Check, Finding, Soundness
 from distbench.verify.subject import Subject
 
@@ -51,7 +52,7 @@ class Look:
         self.note = reason
 
     def _found(self, verdict: Soundness, where: str, what: str, student: str | None = None) -> None:
-        self.findings.append(Finding(verdict=verdict, where=where, what=what, student=student))
+        self.findings.append(Finding(verdict=verdict, where=one_line(where), what=one_line(what), student=student))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import contextlib
 import importlib
 import json
 import multiprocessing
+import os
 import platform
 import resource
 import sys
@@ -29,8 +30,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-MEMORY_FOLDER = Path("/dev/shm")
+MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - folders of our own are made in it
 sys.path.insert(0, str(ROOT))
+os.environ["HF_HUB_OFFLINE"] = "1"  # some of the names that are made up may exist there
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Run directories, wrong somewhere: `compare` gives a result or one line. And a small run to hold policies against."""
+"""Run directories, wrong somewhere: compared, verified and judged. And a small run to hold policies against."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from distbench.gate.names import check_names, known_of_run
 from distbench.gate.policy_file import LoadedPolicy
 from distbench.store.files import seal
 from distbench.store.run_dir import RunDir
+from distbench.verify.run import verify
 from tests.compare.records import ACC, rows, run_of
 from tests.fuzz import mutations
 
@@ -61,7 +62,8 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
         else:
             document = json.loads((template() / name).read_text(encoding="utf-8"))
             changed[name] = mutations.as_json(draw(mutations.trees([document], 3)))
-    return {"changed": changed, "sealed": draw(st.integers(0, 3)) > 0}
+    how = draw(st.sampled_from(["compare", "verify", "gate"]))
+    return {"how": how, "changed": changed, "sealed": draw(st.integers(0, 3)) > 0}
 
 
 @st.composite
@@ -92,7 +94,7 @@ def _rewritten(data: bytes, draw: st.DrawFn) -> bytes:
 
 
 def load(case: dict[str, Any]) -> None:
-    """Compare the run and decide on it."""
+    """Compare the run, or verify it, or decide on it."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
         folder = Path(place) / "run"
         shutil.copytree(template(), folder)
@@ -104,5 +106,17 @@ def load(case: dict[str, Any]) -> None:
         if case["sealed"]:
             for cell in (folder / "cells").iterdir():
                 seal(cell)
-        decision = decided(folder, Terms())
-        assert decision.exit_code in {0, 1, 3}
+        if case["how"] == "compare":
+            compare(RunDir.existing(folder)).model_dump_json()
+        elif case["how"] == "gate":
+            assert decided(folder, Terms()).exit_code in {0, 1, 3}
+        else:
+            verified(folder)
+
+
+def verified(folder: Path) -> None:
+    """Verify a run: what is wrong inside is a finding, in one line."""
+    for check in verify([folder]).runs[0].checks:
+        for finding in check.findings:
+            assert finding.what.isprintable(), finding
+            assert finding.where.isprintable(), finding

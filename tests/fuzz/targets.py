@@ -19,7 +19,7 @@ from distbench.schema.wording import harmless
 from distbench.suite.load import digest_of, load_suite, validate
 from distbench.suite.overrides import apply
 from distbench.suite.yaml_source import parse_bytes
-from tests.fuzz import exports, imported, mutations, runs
+from tests.fuzz import checkpoints, exports, imported, mutations, runs
 
 ROOT = Path(__file__).parents[2]
 YAML = [
@@ -151,6 +151,9 @@ def targets() -> dict[str, Target]:
         policies(),
         Target("run", "run directories: manifest, plan, records, samples", runs.cases(), runs.load),
         Target("exports", "every output of a valid but odd result", exports.cases(result_trees), exports.load),
+        Target(
+            "checkpoint", "model folders: configuration, shard index, headers", checkpoints.cases(), checkpoints.load
+        ),
         Target("terminal", "texts of others in our messages", st.text() | st.sampled_from(mutations.TEXTS), said),
     ]
     return {target.name: target for target in found}

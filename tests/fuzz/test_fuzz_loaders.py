@@ -12,7 +12,16 @@ from distbench.errors import UsageError
 from tests.fuzz.guard import Tally, TooSlow, attempt, check_message
 from tests.fuzz.targets import targets
 
-CASES = {"suite": 250, "result": 200, "lm-eval": 60, "policy": 200, "run": 80, "exports": 60, "terminal": 200}
+CASES = {
+    "suite": 250,
+    "result": 200,
+    "lm-eval": 60,
+    "policy": 200,
+    "run": 80,
+    "exports": 60,
+    "checkpoint": 200,
+    "terminal": 200,
+}
 
 
 @pytest.mark.parametrize("name", list(targets()))
@@ -32,14 +41,14 @@ def test_a_value_or_one_line(name: str) -> None:
     assert name == "terminal" or sum(tally.refused.values()) > 0, "no input is wrong"
 
 
-def test_the_guard_sees_what_it_looks_for() -> None:
+def test_the_guard_sees_what_it_looks_for(monkeypatch: pytest.MonkeyPatch) -> None:
     def late(case: float) -> None:
         time.sleep(case)
 
     with pytest.raises(KeyError):
         attempt(lambda case: {}[case], "x")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(TooSlow):
-        patch.setattr("tests.fuzz.guard.SECONDS", 0.05)
+    monkeypatch.setattr("tests.fuzz.guard.SECONDS", 0.05)
+    with pytest.raises(TooSlow):
         attempt(late, 5.0)
     for message in ("two\nlines", "", "bell \a", "x" * 501, "Input should be a valid number"):
         with pytest.raises(AssertionError):
