@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,7 @@ def run_and_commit(
         device=cell.settings.device,
         host=host_facts(accelerators_of(cell.settings.device)),
         packages=package_versions(),
+        placed=os.environ.get("DISTBENCH_PLACED"),
         result=result,
     )
     write_text(folder / "cell.json", cell.model_dump_json(indent=1) + "\n")

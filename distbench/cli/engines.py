@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,12 @@ class EngineWish:
 
 
 LOCAL = EngineWish()
+
+
+def share_cache(place: str | None) -> None:
+    """Have this command, and every process it starts, keep finished work at `place`: a folder or a URL."""
+    if place is not None:
+        os.environ["DISTBENCH_CACHE"] = place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def reserved(engine: Engine, plan: Plan, cells: list[Cell], run: Path) -> Reserve:

@@ -93,7 +93,7 @@ class EvaluateResult(Strict):
     data_digest: str
     prompt_digest: str = Field(description="hash of every rendered prompt, in order")
     chat_template: str | None = Field(None, description="hash of the applied template; None = none applied")
-    metrics: list[MetricFacts]
+    metrics: Annotated[list[MetricFacts], Field(min_length=1)]
     footprint: Footprint
     answers_digest: str = Field(description="hash of every answer; equal digests mean equal outputs")
     scorer: ScorerFacts | None = None
