@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distbench.cli.output import err, out, print_json
+from pydantic_core import to_json
+
+from distbench.cli.output import err, out
 from distbench.cli.planning_text import show_outlook
 from distbench.cli.running import Request
 from distbench.errors import ExitCode
@@ -53,7 +56,8 @@ def show_plan(request: Request, out_dir: Path | None, *, as_json: bool, whole: b
     outlook = look_ahead(plan, status.done | status.cached, rows, machine, limit, places)
     totals = totals_of(plan, outlook, status.done, status.cached)
     if as_json:
-        print_json(_document(plan, status, outlook, totals, limit))
+        text = to_json(_document(plan, status, outlook, totals, limit), indent=2)  # json takes seconds for so many
+        sys.stdout.write(text.decode() + "\n")
     else:
         show_outlook(out(), plan, outlook, totals, status.of, limit, whole=whole)
     if outlook.misfits:
@@ -72,7 +76,7 @@ def _document(
         row: dict[str, Any] = {
             "id": cell.id, "kind": cell.kind, "title": cell.title, "status": status.of(cell.id), "needs": cell.needs,
             "device": cell.settings.device, "elsewhere": plan.elsewhere.get(cell.id),
-            "forecast": needs.model_dump(mode="json") if needs else None,
+            "forecast": needs,
         }  # fmt: skip
         if limit is not None:
             row |= {"place": place.get(cell.id), "left_out": cell.id in outlook.left_out_cells}

@@ -24,15 +24,20 @@ class Asked:
     use: str = ""
 
 
-def asked(cell: MakeCell | EvaluateCell | MeasureCell, sizes: Sizes) -> Asked:
-    """Return what a cell asks for."""
+def asked(cell: MakeCell | EvaluateCell | MeasureCell, sizes: Sizes, known: dict[int, str]) -> Asked:
+    """Return what a cell asks for. `known` keeps the signatures of tasks, which thousands of cells share, by object."""
     size = sizes.of(cell.model) if isinstance(cell, EvaluateCell) else None
     if isinstance(cell, MakeCell):
         size = sizes.made(cell)
     model = lineage(cell) if isinstance(cell, MakeCell) else model_key(cell)
     use = "" if isinstance(cell, MeasureCell) else cell.use if isinstance(cell, MakeCell) else cell.model.use
     params = size.params if size else None
-    return Asked(cell.id, cell.kind, cell.title, signature(cell), model, amount_of(cell), params, use)
+    plain = isinstance(cell, EvaluateCell) and cell.reference is None
+    key = id(cell.task) if isinstance(cell, EvaluateCell) else 0
+    work = (known.get(key) if plain else None) or signature(cell)
+    if plain:
+        known[key] = work
+    return Asked(cell.id, cell.kind, cell.title, work, model, amount_of(cell), params, use)
 
 
 def asked_again(row: Past) -> Asked:

@@ -27,11 +27,13 @@ class Forecaster:
     ) -> None:
         self.sizes = Sizes({cell.id: cell for cell in cells if isinstance(cell, MakeCell)}, places)
         self._rows, self._host = rows, host
+        self._cells = cells  # kept alive: signatures go by their objects
+        self._signatures: dict[int, str] = {}
         self._similar: dict[tuple[str, str, int | None], Similar] = {}
 
     def forecast(self, cell: Cell) -> CellForecast:
         """Return what a cell will need."""
-        similar, work = self._for(cell.settings), asked(cell, self.sizes)
+        similar, work = self._for(cell.settings), asked(cell, self.sizes, self._signatures)
         seconds = seconds_of(work, similar)
         return CellForecast(
             seconds=seconds,
