@@ -15,15 +15,19 @@ from distbench.errors import UsageError, did_you_mean
 from distbench.execute.run import reusable
 from distbench.execute.start import begin
 from distbench.plan.capabilities import variables_of
+from distbench.plan.estimates.forecasts import Forecaster
+from distbench.plan.estimates.history import read_history
 from distbench.plan.expand import Plan, expand
 from distbench.plan.resources import resources_of
 from distbench.schedulers.batches import Prepared, batches_of
 from distbench.schedulers.document import plan_document
 from distbench.schedulers.kubernetes import kubernetes_files
 from distbench.schedulers.options import KubernetesOptions, Options, SlurmOptions, options_of, sbatch_words
+from distbench.schedulers.reserving import with_memory
 from distbench.schedulers.slurm import slurm_files
-from distbench.schedulers.stages import stages_of
+from distbench.schedulers.stages import Cell, stages_of
 from distbench.schema.cell import models_of
+from distbench.schema.forecast import CellForecast
 from distbench.store.cache import Cache
 from distbench.store.files import disk_faults, write_text
 from distbench.store.run_dir import RunDir
@@ -57,8 +61,9 @@ def write_jobs(request: Request, wish: Wish, out_dir: Path | None) -> None:
     loaded = request.load()
     plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=True)
     _check_one_pass(plan)
-    wanted = resources_of(plan)
     path = out_dir.absolute()
+    forecast = _forecast(plan, path)
+    wanted = with_memory(resources_of(plan), forecast)
     stages = stages_of(plan.cells, options.chunk)
     _files(
         wish.form, Prepared(path, plan.suite.name, Path.cwd(), stages, batches_of(stages, wanted, ())), options, words
@@ -73,9 +78,23 @@ def write_jobs(request: Request, wish: Wish, out_dir: Path | None) -> None:
         files = _files(wish.form, prepared, options, words)
         _write(run, wish.form, files)
     if wish.form == "json":
-        print_json(plan_document(prepared, options))
+        print_json(plan_document(prepared, options, forecast))
     else:
         _tell(plan, prepared, path / wish.form, wish.form)
+
+
+def _forecast(plan: Plan, path: Path) -> Callable[[Cell], CellForecast]:
+    """Return what says what a cell will need, from the records of the cache and of this run."""
+    cache = Cache()
+    rows = read_history(cache, [path] if (path / "manifest.json").is_file() else [])
+    forecaster, known = Forecaster(plan.cells, rows, [cache.root / "cells", path / "cells"]), dict[str, CellForecast]()
+
+    def forecast(cell: Cell) -> CellForecast:
+        if cell.id not in known:
+            known[cell.id] = forecaster.forecast(cell)
+        return known[cell.id]
+
+    return forecast
 
 
 def _check_one_pass(plan: Plan) -> None:
@@ -131,7 +150,8 @@ def _tell(plan: Plan, prepared: Prepared, folder: Path, form: str) -> None:
     for batch in prepared.batches:
         more = ", each alone on its node" if batch.resources.alone else ""
         gpus = f" and {_counted(batch.gpus, 'GPU')}" if batch.gpus else ""
-        wanted = _counted(batch.cpus, "CPU") + gpus + more
+        memory = f", {batch.resources.memory / 2**30:.0f} GiB" if batch.resources.memory else ""
+        wanted = _counted(batch.cpus, "CPU") + gpus + memory + more
         say(f"  {batch.stage.name}: {_counted(len(batch.indexes), 'job')} with {wanted}")
     if plan.suite.threads is None:
         err().print("warning: the suite has no 'threads': cells take as many as this machine has cores", markup=False)
