@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-from distbench import plugins
+from distbench import plugins, secrets
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.measure import meters_of
 from distbench.cell.opened import open_model
@@ -156,7 +156,7 @@ def main() -> int:
                 else:
                     answer = probe.open(cell, RunDir(Path(request["run"])), request)
         except Exception as error:  # noqa: BLE001 - reported to the coordinator, which fails the cell
-            traceback.print_exc()
+            print(secrets.text(traceback.format_exc()), file=sys.stderr)  # noqa: T201 - the worker's log
             events.send("error", message=probe.explain(error))
             return 1
         events.send("answer", **answer)
