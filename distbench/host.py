@@ -27,10 +27,21 @@ TURBO = {  # where the CPU's driver says whether it may go faster than its base 
 
 
 def cache_dir() -> Path:
-    """Return the root of everything distbench caches: $DISTBENCH_CACHE, else the platform's cache folder."""
-    override = os.environ.get("DISTBENCH_CACHE")
+    """Return the folder of everything distbench caches: $DISTBENCH_CACHE, else the platform's cache folder.
+
+    Where $DISTBENCH_CACHE is the URL of a cache that machines share, this machine's copy of it lies in
+    $DISTBENCH_LOCAL_CACHE, else in the platform's cache folder.
+    """
+    override = os.environ.get("DISTBENCH_LOCAL_CACHE" if cache_url() else "DISTBENCH_CACHE", "")
+    override = re.sub(r"^(file|local)://", "", override)
     root = Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("distbench"))
     return root.absolute() / "v1"
+
+
+def cache_url() -> str | None:
+    """Return the URL of the cache that machines share; None: it is a folder."""
+    place = os.environ.get("DISTBENCH_CACHE", "")
+    return place if "://" in place and not place.startswith(("file://", "local://")) else None
 
 
 def default_threads() -> int:

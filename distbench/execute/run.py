@@ -19,6 +19,7 @@ from distbench.schema.cell import EvaluateCell, MakeCell, models_of
 from distbench.schema.limits import Limits
 from distbench.schema.record import MakeResult
 from distbench.store.cache import Cache
+from distbench.store.remote import credentials
 from distbench.store.run_dir import RunDir
 from distbench.training.processes import processes_of
 
@@ -58,7 +59,7 @@ def reusable(cells: Iterable[Cell], run: RunDir | None, cache: Cache) -> tuple[s
     for cell in cells:
         if run is not None and run.is_done(cell.id):
             done.add(cell.id)
-        elif _keeps(cell) and cache.find("cells", cell.id):
+        elif _keeps(cell) and cache.has("cells", cell.id):
             cached.add(cell.id)
     return done, cached
 
@@ -176,7 +177,7 @@ class Runner:
         job = Job(
             ids=[cell.id for cell in cells],
             threads=first.settings.threads,
-            variables=frozenset().union(*variables),
+            variables=credentials().union(*variables),
             processes=processes_of(first),
             resources=self.resources(first),
             limits={cell.id: limit_of(self.limits, cell.kind) for cell in cells},

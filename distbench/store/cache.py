@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
 from distbench.errors import EnvironmentFault
-from distbench.host import cache_dir
+from distbench.host import cache_dir, cache_url
 from distbench.store.crash import moment
 from distbench.store.files import damage, disk_faults, link_tree, seal, sync_folder
 from distbench.store.leftovers import OWNER, sweep
+from distbench.store.remote import remote_cache
 
+SHARED = frozenset({"cells", "signals", "corpora"})  # kinds that go behind a URL: the others are quickly had again
 _beside: list[Path] = []
 
 
@@ -34,6 +37,9 @@ class Cache:
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_dir()
         self._swept: set[str] = set()
+        place = cache_url()
+        self.remote = remote_cache(place) if place else None
+        self._there: dict[str, set[str]] = {}
 
     def path(self, kind: str, key: str) -> Path:
         """Return where an entry lies, whether it exists or not."""
@@ -58,7 +64,32 @@ class Cache:
                 if not damage(folder):
                     return folder
                 _discard(folder)
-        return None
+        return self._fetched(kind, key)
+
+    def has(self, kind: str, key: str) -> bool:
+        """Say whether there is an entry. One that lies behind a URL is not fetched, so it may turn out damaged."""
+        if self.remote is not None and kind not in self._there:
+            self._there[kind] = self.remote.keys(kind)
+        return key in self._there.get(kind, ()) or self.find(kind, key) is not None
+
+    def _fetched(self, kind: str, key: str) -> Path | None:
+        """Bring an entry from behind the URL into this machine's folder."""
+        if self.remote is None or kind not in SHARED or self.unwritable() is not None:
+            return None
+        target = self.path(kind, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _temporary(target)
+        try:
+            if not self.remote.fetch(kind, key, temporary):
+                return None
+            _publish(temporary, target)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return target
+
+    def _uploaded(self, kind: str, key: str) -> None:
+        if self.remote is not None and kind in SHARED:
+            self.remote.put(kind, key, self.path(kind, key))
 
     def put(self, kind: str, key: str, sealed: Path) -> None:
         """Share a sealed folder. Losing the race against another writer of the same content is fine.
@@ -67,6 +98,7 @@ class Cache:
         """
         target = self.path(kind, key)
         if target.is_dir():
+            self._uploaded(kind, key)
             return
         with disk_faults(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +109,7 @@ class Cache:
                 _publish(temporary, target)
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+        self._uploaded(kind, key)
 
     def get_or_make(self, kind: str, key: str, make: Callable[[Path], None]) -> tuple[Path, bool]:
         """Return (entry, was it there already). Two processes that want one entry: the second waits for the first.
@@ -86,7 +119,12 @@ class Cache:
         if found := self.find(kind, key):
             return found, True
         if (why := self.unwritable()) is None:
-            return self._made(self.root, kind, key, make)
+            made = self._made(self.root, kind, key, make)
+            try:
+                self._uploaded(kind, key)
+            except EnvironmentFault as error:  # what was made is here, and of use
+                warnings.warn(str(error), stacklevel=2)
+            return made
         if not _beside:
             raise EnvironmentFault(f"the cache {self.root} cannot be written ({why}); DISTBENCH_CACHE names another")
         return self._made(_beside[0], kind, key, make)
