@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from distbench.errors import RefusedError
-from distbench.store.files import disk_faults, sync_folder
+from distbench.store.files import disk_faults, writing
 
 _PLAIN = ("bool", "int", "uint", "float", "string", "large_string", "null")
 
@@ -42,21 +41,13 @@ def write_json_lines(rows: Any, path: Path, what: str) -> int:
 
     Raises RefusedError where a value is NaN or infinite.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     count = 0
     with disk_faults(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                for row in rows:
-                    file.write(_line(row, what) + "\n")
-                    count += 1
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        sync_folder(path.parent)
+    with writing(path) as whole, whole.open("w", encoding="utf-8") as file:
+        for row in rows:
+            file.write(_line(row, what) + "\n")
+            count += 1
     return count
 
 

@@ -26,7 +26,7 @@ from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, Usa
 from distbench.hashing import file_digest
 from distbench.schema.pull import LockedFile, LockedModel, LockedTask, PullLock
 from distbench.schema.wording import first_fault
-from distbench.store.files import disk_faults, sync_folder, write_text
+from distbench.store.files import disk_faults, is_device, sync_folder, write_text
 
 LOCK = "pull.lock.json"
 SPARE = 64 << 20  # bytes that stay free
@@ -152,6 +152,8 @@ class Pull:
 
     def _publish(self, task: str, split: str, draft: Path, rows: int) -> LockedFile:
         path = self.folder / folder_name(task) / f"{folder_name(split)}.jsonl"
+        if is_device(path):
+            raise EnvironmentFault(f"{path} is a device or a pipe; data is kept in files")
         with disk_faults(path):
             path.parent.mkdir(exist_ok=True)
             draft.replace(path)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,7 +14,7 @@ from distbench.exports.rows import ALL, made_folder, table_of, utf8
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.schema.result import Result
 from distbench.schema.strict import Strict
-from distbench.store.files import disk_faults
+from distbench.store.files import writing
 from distbench.store.run_dir import RunDir
 from distbench.store.samples import COLUMNS, NUMBERS, WHOLE, read_batches
 from distbench.tables import TABLES, Table
@@ -82,7 +80,7 @@ class Parquet:
             found = arrow_table(table, source.result)
             if found.num_rows:
                 files.append(folder / f"{name}.parquet")
-                _write(files[-1], partial(_write_table, found))
+                _write_table(found, files[-1])
         if self.options.samples and source.run is not None:
             files.append(folder / f"{SAMPLES}.parquet")
             write_run_samples(RunDir.existing(source.run), files[-1])
@@ -92,25 +90,15 @@ class Parquet:
         if self.options.samples or self.options.table == ALL:
             raise UsageError("several tables need a folder; name it with --out")
         found = arrow_table(table_of(self.options.table or "tasks"), source.result)
-        _write(to, partial(_write_table, found))
+        _write_table(found, to)
         return Exported(files=[to])
 
 
 def _write_table(found: Any, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(found, path, compression="zstd")
-
-
-def _write(path: Path, write: Callable[[Path], None]) -> None:
-    """Write a whole file, or none: under a temporary name first."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with disk_faults(path):
-        try:
-            write(temporary)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with writing(path) as file:
+        pq.write_table(found, file, compression="zstd")
 
 
 def write_run_samples(run: RunDir, path: Path) -> None:
@@ -121,15 +109,12 @@ def write_run_samples(run: RunDir, path: Path) -> None:
     kinds = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(WHOLE, pa.int64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in (*_WHO, *COLUMNS)])
 
-    def write(temporary: Path) -> None:
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
-            for name, role, files in _sample_files(run):
-                for batch in read_batches(files, COLUMNS):
-                    who = [pa.array([each] * batch.num_rows, pa.string()) for each in (name, role)]
-                    columns = [batch.column(column).cast(schema.field(column).type) for column in COLUMNS]
-                    file.write_batch(pa.record_batch([*who, *columns], schema=schema))
-
-    _write(path, write)
+    with writing(path) as whole, pq.ParquetWriter(whole, schema, compression="zstd") as file:
+        for name, role, files in _sample_files(run):
+            for batch in read_batches(files, COLUMNS):
+                who = [pa.array([each] * batch.num_rows, pa.string()) for each in (name, role)]
+                columns = [batch.column(column).cast(schema.field(column).type) for column in COLUMNS]
+                file.write_batch(pa.record_batch([*who, *columns], schema=schema))
 
 
 def _sample_files(run: RunDir) -> Iterator[tuple[str, str, tuple[Path, ...]]]:

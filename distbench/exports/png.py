@@ -19,7 +19,7 @@ from distbench.protocols.export import Exported, Source, Writes
 from distbench.report.figures.plane import HEIGHT
 from distbench.report.figures.static import FOOT, WIDTH
 from distbench.schema.strict import Strict
-from distbench.store.files import disk_faults
+from distbench.store.files import writing
 
 BROWSERS = (
     "chromium",
@@ -68,10 +68,8 @@ class PNG:
             folder = Path(name)
             (folder / "chart.svg").write_text(key_chart(source.result, self.options.scheme), encoding="utf-8")
             drawn = _draw(browser, folder, self.options.scale)
-        with disk_faults(to):
-            temporary = to.with_name(f".{to.name}.{os.getpid()}.tmp")
-            temporary.write_bytes(drawn)
-            temporary.replace(to)
+        with writing(to) as file:
+            file.write_bytes(drawn)
         return Exported(files=[to])
 
 

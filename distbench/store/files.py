@@ -12,7 +12,7 @@ from pathlib import Path
 from distbench.errors import EnvironmentFault
 from distbench.hashing import file_digest
 from distbench.store.crash import moment
-from distbench.store.leftovers import OWNER, sweep
+from distbench.store.leftovers import OWNER, sweep, temporary_folder
 
 SUMS = "SHA256SUMS"
 _swept: set[Path] = set()  # folders that this process has tidied: once is enough, and a plan has thousands of files
@@ -44,12 +44,37 @@ def write_text(path: Path, text: str) -> None:
 
     A device or a pipe, such as /dev/stdout, is written into: a rename would put a file in its place.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
-        with disk_faults(path):
-            path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with writing(path) as file:
+        file.write_text(text, encoding="utf-8", errors="surrogatepass")
+
+
+def is_device(path: Path) -> bool:
+    """Say whether a path is a device or a pipe: something that is written into, and that no file may replace.
+
+    So is an open file of a process under its name in /proc, which is what /dev/stdout leads to.
+    """
+    step = path
+    while step.is_symlink():
+        if step.is_relative_to("/proc"):
+            return True
+        step = step.parent / step.readlink()
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """Give a file to write what becomes `path`: whole or not at all; a device or a pipe gets it when it is complete.
+
+    Writers of some formats seek in what they write, which a pipe cannot; so it goes through a temporary folder.
+    """
+    if not is_device(path):
+        with replacing(path) as temporary:
+            yield temporary
         return
-    with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with temporary_folder("output") as folder:
+        yield folder / "whole"
+        with disk_faults(path), (folder / "whole").open("rb") as whole, path.open("wb") as device:
+            shutil.copyfileobj(whole, device)
 
 
 @contextlib.contextmanager
