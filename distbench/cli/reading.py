@@ -9,6 +9,7 @@ from rich.console import Console
 
 from distbench.cli.output import err, out, print_json
 from distbench.compare.reading import read_result
+from distbench.errors import RefusedError
 from distbench.schema.result import Result
 
 if TYPE_CHECKING:  # it needs plotly, and most commands do not
@@ -51,6 +52,8 @@ def write_report(
     mode = mode_of(plotlyjs)
     result = result or read_result(path)
     file = target or (path / "report.html" if path.is_dir() else path.with_name("report.html"))
+    if target is None and (file.is_symlink() or (file.exists() and not file.is_file())):  # nobody named this place
+        raise RefusedError(f"{file} is a link, or no plain file; name the page with --out")
     return write_page(result, file, mode, force=force)
 
 

@@ -26,6 +26,7 @@ from distbench.schema.plan import PlannedModel
 from distbench.schema.record import CellRecord
 from distbench.schema.result import Result, StudentResult, TeacherResult
 from distbench.schema.wording import first_fault
+from distbench.store.plain import plain_bytes
 from distbench.store.run_dir import RunDir
 from distbench.tables import TABLES
 
@@ -189,7 +190,7 @@ def read_record(folder: Path) -> CellRecord:
     """Read the record of a cell from its folder."""
     path = folder / "record.json"
     try:
-        return CellRecord.model_validate_json(path.read_bytes())
+        return CellRecord.model_validate_json(plain_bytes(path))
     except OSError as error:
         raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

@@ -12,6 +12,7 @@ from distbench.compare.estimates import missing, published
 from distbench.compare.evidence import Evaluated
 from distbench.compare.pairs import Pair, pair, primary_metric
 from distbench.compare.ratios import ratio, ratio_of_sums
+from distbench.compare.sides import OK
 from distbench.compare.source import Source
 from distbench.schema.diff import Basis
 from distbench.schema.plan import PlannedModel
@@ -72,7 +73,7 @@ def score_change(a: Evaluated, b: Evaluated, alpha: float) -> ScoreChange:
     """Return how the score changed from `a` to `b`, which must not have an `obstacle`."""
     facts = primary_metric(a)
     joined = pair(a, b, facts)
-    if (why := _unlike(joined, (a, b))) is not None:
+    if (why := _unlike(joined, (a, b)) or _not_finite(a, b, facts)) is not None:
         return ScoreChange(_nothing(why), "none", _own_scores(a, b, facts), _own_counts(a, b, facts))
     if not _shared(joined):
         return _independent(a, b, facts, alpha)
@@ -124,6 +125,14 @@ def _equal(n: int) -> stats.Estimate:
 def _shared(joined: Pair) -> bool:
     smaller = min(len(side) for side in joined.sides)
     return joined.n >= 2 and joined.n >= LEAST_SHARED * smaller
+
+
+def _not_finite(a: Evaluated, b: Evaluated, facts: MetricFacts) -> str | None:
+    if facts.kind == "ratio_of_sums":
+        return None
+    if all(np.isfinite(side.score[side.status == OK]).all() for side in (a.side(facts.name), b.side(facts.name))):
+        return None
+    return "a score is not a finite number although its sample is marked ok"
 
 
 def _unlike(joined: Pair, files: tuple[Evaluated, Evaluated]) -> str | None:

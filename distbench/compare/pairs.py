@@ -113,7 +113,7 @@ def pair(teacher: Evaluated, student: Evaluated, facts: MetricFacts) -> Pair:
         scores.append(np.where(failed, worst, score) if failed.any() else score)
     stops = [each.result.drawn.stop if each.result.drawn else None for each in (teacher, student)]
     ahead = stops[0] != stops[1]
-    broken = _broken(teacher, student, scores)
+    broken = _broken(teacher, student, scores) or _scaleless(facts)
     return Pair(
         task=teacher.cell.task.title,
         facts=facts,
@@ -174,6 +174,12 @@ def _broken(teacher: Evaluated, student: Evaluated, scores: list[NDArray[np.floa
     if not all(np.isfinite(score).all() for score in scores):
         return "a score is not a finite number although its sample is marked ok"
     return None
+
+
+def _scaleless(facts: MetricFacts) -> str | None:
+    if facts.kind == "ratio_of_sums" or facts.reference or facts.best != facts.baseline:
+        return None
+    return f"the best score is that of chance, {facts.best:g}: nothing can be retained"
 
 
 def common_rows(one: Pair, other: Pair) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

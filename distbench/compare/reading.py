@@ -10,6 +10,7 @@ from distbench.compare.run import compare
 from distbench.errors import RefusedError, UsageError
 from distbench.schema.result import Result
 from distbench.schema.wording import first_fault
+from distbench.store.plain import plain_bytes
 from distbench.store.run_dir import RunDir
 
 
@@ -27,7 +28,7 @@ def read_document(path: Path) -> Result:
     if path.name == "manifest.json":
         raise UsageError(f"{path} is a run's manifest; name its directory {path.parent}")
     try:
-        return Result.model_validate_json(path.read_bytes())
+        return Result.model_validate_json(plain_bytes(path))
     except OSError as error:
         raise RefusedError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

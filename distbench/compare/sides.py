@@ -17,7 +17,10 @@ from distbench.errors import RefusedError
 from distbench.store.samples import read_batches
 
 OPTIONAL = ("numerator", "denominator", "confidence", "label_probability", "loglikelihood", "n_bytes", "length")
+TEXTS = ("sample_id", "prediction", "label")
 CODED = ("metric", "status", "cluster", "groups")
+LARGEST = 1e100  # of a score: sums of squares of what is beyond are infinite
+LONGEST_ID = 4096  # bytes of a sample's id
 STATUS = {"ok": 0, "error": 1, "not_run": 2}
 OK, ERROR, NOT_RUN = STATUS.values()
 KEPT_ROWS = 2_500_000  # of the cache below: a teacher is read once for all its students, but not every task at once
@@ -81,16 +84,16 @@ def _load(files: tuple[Path, ...], metric: str) -> Side:
     columns = ("sample_id", "score", "prediction", "label", *CODED, *OPTIONAL)
     parts: dict[str, list[Any]] = {name: [] for name in ("rows", *columns)}
     start = 0
-    for whole in read_batches(files, columns, CODED):
+    for whole in read_batches(files, columns, (*TEXTS, *CODED)):
         mine = _equals(whole.column("metric"), metric)
         batch = whole if mine.all() else whole.filter(_arrow(mine))
         parts["rows"].append(start + np.flatnonzero(mine))
         for name in columns:
-            parts[name].append(_how(name)(batch.column(name)))
+            parts[name].append(_decoded(path, name, batch.column(name)))
         start += whole.num_rows
     ids = _joined(parts.pop("sample_id"))
     _refuse_twice(path, ids)
-    numbers = {name: _whole_column(parts.pop(name)) for name in ("score", *OPTIONAL)}
+    numbers = {name: _in_range(path, name, _whole_column(parts.pop(name))) for name in ("score", *OPTIONAL)}
     score = numbers.pop("score")
     clusters, _ = _coded(parts.pop("cluster"))
     status, names = _coded(parts.pop("status"))
@@ -119,6 +122,13 @@ def _whole_column(parts: list[NDArray[np.float64] | int]) -> NDArray[np.float64]
     return np.concatenate([np.full(part, np.nan) if isinstance(part, int) else part for part in parts])
 
 
+def _in_range(path: Path, name: str, column: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """Refuse numbers that no statistics could compute with. NaN says that there is none; infinite ones are known."""
+    if column is not None and (np.isfinite(column) & (np.abs(column) > LARGEST)).any():
+        raise RefusedError(f"{path}: a sample's {name} is beyond ±{LARGEST:g}")
+    return column
+
+
 def _concatenated(parts: list[Any], kind: type) -> NDArray[Any]:
     return np.concatenate(parts) if parts else np.empty(0, dtype=kind)
 
@@ -134,6 +144,16 @@ def _same(column: Any) -> Any:
     return column
 
 
+def _ids(column: Any) -> Any:
+    """Return ids as texts; before that, that no long one stands for thousands of rows."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if (pc.max(pc.binary_length(column.dictionary)).as_py() or 0) > LONGEST_ID:
+        raise RefusedError(f"the id of a sample has more than {LONGEST_ID} bytes")
+    return column.cast(pa.string())
+
+
 def _numbers(column: Any) -> NDArray[np.float64] | int:
     """Return the values, NaN where there is none; only their number where there is none at all."""
     import pyarrow as pa
@@ -146,10 +166,9 @@ def _numbers(column: Any) -> NDArray[np.float64] | int:
 
 
 def _hashes(column: Any) -> NDArray[np.uint64]:
-    """Hash each distinct text of a batch once."""
-    coded = column.fill_null("").dictionary_encode()
-    texts = coded.dictionary.to_numpy(zero_copy_only=False)
-    number: NDArray[np.intp] = coded.indices.to_numpy(zero_copy_only=False)
+    """Hash each distinct text of a batch once; no text is the empty one."""
+    texts = np.append(column.dictionary.to_numpy(zero_copy_only=False), "")
+    number: NDArray[np.intp] = column.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
     return _hashed(texts)[number]
 
 
@@ -160,8 +179,17 @@ def _hashed(texts: NDArray[Any]) -> NDArray[np.uint64]:
 
 NO_TEXT = _hashed(np.array([""], dtype=object))[0]
 _HOW: dict[str, Callable[[Any], Any]] = {
-    "sample_id": _same, "prediction": _hashes, "label": _hashes, **dict.fromkeys(CODED, _same),
+    "sample_id": _ids, "prediction": _hashes, "label": _hashes, **dict.fromkeys(CODED, _same),
 }  # fmt: skip
+
+
+def _decoded(path: Path, name: str, column: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return _how(name)(column)
+    except (pa.ArrowException, UnicodeDecodeError):
+        raise RefusedError(f"{path}: the column {name!r} holds what is no text, or no number") from None
 
 
 def _how(name: str) -> Callable[[Any], Any]:
@@ -213,8 +241,10 @@ def _groups(
         return None
     try:
         parsed = [json.loads(text) for text in texts]
-    except ValueError as error:
-        raise RefusedError(f"{path}: the groups of a sample are not JSON: {error}") from error
+    except (ValueError, RecursionError):
+        raise RefusedError(f"{path}: the groups of a sample are not JSON") from None
+    if not all(isinstance(each, dict) for each in parsed):
+        raise RefusedError(f"{path}: the groups of a sample are not a JSON object")
     return numbers, [{str(name): str(value) for name, value in each.items()} for each in parsed]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from distbench.schema.cell import ModelRef, Role, Settings
 from distbench.schema.strict import Strict
@@ -31,10 +33,14 @@ class PlannedModel(Strict):
     notes: list[str] = []
 
 
+# The id names files below the run's folder: it must stay there, whoever wrote the manifest.
+CellId = Annotated[str, StringConstraints(pattern=r"^[^./\\\x00-\x1f][^/\\\x00-\x1f]{0,199}$")]
+
+
 class PlannedCell(Strict):
     """One line of the plan."""
 
-    id: str
+    id: CellId
     kind: Literal["make", "evaluate", "measure"]
     title: str
     added: bool = Field(False, description="added while the run was at work: a further part of an undecided task")
@@ -63,3 +69,34 @@ class Manifest(Strict):
         None, description="whether that machine's CPU has bfloat16, which a training's precision can hang on"
     )
     imported: str | None = Field(None, description="the tool whose results these are; such a run is never resumed")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        """Check that what the manifest names is in it: whatever reads a run follows these names."""
+        for fault in self._faults():
+            raise ValueError(fault)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        models = {model.name: model for model in self.models}
+        for what, names in (
+            ("models", [model.name for model in self.models]),
+            ("cells", [cell.id for cell in self.cells]),
+            ("tasks", self.task_order),
+        ):
+            yield from (f"two {what} are called {twice!r:.80}" for twice in _twice(names))
+        for model in self.models:
+            named = [name for name in (model.control, model.control_of, model.seed_of) if name is not None]
+            unknown = [name for name in named if name not in models]
+            yield from (f"{model.name!r:.80} names {name!r:.80}, which is no model" for name in unknown)
+            if model.role == "teacher":
+                continue
+            if not model.of:
+                yield f"{model.name!r:.80} has no teacher"
+            for name in model.of:
+                if name not in models or models[name].role != "teacher":
+                    yield f"{model.name!r:.80} is of {name!r:.80}, which is no teacher"
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -149,7 +149,7 @@ def _opened(path: Path, coded: Sequence[str] = ()) -> Iterator[Any]:
     except KeyError as error:  # pyarrow names a coded column that is missing as bytes
         name = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
         raise RefusedError(f"{path} is not a samples file: it has no column {name!r}") from error
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise RefusedError(f"{path} is not a samples file: {str(error).splitlines()[0][:160]}") from error
 
 

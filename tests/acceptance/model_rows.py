@@ -20,7 +20,11 @@ WEIGHTS = "model.safetensors"
 SHARD = "model-0000{}-of-00002.safetensors"
 # A checkpoint as it is, asked without any training: what is wrong with its weights is seen when they are loaded.
 STUDENT = "    init: {use: layer-drop, keep: 2}\n"
-AS_IT_IS = SUITE[: SUITE.index("  - name: drop")] + "  - {name: own, of: big, source: ./own}\n" + SUITE[SUITE.index("tasks:") :]
+AS_IT_IS = (
+    SUITE[: SUITE.index("  - name: drop")]
+    + "  - {name: own, of: big, source: ./own}\n"
+    + SUITE[SUITE.index("tasks:") :]
+)
 
 
 def damaged(damage: Damage, suite: str = SUITE) -> Make:
@@ -157,7 +161,9 @@ def tasked(**fields: object) -> Make:
         folder.mkdir()
         place.write("foreign/payload.py", f"open({str(place.folder / PAYLOAD)!r}, 'w')\ndef target(doc): return 0\n")
         body = {"doc_to_text": "{{q}}", "doc_to_target": 0, "doc_to_choice": ["a", "b"], **fields}
-        task_file(folder, "mine", output_type="multiple_choice", test_split="test", metric_list=[{"metric": "acc"}], **body)
+        task_file(
+            folder, "mine", output_type="multiple_choice", test_split="test", metric_list=[{"metric": "acc"}], **body
+        )
         lines(place.folder / "data.jsonl", [{"q": f"question {n}"} for n in range(4)])
 
     return make
@@ -171,32 +177,109 @@ HUB = SUITE.replace("./model", "someone/something")
 
 MISSING = [
     Row(18, "model path missing", lambda p: p.write("suite.yaml", SUITE), 5, ("no model at", "/model"), process=True),
-    Row(18, "hub id while offline", lambda p: p.write("suite.yaml", HUB), 5, ("'someone/something'", "HF_HUB_OFFLINE", "give a local folder")),
+    Row(
+        18,
+        "hub id while offline",
+        lambda p: p.write("suite.yaml", HUB),
+        5,
+        ("'someone/something'", "HF_HUB_OFFLINE", "give a local folder"),
+    ),
     Row(19, "config.json missing", damaged(drop("config.json")), 5, "model/config.json is missing"),
     Row(19, "weights missing", damaged(drop(WEIGHTS)), 5, "model/model.safetensors is missing"),
     Row(19, "a shard missing", damaged(sharded()), 5, f"{SHARD.format(2)} is missing"),
     Row(20, "truncated", damaged(truncated), 6, (f"{WEIGHTS} is truncated", "bytes of tensors where its header says")),
     Row(20, "empty file", damaged(write(WEIGHTS, b"")), 6, f"{WEIGHTS} is truncated: 0 bytes"),
     Row(20, "LFS pointer", damaged(write(WEIGHTS, LFS)), 6, ("Git LFS pointer", "git lfs pull")),
-    Row(20, "header of 2^60", damaged(write(WEIGHTS, struct.pack("<Q", 2**60) + b"{}")), 6, "header of 1152921504606846976 bytes in a file of 10"),
+    Row(
+        20,
+        "header of 2^60",
+        damaged(write(WEIGHTS, struct.pack("<Q", 2**60) + b"{}")),
+        6,
+        "header of 1152921504606846976 bytes in a file of 10",
+    ),
 ]
 WRONG = [
-    Row(21, "missing tensor", own(tensors("missing")), 6, ("own", "'model.layers.1.mlp.up_proj.weight'", "missing"), refused=False, loads=True),
-    Row(21, "shape mismatch", own(tensors("shape")), 6, ("own", "'model.layers.1.mlp.up_proj.weight'", "63", "64"), refused=False, loads=True),
-    Row(21, "NaN weights", own(tensors("nan")), 6, ("own", "'model.layers.1.mlp.up_proj.weight'", "NaN"), refused=False, loads=True),
+    Row(
+        21,
+        "missing tensor",
+        own(tensors("missing")),
+        6,
+        ("own", "'model.layers.1.mlp.up_proj.weight'", "missing"),
+        refused=False,
+        loads=True,
+    ),
+    Row(
+        21,
+        "shape mismatch",
+        own(tensors("shape")),
+        6,
+        ("own", "'model.layers.1.mlp.up_proj.weight'", "63", "64"),
+        refused=False,
+        loads=True,
+    ),
+    Row(
+        21,
+        "NaN weights",
+        own(tensors("nan")),
+        6,
+        ("own", "'model.layers.1.mlp.up_proj.weight'", "NaN"),
+        refused=False,
+        loads=True,
+    ),
 ]
 UNSAFE = [
-    Row(22, "a shard outside the checkpoint", damaged(sharded("../../etc/passwd")), 6, ("'../../etc/passwd'", "leaves the checkpoint folder")),
+    Row(
+        22,
+        "a shard outside the checkpoint",
+        damaged(sharded("../../etc/passwd")),
+        6,
+        ("'../../etc/passwd'", "leaves the checkpoint folder"),
+    ),
     Row(22, "a shard by an absolute path", damaged(sharded("/etc/passwd")), 6, "leaves the checkpoint folder"),
-    Row(22, "a pickle that runs a command", damaged(pickled), 6, ("pytorch_model.bin is a pickle and can run code", "convert")),
-    Row(22, "a pickle beside safe weights", damaged(beside_pickled), 0, "distbench_facts", argv=("plan", "suite.yaml"), refused=False),
+    Row(
+        22,
+        "a pickle that runs a command",
+        damaged(pickled),
+        6,
+        ("pytorch_model.bin is a pickle and can run code", "convert"),
+    ),
+    Row(
+        22,
+        "a pickle beside safe weights",
+        damaged(beside_pickled),
+        0,
+        "distbench_facts",
+        argv=("plan", "suite.yaml"),
+        refused=False,
+    ),
     Row(22, "auto_map", damaged(coded), 6, ("config.json names code to run (auto_map: evil.Model)", "use: openai")),
-    Row(22, "a task's !function", tasked(doc_to_target="!function payload.target"), 6, ("can run any code (!function)", "--trust-task-code")),
-    Row(22, "a template that reaches for Python", tasked(doc_to_text=ESCAPE), 6, "reaches for what templates must not touch", argv=TRUSTED, refused=False, loads=True),
+    Row(
+        22,
+        "a task's !function",
+        tasked(doc_to_target="!function payload.target"),
+        6,
+        ("can run any code (!function)", "--trust-task-code"),
+    ),
+    Row(
+        22,
+        "a template that reaches for Python",
+        tasked(doc_to_text=ESCAPE),
+        6,
+        "reaches for what templates must not touch",
+        argv=TRUSTED,
+        refused=False,
+        loads=True,
+    ),
     Row(22, "HumanEval without a sandbox", intact(HUMANEVAL), 6, "executes code that the model writes"),
 ]
 FITTING = [
-    Row(23, "another tokenizer and soft labels", exchanged, 2, ("the tokenizers differ", "first at id 40", "use: answers", "'uld'")),
+    Row(
+        23,
+        "another tokenizer and soft labels",
+        exchanged,
+        2,
+        ("the tokenizers differ", "first at id 40", "use: answers", "'uld'"),
+    ),
     Row(24, "hidden sizes differ", narrow, 2, ("layer", "16 channels", "of the teacher 32")),
 ]
 DEVICES = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tests.acceptance.row import RUN, Make, Place, Row
@@ -178,6 +177,12 @@ def unlike(change: dict[str, str]) -> Make:
     return make
 
 
+def with_policy(place: Place) -> None:
+    """Write a finished run and a policy about a metric that it does not have."""
+    judged(TEACHER)(place)
+    place.write("p.yaml", "version: 1\ntasks: {t: {metrics: {accc: {floor: 0.9}}}}\n")
+
+
 def unmetered(place: Place) -> None:
     """Write a run whose energy could not be read, and a gate on it."""
     from distbench.schema.record import Series
@@ -223,35 +228,164 @@ GATE = ("gate", "run")
 CHANCE = [1.0, 0.0, 0.0, 0.0] * 100
 
 ROWS = [
-    Row(14, "a label that is markup", reviews(suite=TREES.replace("LABEL", LABEL)), 0, LABEL, refused=False, loads=True),
-    Row(15, "unknown metric in a policy", lambda p: (judged(TEACHER)(p), p.write("p.yaml", "version: 1\ntasks: {t: {metrics: {accc: {floor: 0.9}}}}\n")), 2, ("p.yaml:2:", "'accc'", "'acc'"), argv=(*GATE, "--policy", "p.yaml")),
+    Row(
+        14, "a label that is markup", reviews(suite=TREES.replace("LABEL", LABEL)), 0, LABEL, refused=False, loads=True
+    ),
+    Row(
+        15,
+        "unknown metric in a policy",
+        with_policy,
+        2,
+        ("p.yaml:2:", "'accc'", "'acc'"),
+        argv=(*GATE, "--policy", "p.yaml"),
+    ),
     Row(16, "gated metric missing", judged(None), 3, "INCONCLUSIVE", argv=GATE, refused=False),
     Row(16, "gated metric NaN", not_numbers, 3, ("INVALID", "no number"), argv=GATE, refused=False),
     Row(17, "teacher at chance", judged(CHANCE, CHANCE), 3, "NO_SIGNAL", argv=GATE, refused=False),
-    Row(25, "student larger than teacher", reviews("stump", "deep"), 0, "larger than its teacher", refused=False, loads=True),
-    Row(26, "the teacher's own weights", reviews("deep", "deep"), 0, ("100", "exactly 100 %"), refused=False, loads=True),
+    Row(
+        25,
+        "student larger than teacher",
+        reviews("stump", "deep"),
+        0,
+        "larger than its teacher",
+        refused=False,
+        loads=True,
+    ),
+    Row(
+        26, "the teacher's own weights", reviews("deep", "deep"), 0, ("100", "exactly 100 %"), refused=False, loads=True
+    ),
     Row(27, "an empty data set", reviews(lines="\n"), 4, "0 examples", refused=False, loads=True),
-    Row(27, "a label outside the head", reviews(lines='{"text": "odd", "label": 5}\n'), 4, "label 5 is outside the head, which has 2 labels", refused=False, loads=True),
+    Row(
+        27,
+        "a label outside the head",
+        reviews(lines='{"text": "odd", "label": 5}\n'),
+        4,
+        "label 5 is outside the head, which has 2 labels",
+        refused=False,
+        loads=True,
+    ),
     Row(28, "output is a file", a_file, 5, "run is a file; --out names a directory"),
-    Row(28, "output cannot be written", reviews(), 5, "/proc/distbench-run", argv=("run", "suite.yaml", "--out", "/proc/distbench-run")),
+    Row(
+        28,
+        "output cannot be written",
+        reviews(),
+        5,
+        "/proc/distbench-run",
+        argv=("run", "suite.yaml", "--out", "/proc/distbench-run"),
+    ),
     Row(28, "output is locked", locked, 5, "locked by"),
     Row(28, "output is somebody's folder", foreign, 2, "is not empty and is not a distbench run"),
-    Row(29, "resumed with a changed suite", finished(reseeded), 2, ("made from another suite", "seed, gate changed", "--out"), loads=True),
-    Row(30, "a run of a future schema", edited("manifest.json", manifest_schema=2), 6, ("manifest.json", "2", "1"), argv=("compare", "run")),
-    Row(30, "a record of a future schema", edited("cells/student-t/record.json", record_schema=2), 6, ("student-t/record.json", "2"), argv=("compare", "run")),
-    Row(30, "a result of a future schema", document(result_schema=2), 6, ("result.json", "2"), argv=("compare", "result.json")),
-    Row(30, "a flipped byte in a finished cell", finished(flip), 6, ("samples.parquet does not match its SHA-256", "cells/"), loads=True),
-    Row(30, "NaN in a result document", document(alpha=float("nan")), 6, ("result.json", "alpha"), argv=("report", "result.json")),
-    Row(32, "energy asked, no meter", unmetered, 0, ("no RAPL counters", "name an outside meter"), argv=("show", "run", "--student", "student"), refused=False),
+    Row(
+        29,
+        "resumed with a changed suite",
+        finished(reseeded),
+        2,
+        ("made from another suite", "seed, gate changed", "--out"),
+        loads=True,
+    ),
+    Row(
+        30,
+        "a run of a future schema",
+        edited("manifest.json", manifest_schema=2),
+        6,
+        ("manifest.json", "2", "1"),
+        argv=("compare", "run"),
+    ),
+    Row(
+        30,
+        "a record of a future schema",
+        edited("cells/student-t/record.json", record_schema=2),
+        6,
+        ("student-t/record.json", "2"),
+        argv=("compare", "run"),
+    ),
+    Row(
+        30,
+        "a result of a future schema",
+        document(result_schema=2),
+        6,
+        ("result.json", "2"),
+        argv=("compare", "result.json"),
+    ),
+    Row(
+        30,
+        "a flipped byte in a finished cell",
+        finished(flip),
+        6,
+        ("samples.parquet does not match its SHA-256", "cells/"),
+        loads=True,
+    ),
+    Row(
+        30,
+        "NaN in a result document",
+        document(alpha=float("nan")),
+        6,
+        ("result.json", "alpha"),
+        argv=("report", "result.json"),
+    ),
+    Row(
+        32,
+        "energy asked, no meter",
+        unmetered,
+        0,
+        ("no RAPL counters", "name an outside meter"),
+        argv=("show", "run", "--student", "student"),
+        refused=False,
+    ),
     Row(32, "a gate on energy, no meter", unmetered, 3, ("INCONCLUSIVE", "no RAPL counters"), argv=GATE, refused=False),
     Row(34, "API key absent", addressed("http://127.0.0.1:9/v1"), 5, f"the environment variable {KEY} is not set"),
-    Row(34, "API key refused", served(key="another"), 5, ("refuses access (401", KEY), refused=False, loads=True, environment={KEY: "canary-acceptance"}),
-    Row(34, "HTML in place of JSON", served(mode="page"), 5, ("text/html", "/v1"), refused=False, loads=True, environment={KEY: "canary-acceptance"}),
-    Row(34, "a file:// URL of a server", addressed("file:///etc/passwd"), 6, "http:// or https://", environment={KEY: "canary-acceptance"}),
-    Row(34, "a file:// URL of a checkpoint", lambda p: p.write("suite.yaml", SUITE.replace("./model", "file:///tmp/model")), 6, "URLs are not loaded"),
-    Row(35, "another task version", unlike({'"task_version":"1"': '"task_version":"2"'}), 2, ("another version of t (2 there, 1 here)", "never mixed"), argv=(*GATE, "--baseline", "before")),
-    Row(35, "other data", unlike({'"data_digest":"d"': '"data_digest":"e"'}), 2, ("another data of t (e there, d here)", "never mixed"), argv=(*GATE, "--baseline", "before")),
+    Row(
+        34,
+        "API key refused",
+        served(key="another"),
+        5,
+        ("refuses access (401", KEY),
+        refused=False,
+        loads=True,
+        environment={KEY: "canary-acceptance"},
+    ),
+    Row(
+        34,
+        "HTML in place of JSON",
+        served(mode="page"),
+        5,
+        ("text/html", "/v1"),
+        refused=False,
+        loads=True,
+        environment={KEY: "canary-acceptance"},
+    ),
+    Row(
+        34,
+        "a file:// URL of a server",
+        addressed("file:///etc/passwd"),
+        6,
+        "http:// or https://",
+        environment={KEY: "canary-acceptance"},
+    ),
+    Row(
+        34,
+        "a file:// URL of a checkpoint",
+        lambda p: p.write("suite.yaml", SUITE.replace("./model", "file:///tmp/model")),
+        6,
+        "URLs are not loaded",
+    ),
+    Row(
+        35,
+        "another task version",
+        unlike({'"task_version":"1"': '"task_version":"2"'}),
+        2,
+        ("another version of t (2 there, 1 here)", "never mixed"),
+        argv=(*GATE, "--baseline", "before"),
+    ),
+    Row(
+        35,
+        "other data",
+        unlike({'"data_digest":"d"': '"data_digest":"e"'}),
+        2,
+        ("another data of t (e there, d here)", "never mixed"),
+        argv=(*GATE, "--baseline", "before"),
+    ),
     Row(36, "report of a run without a finished cell", planned, 4, "nothing to report", argv=("report", "run")),
     Row(36, "comparison of a run without a finished cell", planned, 4, "nothing to report", argv=("compare", "run")),
     Row(36, "gate of a run without a finished cell", planned, 4, "nothing to report", argv=GATE),
-]  # fmt: skip
+]

@@ -73,11 +73,23 @@ READING = [
     row(3, "tab indentation", swap("  big:", "\tbig:"), "suite.yaml:6:1: tab not allowed"),
     row(3, "syntax error", swap("{use: hf-causal", "{use: hf-causal: x"), "suite.yaml:6:23: invalid YAML"),
     row(3, "a bracket that is never closed", swap("./model}", "./model"), "suite.yaml:7:9: invalid YAML"),
-    row(4, "unknown key", swap("students:", "studnets:"), "suite.yaml:7:1: unknown key 'studnets'; did you mean 'students'?"),
-    row(4, "unknown key inside", swap("keep: 2", "kep: 2"), "suite.yaml:10:29: unknown key 'kep'; did you mean 'keep'?"),
+    row(
+        4,
+        "unknown key",
+        swap("students:", "studnets:"),
+        "suite.yaml:7:1: unknown key 'studnets'; did you mean 'students'?",
+    ),
+    row(
+        4, "unknown key inside", swap("keep: 2", "kep: 2"), "suite.yaml:10:29: unknown key 'kep'; did you mean 'keep'?"
+    ),
     row(5, "duplicate key", swap("device: cpu", "device: cpu\ndevice: cpu"), ("suite.yaml:4:1", "line 3")),
     row(5, "duplicate key inside", swap("keep: 2", "keep: 2, keep: 3"), ("suite.yaml:10:38", "line 10")),
-    row(6, "text for an integer", swap("samples: 8", 'samples: "ten"'), "suite.yaml:13:52: expected integer or 'all', got string 'ten'"),
+    row(
+        6,
+        "text for an integer",
+        swap("samples: 8", 'samples: "ten"'),
+        "suite.yaml:13:52: expected integer or 'all', got string 'ten'",
+    ),
     row(6, "true for an integer", swap("samples: 8", "samples: true"), "expected integer or 'all', got true"),
     row(7, "0 samples", swap("samples: 8", "samples: 0"), "suite.yaml:13:52: must be at least 1"),
     row(7, "-1 samples", swap("samples: 8", "samples: -1"), "must be at least 1"),
@@ -95,15 +107,40 @@ READING = [
     row(11, "UTF-16", whole(SUITE.encode("utf-16")), "at byte offset 0"),
     row(11, "a NUL byte", whole(SUITE.encode() + b"#\x00\n"), "NUL byte at byte offset"),
     row(12, "no students", swap(SUITE[SUITE.index("students:") : SUITE.index("tasks:")], ""), "nothing to compare"),
-    row(12, "an empty list of students", swap(SUITE[SUITE.index("students:") : SUITE.index("tasks:")], "students: []\n"), "nothing to compare"),
-    row(12, "a student that is the teacher", swap(SUITE[SUITE.index("    init:") : SUITE.index("tasks:")], ""), "nothing to compare: student 'drop'"),
-    row(13, "two of one name", swap("tasks:", SECOND), ("suite.yaml:12:12", "two students are named 'drop' (lines 8 and 12)")),
+    row(
+        12,
+        "an empty list of students",
+        swap(SUITE[SUITE.index("students:") : SUITE.index("tasks:")], "students: []\n"),
+        "nothing to compare",
+    ),
+    row(
+        12,
+        "a student that is the teacher",
+        swap(SUITE[SUITE.index("    init:") : SUITE.index("tasks:")], ""),
+        "nothing to compare: student 'drop'",
+    ),
+    row(
+        13,
+        "two of one name",
+        swap("tasks:", SECOND),
+        ("suite.yaml:12:12", "two students are named 'drop' (lines 8 and 12)"),
+    ),
     row(13, "a name that leaves the folder", swap("name: drop", "name: ../../x"), ("suite.yaml:8:11", "letters")),
     row(13, "a name with a slash", swap("name: drop", "name: a/b"), ("suite.yaml:8:11", "letters")),
     row(13, "a name of 300 characters", swap("name: drop", f"name: {'x' * 300}"), ("suite.yaml:8:11", "64")),
     row(15, "unknown task", swap("distbench_facts", "helaswag"), ("unknown lm-eval task 'helaswag'", "hellaswag, ")),
-    row(15, "unknown metric in a gate", swap("retained: 0.9", "retaind: 0.9"), "suite.yaml:14:8: unknown key 'retaind'; did you mean 'retained'?"),
-    row(15, "unknown task in a gate", swap("retained: 0.9", "tasks: {distbench_fact: {floor: 0.8}}"), "did you mean 'distbench_facts'?"),
+    row(
+        15,
+        "unknown metric in a gate",
+        swap("retained: 0.9", "retaind: 0.9"),
+        "suite.yaml:14:8: unknown key 'retaind'; did you mean 'retained'?",
+    ),
+    row(
+        15,
+        "unknown task in a gate",
+        swap("retained: 0.9", "tasks: {distbench_fact: {floor: 0.8}}"),
+        "did you mean 'distbench_facts'?",
+    ),
 ]
 
 BOMBS: dict[str, Callable[[], str]] = {
