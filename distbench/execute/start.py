@@ -60,6 +60,8 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
                 f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
                 "(finished evaluations are reused from the cache)"
             )
+        if old.suite != plan.suite:  # other limits or resources: jobs of a cluster read them here
+            run.write_manifest(old.model_copy(update={"suite": plan.suite}))
         return
     run.write_plan(plan.cells)
     run.write_manifest(manifest)

@@ -66,7 +66,7 @@ def test_every_job_says_what_it_is_needs_and_creates(tmp_path: Path) -> None:
 
 
 def test_the_rules_for_make_keep_the_order(tmp_path: Path) -> None:
-    write(tmp_path)
+    write(tmp_path, MEASURED)
     program = tmp_path / "program"
     program.write_text('#!/bin/sh\necho "$*" >>told\n')  # in place of distbench
     program.chmod(0o755)
@@ -90,6 +90,7 @@ def test_the_rules_for_make_keep_the_order(tmp_path: Path) -> None:
     names = {job["name"]: job["cells"][0] for job in document["jobs"]}
     for job in document["jobs"]:
         assert all(place[names[need]] < place[job["cells"][0]] for need in job["needs"])
+    assert "--id " + names["measure-3-0"] in told[-2], "it has the machine alone"
     assert told[-1] == f"finish {tmp_path / 'a $run'}"
     assert len(told) == len(document["jobs"]) + 1
 
