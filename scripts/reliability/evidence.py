@@ -65,9 +65,11 @@ def violations(run: Path, cache: Path, said: str, reference: dict[str, dict[str,
         elif name in reference and content(folder) != reference[name]:
             changed = [key for key, value in content(folder).items() if reference[name].get(key) != value]
             yield f"cell {name} is not what an uninterrupted run makes: {', '.join(changed)}"
-    for entry in cache.glob("v1/*/*"):
-        if not entry.name.startswith(".") and (why := damage(entry)):
+    for entry in cache.glob("v1/*/[!.]*"):
+        if entry.is_dir() and (why := damage(entry)):
             yield f"cache entry {entry.parent.name}/{entry.name} is visible and damaged: {why}"
+        elif entry.suffix == ".json":
+            yield from _half(entry)
     for path in (run / "manifest.json", run / "result.json", *(run / "plan").glob("*.json")):
         if path.exists() and not path.name.startswith("."):
             yield from _half(path)
@@ -109,8 +111,8 @@ def alive(mark: str) -> dict[int, str]:
 def orphans(mark: str, others: set[int], patience: float = DIES) -> dict[int, str]:
     """Return what is still alive after `patience` seconds, besides `others`."""
     deadline = time.monotonic() + patience
-    while (
-        left := {pid: line for pid, line in alive(mark).items() if pid not in others}
-    ) and time.monotonic() < deadline:
+    while True:
+        left = {pid: line for pid, line in alive(mark).items() if pid not in others}
+        if not left or time.monotonic() > deadline:
+            return left
         time.sleep(0.05)
-    return left

@@ -53,7 +53,8 @@ class Started:
     """A forked command, with what the loop uses of `subprocess.Popen`."""
 
     def __init__(self, server: Server, pid: int) -> None:
-        self.server, self.pid, self.returncode = server, pid, None
+        self.server, self.pid = server, pid
+        self.returncode: int | None = None
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -87,7 +88,8 @@ class ForkedWorker:
 
             _leave(main)
         os.close(writing)
-        self.stdout, self.returncode = os.fdopen(reading, encoding="utf-8"), None
+        self.stdout = os.fdopen(reading, encoding="utf-8")
+        self.returncode: int | None = None
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -130,12 +132,10 @@ def _command(told: dict[str, Any]) -> NoReturn:
         os.dup2(source, target)
     _become(told["environment"], ["distbench", *told["arguments"]])
     from distbench.cli import main
-    from distbench.executors import local
 
-    local.subprocess = SimpleNamespace(  # type: ignore[assignment]
-        Popen=ForkedWorker, DEVNULL=subprocess.DEVNULL, PIPE=subprocess.PIPE
-    )
-    local._reap = _reap  # type: ignore[assignment]  # noqa: SLF001 - a fork has no rusage of its own worth reading
+    local: Any = importlib.import_module("distbench.executors.local")
+    local.subprocess = SimpleNamespace(Popen=ForkedWorker, DEVNULL=subprocess.DEVNULL, PIPE=subprocess.PIPE)
+    local._reap = _reap  # noqa: SLF001 - what a fork used most is not known apart from its parent
     _leave(main)
 
 

@@ -148,7 +148,7 @@ class Trial:
             self._signal(child, self.dice.choice(("everything", "parent")), last=True, reference=reference)
             return True
         self.tally.exits[f"ended by itself: {child.returncode}"] += 1
-        return child.returncode != 0
+        return bool(child.returncode)
 
     def _at_a_point(self, reference: dict[str, dict[str, str]]) -> bool:
         """Let whichever process gets there first kill itself at a named moment."""
@@ -157,7 +157,7 @@ class Trial:
         child.wait(LONGEST)
         self.tally.points[point.partition("#")[0] + ("" if child.returncode else ", not reached")] += 1
         self._look(reference)
-        return child.returncode != 0
+        return bool(child.returncode)
 
     def _signal(self, child: Any, target: str, *, last: bool, reference: dict[str, dict[str, str]]) -> None:
         sign, run = self.dice.choice(SIGNALS), self.place / "run"
@@ -218,7 +218,7 @@ def _ended(child: Any, seconds: float) -> bool:
 
 def hunt(victim: Victim, mutant: str | None, wanted: int, seed: int, until: float, *, forked: bool) -> Tally:
     """Disturb a victim until `wanted` signals were sent, or the time is up, or (for a mutant) something broke."""
-    tally, dice = Tally(), random.Random(seed)
+    tally, dice = Tally(), random.Random(seed)  # noqa: S311 - no secret, and the same again for a seed
     with tempfile.TemporaryDirectory(prefix="kill-loop-") as name, contextlib.ExitStack() as stack:
         sound = Launcher(patched_copy(None, Path(name) / "sound"), victim.preload, forked=forked)
         launcher = sound

@@ -8,26 +8,32 @@ from pathlib import Path
 import distbench
 
 Patch = tuple[str, str, str]  # file, what stands there once, what stands there instead
+CELL, RUN, RUN_DIR, FILES = "cell/__main__.py", "execute/run.py", "store/run_dir.py", "store/files.py"
 MUTANTS: dict[str, list[Patch]] = {
     "acknowledge-before-commit": [
         (
-            "cell/__main__.py",
+            CELL,
             "lambda folder: self._work(cell, folder))",
             "lambda folder: (self._work(cell, folder), self.events.send('committed', cell=cell_id))[0])",
         ),
-        ("cell/__main__.py", '        self.events.send("committed", cell=cell_id)\n        return True', "        return True"),
-        ("execute/run.py", "        if _keeps(cell):\n", "        if False:\n"),  # there is nothing to share yet
+        (CELL, '        self.events.send("committed", cell=cell_id)\n        return True', "        return True"),
+        (RUN, "        if _keeps(cell):\n", "        if False:\n"),  # there is nothing to share yet
+        (RUN, ", went_on(self.run, cell))", ")"),  # nor to read
     ],
     "cell-without-rename": [
-        ("store/run_dir.py", 'self.cells / f".tmp-{cell_id}.{OWNER}-{os.getpid()}"', "self.cells / cell_id"),
-        ("store/run_dir.py", "            seal(folder)\n            moment", "            seal(folder)\n            return target\n            moment"),
+        (RUN_DIR, 'self.cells / f".tmp-{cell_id}.{OWNER}-{os.getpid()}"', "self.cells / cell_id"),
+        (RUN_DIR, '            moment("commit.sealed", target)\n            folder.rename(target)\n', ""),
     ],
     "file-without-rename": [
-        ("store/files.py", 'path.with_name(f".{path.name}.{OWNER}-{os.getpid()}.tmp")', "path"),
-        ("store/files.py", "        temporary.replace(path)\n", ""),
-        ("store/files.py", "        finally:\n            temporary.unlink(missing_ok=True)\n", "        finally:\n            pass\n"),
+        (
+            FILES,
+            '    temporary = path.with_name(f".{path.name}.{OWNER}-{os.getpid()}.tmp")\n',
+            "    temporary = path\n",
+        ),
+        (FILES, "            temporary.replace(path)\n", ""),
+        (FILES, "            temporary.unlink(missing_ok=True)\n", "            pass\n"),
     ],
-}  # fmt: skip
+}
 
 
 def patched_copy(name: str | None, place: Path) -> Path:

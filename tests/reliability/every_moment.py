@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distbench.schema.cell import Settings
 from distbench.schema.plan import Manifest
@@ -40,21 +41,9 @@ def begin(place: Path) -> None:
         version=1, name="n", teachers={"t": TeacherSpec(use="quick")}, students=[StudentSpec(name="s", of="t")]
     )
     with run.lock():
-        run.write_manifest(
-            Manifest(
-                run="run",
-                created_at="now",
-                distbench="0",
-                command=[],
-                suite_digest="d",
-                suite=suite,
-                settings=settings,
-                device_reason="r",
-                models=[],
-                cells=[],
-                task_order=[],
-            )  # fmt: skip
-        )
+        facts = {"run": "run", "created_at": "now", "distbench": "0", "command": [], "suite_digest": "d"}
+        planned: dict[str, Any] = {"models": [], "cells": [], "task_order": []}
+        run.write_manifest(Manifest(**facts, suite=suite, settings=settings, device_reason="r", **planned))
 
 
 def commit(place: Path) -> None:
@@ -168,7 +157,7 @@ def main() -> None:
             if not died:
                 break
         counts[act.__name__] = number - 1
-    print(json.dumps(counts))
+    sys.stdout.write(json.dumps(counts))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def test_nothing_is_half_written_at_any_moment(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     counts = json.loads(done.stdout)
     assert counts["rewrite"] == 5  # begin, written, synced, renamed, done
-    assert all(count >= 4 for count in counts.values()), counts
+    assert min(counts.values()) == counts["copy"] == 2, counts
     assert counts["commit"] >= 15
     assert counts["share"] > counts["commit"]
 
@@ -62,7 +62,9 @@ def test_only_what_dead_processes_of_this_host_left_is_swept(tmp_path: Path) -> 
 def test_a_killed_process_leaves_its_temporary_folder_to_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "import os\nfrom distbench.store.leftovers import temporary_folder\nwith temporary_folder('x'): os.kill(os.getpid(), 9)"
+    code = (
+        "import os\nfrom distbench.store.leftovers import temporary_folder as t\nwith t('x'): os.kill(os.getpid(), 9)"
+    )
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)}, check=False)
     assert done.returncode == -9
     assert len(list(tmp_path.iterdir())) == 1

@@ -97,7 +97,7 @@ def test_every_cell_of_a_process_has_its_own_time() -> None:
 
 
 def test_shared_pages_count_once() -> None:
-    code = "import os, time; block = bytearray(200 << 20); block[::4096] = b'x' * len(block[::4096]); os.fork(); time.sleep(60)"
+    code = f"import os; {HOLDS.replace('120', '200').replace('time.sleep', 'os.fork(); time.sleep')}"
     with worker(code) as child:
         deadline = time.monotonic() + 20
         while held_bytes(child.pid, above=1 << 40) < 380 * MIB and time.monotonic() < deadline:
@@ -126,9 +126,8 @@ def test_how_a_killed_worker_is_told() -> None:
 def test_a_run_keeps_what_is_within_the_limits_and_says_what_was_not(tmp_path: Path) -> None:
     known = install(tmp_path)
     child = tmp_path / "child.pid"
-    write_suite(
-        tmp_path, f"seconds: 60, child: {child}", "memory_mib: 600, seconds: 30", "memory_mib: 200, killed: true"
-    )
+    hangs, grows, dies = f"seconds: 60, child: {child}", "memory_mib: 600, seconds: 30", "memory_mib: 200, killed: true"
+    write_suite(tmp_path, hangs, grows, dies)
     arguments = ("run", "suite.yaml", "--out", "run", "--set", "limits={seconds: 5, memory: 500MiB}")
     done = distbench(tmp_path, *arguments, check=4, **known)
     said = {
@@ -146,19 +145,8 @@ def test_a_run_keeps_what_is_within_the_limits_and_says_what_was_not(tmp_path: P
     assert not lives(int(child.read_text()))
     # limits are no part of what is compared: the run goes on with others
     ids = sorted(path.stem for path in (tmp_path / "run" / "plan").glob("*.json"))
-    wider = distbench(
-        tmp_path,
-        "run",
-        "suite.yaml",
-        "--out",
-        "run",
-        "--cell-seconds",
-        "1.5",
-        "--cell-memory",
-        "8 GiB",
-        check=4,
-        **known,
-    )
+    others = ("--cell-seconds", "1.5", "--cell-memory", "8 GiB")
+    wider = distbench(tmp_path, "run", "suite.yaml", "--out", "run", *others, check=4, **known)
     assert "make s0  " in wider.stderr
     assert "ended at its wall limit of 1.5 s" in wider.stderr
     assert sorted(path.stem for path in (tmp_path / "run" / "plan").glob("*.json")) == ids
