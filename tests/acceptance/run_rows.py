@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
+from tests.acceptance.by_hand import (
+    document,
+    edited,
+    false_numbers,
+    judged,
+    not_numbers,
+    unlike,
+    unmetered,
+    with_policy,
+)
 from tests.acceptance.row import RUN, Make, Place, Row
 from tests.acceptance.suite_rows import SUITE
 from tests.command import here
-from tests.compare.records import ACC, rows
-from tests.compare.runs import TEACHER, flipped, simple, task, write
 from tests.endpoint.server import serving
 
 LABEL = "</script><script>alert(1)</script>"
@@ -126,79 +136,10 @@ def foreign(place: Place) -> None:
     place.write("run/photo.png", "not ours")
 
 
-# -- runs written by hand ----------------------------------------------------------------------------------------------
-
-
-def judged(student: Any, teacher: Any = TEACHER, **gate: Any) -> Make:
-    """Write a finished run; a student of None crashed."""
-    models = {"teacher": {"t": task(teacher)}, "student": {"t": None if student is None else task(student)}}
-    return lambda place: write(place.folder / "run", models, gate={"retained": 0.9, **gate})
-
-
-def not_numbers(place: Place) -> None:
-    """Write a run whose student has NaN for every score."""
-    nan = rows([float("nan")] * len(TEACHER)), [ACC]
-    write(place.folder / "run", {"teacher": {"t": task(TEACHER)}, "student": {"t": nan}}, gate={"retained": 0.9})
-
-
-def edited(name: str, **changes: object) -> Make:
-    """Write a finished run and change keys of one of its JSON files."""
-
-    def make(place: Place) -> None:
-        folder = write(place.folder / "run", simple())
-        (path,) = folder.glob(name)
-        content = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(content | changes), encoding="utf-8")
-
-    return make
-
-
-def document(**changes: object) -> Make:
-    """Write a result document with keys changed."""
-
-    def make(place: Place) -> None:
-        from distbench.compare.run import compare
-        from distbench.store.run_dir import RunDir
-
-        content = json.loads(compare(RunDir(write(place.folder / "made", simple()))).model_dump_json())
-        shutil.rmtree(place.folder / "made")
-        place.write("result.json", json.dumps(content | changes))
-
-    return make
-
-
-def unlike(change: dict[str, str]) -> Make:
-    """Write two runs that differ in what a task was."""
-
-    def make(place: Place) -> None:
-        write(place.folder / "run", simple(), gate={"retained": 0.9})
-        write(place.folder / "before", simple(), gate={"retained": 0.9}, record=change)
-
-    return make
-
-
-def with_policy(place: Place) -> None:
-    """Write a finished run and a policy about a metric that it does not have."""
-    judged(TEACHER)(place)
-    place.write("p.yaml", "version: 1\ntasks: {t: {metrics: {accc: {floor: 0.9}}}}\n")
-
-
-def unmetered(place: Place) -> None:
-    """Write a run whose energy could not be read, and a gate on it."""
-    from distbench.schema.record import Series
-    from distbench.store.run_dir import RunDir
-    from tests.compare.measured import add_measurement
-
-    run = write(place.folder / "run", simple(flipped(TEACHER, lost=1)), gate={"retained": 0.5, "energy": 1.1})
-    series = [
-        Series(
-            model=name, meter="energy", metric="gross_joules_per_1000_samples", unit="J", higher_is_better=False,
-            workload="batch 64", values=[], status="not_measurable", reason="no RAPL counters: powercap is not there",
-            remedy="name an outside meter",
-        )
-        for name in ("teacher", "student")
-    ]  # fmt: skip
-    add_measurement(RunDir(run), ("teacher", "student"), series)
+def without_ray(place: Place) -> None:
+    """Write a suite on a machine without Ray."""
+    reviews()(place)
+    place.open.enter_context(mock.patch.dict(sys.modules, {"ray": None}))
 
 
 # -- servers -----------------------------------------------------------------------------------------------------------
@@ -240,7 +181,8 @@ ROWS = [
         argv=(*GATE, "--policy", "p.yaml"),
     ),
     Row(16, "gated metric missing", judged(None), 3, "INCONCLUSIVE", argv=GATE, refused=False),
-    Row(16, "gated metric NaN", not_numbers, 3, ("INVALID", "no number"), argv=GATE, refused=False),
+    Row(16, "gated metric NaN", not_numbers, 3, "INCONCLUSIVE", argv=GATE, refused=False),
+    Row(16, "NaN that is said to be fine", false_numbers, 6, "no verdict on a damaged run", argv=GATE),
     Row(17, "teacher at chance", judged(CHANCE, CHANCE), 3, "NO_SIGNAL", argv=GATE, refused=False),
     Row(
         25,
@@ -333,6 +275,14 @@ ROWS = [
         refused=False,
     ),
     Row(32, "a gate on energy, no meter", unmetered, 3, ("INCONCLUSIVE", "no RAPL counters"), argv=GATE, refused=False),
+    Row(
+        33,
+        "Ray is not installed",
+        without_ray,
+        5,
+        ("'ray'", "pip install 'distbench[ray]'"),
+        argv=(*RUN, "--engine", "ray"),
+    ),
     Row(34, "API key absent", addressed("http://127.0.0.1:9/v1"), 5, f"the environment variable {KEY} is not set"),
     Row(
         34,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from distbench.schema.cell import MeasureCell, ModelRef
+from distbench.schema.cell import MeasureCell
 from distbench.schema.record import CellRecord, Footprint, HostFacts, MeasureResult, Series
 from distbench.store.run_dir import RunDir
 from tests.conftest import CPU
@@ -12,7 +12,7 @@ from tests.conftest import CPU
 
 def add_measurement(run: RunDir, names: Sequence[str], series: Sequence[Series], control: str | None = None) -> None:
     """Add a finished measurement of these models, the teacher first, to a run."""
-    refs = [ModelRef(name=name, role="student", use="mlp", identity=f"id-{name}") for name in names]
+    refs = [next(model.ref for model in run.manifest().models if model.name == name) for name in names]
     meters: dict[str, dict[str, object]] = {each.meter: {} for each in series}
     cell = MeasureCell(
         id="measure-all", title="measure", needs=[], models=refs, meters=meters, workload=None, settings=CPU
@@ -27,6 +27,7 @@ def add_measurement(run: RunDir, names: Sequence[str], series: Sequence[Series],
         host=host, packages={}, result=result,
     )  # fmt: skip
     folder = run.workplace(cell.id)
+    (folder / "cell.json").write_text(cell.model_dump_json(), encoding="utf-8")
     (folder / "record.json").write_text(record.model_dump_json(), encoding="utf-8")
     run.commit(cell.id, folder)
     run.extend_plan([cell])
