@@ -69,8 +69,12 @@ class RayExecutor:
         """Give a job to Ray. It waits there until a node has room for it."""
         if self._mailbox is None:
             self._mailbox = open_mailbox()
-            (self.run.path / self._probe).touch()
+            self._mark()
         self._start(job)
+
+    def _mark(self) -> None:
+        """Put a file into the run directory: a node that sees it sees the directory."""
+        (self.run.path / self._probe).touch()
 
     def wait(self, on_event: Callable[[Job, Event], None]) -> tuple[Job, Ended]:
         """Return the next job that ended."""
