@@ -12,6 +12,7 @@ from statistics import median
 from distbench.plan.estimates import ranges
 from distbench.plan.estimates.asked import Asked
 from distbench.plan.estimates.past import Past
+from distbench.plan.estimates.seconds import SMALL
 from distbench.plan.estimates.shape import Size, Sizes
 from distbench.plan.estimates.similar import Similar
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings
@@ -30,6 +31,12 @@ def host_memory(cell: Cell, work: Asked, sizes: Sizes, similar: Similar) -> Fore
     sure = certain(cell, sizes) if on_host else None
     if isinstance(cell, MeasureCell):  # the parent's record says nothing of its children
         return _computed(cell, sizes, sure, processes=len(cell.models))
+    found = from_records(work, similar, sure)
+    return found if found is not None else _computed(cell, sizes, sure)
+
+
+def from_records(work: Asked, similar: Similar, sure: float | None = None) -> Forecast | None:
+    """Return the memory that the same work, or similar work, took here; None where there is no such record."""
     rows = [row for row in similar.of_both(work.signature, work.model) if row.memory_bytes and not row.probe]
     if rows:
         most = max(row.memory_bytes or 0 for row in rows)
@@ -40,9 +47,9 @@ def host_memory(cell: Cell, work: Asked, sizes: Sizes, similar: Similar) -> Fore
                      "this model on other tasks", sure)  # fmt: skip
     rows = [row for row in similar.of_work(work.signature) if row.memory_bytes]
     if rows:
-        return about(_by_size(work, rows), ranges.MEMORY_OTHER, "scaled", "the same work on other models, by size",
+        return about(_by_size(work, rows), ranges.MEMORY_OTHER_MODEL, "scaled", "the same work on other models, by size",
                      sure)  # fmt: skip
-    return _computed(cell, sizes, sure)
+    return None
 
 
 def device_memory(cell: Cell, sizes: Sizes) -> Forecast | None:
@@ -121,7 +128,7 @@ def _by_size(work: Asked, rows: Sequence[Past]) -> float:
 
     def one(row: Past) -> float:
         took = float(row.memory_bytes or 0)
-        ratio = work.params / row.params if work.params and row.params else 1.0
+        ratio = (work.params + SMALL) / (row.params + SMALL) if work.params and row.params else 1.0
         return min(took, INTERPRETER) + max(0.0, took - INTERPRETER) * ratio
 
     return median([one(row) for row in rows])

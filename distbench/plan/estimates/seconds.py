@@ -41,9 +41,8 @@ def _nothing(work: Asked, similar: Similar) -> str:
 
 def _recorded(work: Asked, similar: Similar) -> Forecast | None:
     rows = similar.of_both(work.signature, work.model)
-    if (row := similar.by_id.get(work.id)) is not None:
-        rows = [row]
-    same = [row for row in rows if not row.probe and _equal(row.amount, work.amount)]
+    itself = similar.by_id.get(work.id)  # its id holds how many samples it asks, also where nobody knows the number
+    same = [itself] if itself else [row for row in rows if not row.probe and _equal(row.amount, work.amount)]
     if same:
         return about(median([row.seconds for row in same]), _spread(same, ranges.SAME), "record",
                      f"the same work was recorded here{_times(same)}")  # fmt: skip

@@ -19,6 +19,10 @@ class Similar:
         host = host or host_facts(accelerators_of(settings.device)).fingerprint
         mine = [row for row in rows if (row.host, row.device, row.dtype) == (host, settings.device, settings.dtype)]
         self.elsewhere = len(rows) - len(mine)
+        self._tokens: dict[str, list[float]] = defaultdict(list)  # of every machine: a text is as long everywhere
+        for row in rows:
+            if row.tokens and row.amount:
+                self._tokens[row.signature].append(row.tokens / row.amount)
         same = [row for row in mine if row.threads == settings.threads]
         self.rows = same or mine
         self.other_threads = bool(mine) and not same
@@ -51,7 +55,7 @@ class Similar:
 
     def tokens(self, signature: str) -> float | None:
         """Return how many tokens a sample of a task has, by whoever was asked; None: nobody counted them."""
-        counted = [row.tokens / row.amount for row in self.of_work(signature) if row.tokens and row.amount]
+        counted = self._tokens.get(signature)
         return median(counted) if counted else None
 
     def watts(self) -> dict[str, float]:

@@ -1,0 +1,201 @@
+"""`run --max-time`: no cell begins that would not end in time; what was left out is said, and a later start runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from distbench.execute.budget import Budget, TimedQueue, in_order
+from distbench.plan.arrange import Bundle
+from distbench.schema.cell import EvaluateCell, MakeCell, ModelRef, Settings
+from distbench.schema.suite import TaskSpec
+from tests.command import here
+
+CPU = Settings(seed=0, device="cpu", dtype="float32", threads=1)
+PAIR = [Bundle(("T", "S"), 0, 1.0), Bundle(("T2", "S2"), 0, 1.0)]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def ref(name: str) -> ModelRef:
+    return ModelRef(name=name, role="student", use="mlp", identity=name)
+
+
+def evaluation(name: str, model: str = "m", needs: tuple[str, ...] = ()) -> EvaluateCell:
+    task = TaskSpec(use="classification", name="t")
+    return EvaluateCell(
+        id=name, title=name, needs=list(needs), model=ref(model), task=task, settings=CPU, decided_by=[]
+    )  # fmt: skip
+
+
+def budget(clock: Clock, seconds: float = 100.0, **costs: float) -> Budget:
+    return Budget(seconds, PAIR, {"T": 30.0, "S": 30.0, "T2": 30.0, "S2": 30.0} | costs, clock)
+
+
+def test_a_pair_begins_only_where_both_its_cells_have_the_time() -> None:
+    clock = Clock()
+    time = budget(clock)
+    assert time.allows(evaluation("T"))
+    clock.now += 45.0  # 55 s are left, and a pair takes 60
+    assert not time.allows(evaluation("T2"))
+    time.settled(["T"])
+    assert time.allows(evaluation("S"))  # what is left of the pair that has begun fits
+
+
+def test_estimates_are_corrected_by_what_cells_really_take() -> None:
+    clock = Clock()
+    time = budget(clock, T3=10.0, T4=10.0, T5=10.0)
+    for cell in ("T3", "T4", "T5"):
+        time.settle(cell, 20.0)
+    clock.now += 10.0
+    assert not time.allows(evaluation("T"))  # 60 s were expected, 120 s are likely
+    quick = budget(clock, T3=10.0, T4=10.0, T5=10.0)
+    for cell in ("T3", "T4", "T5"):
+        quick.settle(cell, 5.0)
+    clock.now += 60.0
+    assert quick.allows(evaluation("T"))
+
+
+def test_the_grace_is_a_minute_or_a_tenth() -> None:
+    clock = Clock()
+    time = budget(clock)
+    clock.now += 159.0
+    assert not time.over()
+    clock.now += 2.0
+    assert time.over()
+
+
+def test_what_has_no_time_is_left_out_with_what_needs_it() -> None:
+    clock = Clock()
+    time = budget(clock, 50.0)
+    queue = TimedQueue([[evaluation("T"), evaluation("S")], [evaluation("X", needs=("T",))], [evaluation("Y")]], time)
+    assert [cell.id for cell in queue.next(set()) or []] == ["Y"]
+    assert queue.next(set()) is None
+    assert time.left_out.keys() == {"T", "S", "X"}
+    assert "needs a cell that was left out" in time.left_out["X"]
+
+
+def test_evaluations_of_a_batch_are_sorted_by_model_and_batches_keep_their_order() -> None:
+    cells = [evaluation("a1", "a"), evaluation("b1", "b"), evaluation("a2", "a"), evaluation("b2", "b")]
+    make = MakeCell(id="mk", title="mk", needs=[], role="student", use="mlp", teachers=[], settings=CPU, decided_by=[])
+    order = [Bundle(("a1", "b1"), 0, 1.0), Bundle(("mk", "a2", "b2"), 0, 1.0)]
+    costs = dict.fromkeys(("a1", "b1", "a2", "b2", "mk"), 10.0)
+    together = in_order([*cells, make], order, costs, batch=1000.0)
+    assert [cell.id for cell in together] == ["mk", "a1", "a2", "b1", "b2"]
+    apart = in_order([*cells, make], order, costs, batch=10.0)
+    assert [cell.id for cell in apart] == ["a1", "b1", "mk", "a2", "b2"]
+
+
+# -- the command ------------------------------------------------------------------------------------------------------
+
+SUITE = """
+version: 1
+name: timed
+device: cpu
+threads: 1
+teachers:
+  t: {use: mlp, hidden: [8], fit: {use: hard-labels, data: {use: sklearn-digits}, epochs: 1}}
+students:
+  - name: s
+    of: t
+    init: {use: mlp, hidden: [4]}
+    distil: {use: soft-labels, temperature: 2.0, data: {use: sklearn-digits}, epochs: 1}
+tasks: [{use: classification, name: digits, data: {use: sklearn-digits}}]
+gate: {retained: 0.01, task_floor: 0.01}
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    return tmp_path
+
+
+def command(place: Path, *words: str, check: int | None = None) -> Any:
+    return here(place, *words, check=check, DISTBENCH_CACHE=str(place / "cache"))
+
+
+def test_a_run_whose_time_is_over_is_undecided_and_goes_on_later(place: Path) -> None:
+    slow = mock.patch("distbench.execute.budget.Budget.allows", lambda self, cell: "control" not in cell.title
+                      and "no-teacher" not in cell.title and "s on" not in cell.title)  # fmt: skip
+    with slow:
+        done = command(place, "run", "suite.yaml", "--out", "r", "--max-time", "1h", check=3)
+    assert "no time for 3 cells, 3 of them needed for a verdict" in done.stderr
+    noted = json.loads((place / "r" / "left_out.json").read_text())
+    assert len(noted["cells"]) == 3
+    assert "s: cannot be decided" in command(place, "gate", "r", check=3).stdout
+    assert "--max-time 1 h left no time for them" in command(place, "compare", "r", check=0).stdout
+    again = command(place, "run", "suite.yaml", "--out", "r", "--json", check=0)
+    result = json.loads(again.stdout)
+    assert {cell["status"] for cell in result["cells"]} == {"done"}
+    assert not (place / "r" / "left_out.json").exists()
+
+
+def test_time_enough_changes_nothing(place: Path) -> None:
+    command(place, "run", "suite.yaml", "--out", "plain", "--quiet", check=0)
+    command(place, "run", "suite.yaml", "--out", "timed", "--quiet", "--max-time", "10h", check=0)
+    plain, timed = (json.loads((place / name / "result.json").read_text()) for name in ("plain", "timed"))
+    assert plain["students"][0]["tasks"] == timed["students"][0]["tasks"]
+    assert plain["verdict"] == timed["verdict"]
+
+
+@pytest.mark.parametrize("time", ["soon", "0", "-5m"])
+def test_a_wrong_time_is_a_usage_error_and_nothing_is_written(place: Path, time: str) -> None:
+    for verb in ("run", "plan"):
+        done = command(place, verb, "suite.yaml", "--out", "r", f"--max-time={time}", check=2)
+        assert "--max-time" in done.stderr
+    assert not (place / "r").exists()
+
+
+def test_a_time_in_which_nothing_fits_is_refused_where_that_is_known(place: Path) -> None:
+    command(place, "run", "suite.yaml", "--out", "first", "--quiet", check=0)
+    done = here(place, "run", "suite.yaml", "--out", "r", "--history", "first", "--max-time", "0.000001", check=2,
+                DISTBENCH_CACHE=str(place / "other"))  # fmt: skip
+    assert "is too short" in done.stderr
+    assert not (place / "r").exists()
+
+
+def test_what_does_not_fit_is_refused_before_anything_is_written(place: Path) -> None:
+    small = mock.patch("distbench.plan.outlook.misfits", return_value=["'t' needs at least 9 TiB of memory"])
+    with small:
+        planned = command(place, "plan", "suite.yaml", check=5)
+        refused = command(place, "run", "suite.yaml", "--out", "r", check=5)
+        assert "does not fit: 't' needs at least 9 TiB" in planned.stdout
+        assert "error[E005] 't' needs at least 9 TiB of memory; --force begins all the same" in refused.stderr
+        assert not (place / "r").exists()
+        command(place, "run", "suite.yaml", "--out", "r", "--force", "--quiet", check=0)
+
+
+DEVICES = (
+    SUITE.replace("threads: 1\n", 'threads: 1\ndevices: [cpu, "cuda:7"]\n') + "measure: {latency: {launches: 1}}\n"
+)
+
+
+def test_one_evaluation_serves_all_devices_and_one_that_is_not_here_is_named(place: Path) -> None:
+    (place / "suite.yaml").write_text(DEVICES)
+    cells = json.loads(command(place, "plan", "suite.yaml", "--json", check=0).stdout)["cells"]
+    assert sum(cell["kind"] == "evaluate" for cell in cells) == 3
+    measured = {cell["device"]: cell["elsewhere"] for cell in cells if cell["kind"] == "measure"}
+    assert measured["cpu"] is None
+    assert "cuda:7" in (measured["cuda:7"] or "")
+    text = command(place, "plan", "suite.yaml", check=0).stdout
+    assert "2 measurements of students on cpu, cuda:7" in text
+    assert "for another machine: 1 cells" in text
+    refused = command(place, "run", "suite.yaml", "--out", "r", check=5)
+    assert "belongs to another machine" in refused.stderr
+    assert not (place / "r").exists()
+
+
+def test_two_names_of_one_device_are_a_usage_error(place: Path) -> None:
+    (place / "suite.yaml").write_text(DEVICES.replace('"cuda:7"', "cpu"))
+    assert "listed already" in command(place, "plan", "suite.yaml", check=2).stderr
