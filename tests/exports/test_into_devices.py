@@ -23,7 +23,7 @@ from distbench.schema.result import Result
 from distbench.store.files import write_text
 
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"
-Write = Callable[[Path], None]
+Write = Callable[[Path], object]
 
 
 @pytest.fixture(params=["text", "parquet", "png", "json lines"])
@@ -34,15 +34,15 @@ def written(request: pytest.FixtureRequest, synthetic: Result, monkeypatch: pyte
     ways: dict[str, tuple[Write, Any]] = {
         "text": (lambda to: write_text(to, "said\n"), lambda found: found == b"said\n"),
         "parquet": (
-            lambda to: None if Parquet(Parquet.Options()).export(Source(synthetic), to) else None,
+            lambda to: Parquet(Parquet.Options()).export(Source(synthetic), to),
             lambda found: pq.read_table(io.BytesIO(found)).num_rows > 0,
         ),
         "png": (
-            lambda to: None if PNG(PNG.Options()).export(Source(synthetic), to) else None,
+            lambda to: PNG(PNG.Options()).export(Source(synthetic), to),
             lambda found: found == PICTURE,
         ),
         "json lines": (
-            lambda to: None if write_json_lines([{"a": 1}], to, "rows") else None,
+            lambda to: write_json_lines([{"a": 1}], to, "rows"),
             lambda found: found == b'{"a": 1}\n',
         ),
     }

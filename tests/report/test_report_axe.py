@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.resources import files as resources
-from typing import Any
 
 import pytest
 
+from tests.report.auditing import ALL, CONTRAST, RUN, audit, with_axe
 from tests.report.visiting import DRAWN, Visit
 
 pytestmark = pytest.mark.browser
 pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
 
-PREPARE = """() => {
-  document.querySelectorAll('details').forEach((each) => { each.open = true; });
-  document.querySelectorAll('.permalink').forEach((each) => { each.style.opacity = 1; });
-}"""
-RUN = """async ([context, rules]) => {
-  const found = await axe.run(context, { ...rules, resultTypes: ['violations'], preload: false });
-  return found.violations.map((each) => [each.id, each.nodes.length, each.nodes[0].html.slice(0, 160),
-    each.nodes[0].failureSummary]);
-}"""
-# Contrast takes most of the time. Rows of a table are alike and so are charts: the first ones of each are looked at.
-ALIKE = ["tbody tr:nth-child(n+5)", "tbody:nth-of-type(n+5)", ".panel svg"]
-ALL = [{"include": ["html"]}, {"rules": {"color-contrast": {"enabled": False}}}]
-CONTRAST = [{"include": ["html"], "exclude": ALIKE}, {"runOnly": ["color-contrast"]}]
-
-
-def with_axe(visit: Callable[..., Visit], name: str, **options: Any) -> Any:
-    """Open a page with axe. It is a script of its own, which the page's policy refuses: here alone it is set aside."""
-    page = visit(name, bypass_csp=True, **options).page
-    page.add_script_tag(content=(resources("axe_playwright_python") / "axe.min.js").read_text("utf-8"))
-    page.evaluate(PREPARE)
-    return page
-
 
 def test_axe_finds_nothing_in_light_and_in_dark(visit: Callable[..., Visit]) -> None:
-    page = with_axe(visit, "everything", wait=DRAWN)
-    assert page.evaluate(RUN, ALL) == []
-    assert page.evaluate(RUN, CONTRAST) == []
-    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    page.emulate_media(color_scheme="dark")
-    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != before
-    assert page.evaluate(RUN, CONTRAST) == []
+    audit(with_axe(visit, "everything", wait=DRAWN))
 
 
 def test_axe_would_find_something(visit: Callable[..., Visit]) -> None:

@@ -24,10 +24,11 @@ from distbench.schema.diff import Diff
 from distbench.schema.record import HostFacts
 from distbench.schema.result import Result, Surroundings
 from distbench.schema.trend import Trend
+from tests.report.auditing import audit, with_axe
 from tests.report.made.estimates import HOSTILE, TASKS
 from tests.report.made.results import result_of
 from tests.report.made.students import five_students, student
-from tests.report.visiting import DRAWN, Visit
+from tests.report.visiting import DRAWN, STARTED, Visit
 
 HOSTS = [
     HostFacts(fingerprint=letter * 16, cpu=f"CPU {letter}", cores=2, memory_bytes=1, os="Linux", python="3.11")
@@ -232,3 +233,14 @@ def test_the_pages_draw_quietly_and_narrow_to_a_run(
             page.select_option("#show", label="one")
             left = "[...document.querySelectorAll('#students tbody')].filter((b) => b.offsetParent !== null)"
             assert sorted(page.evaluate(f"{left}.map((b) => b.dataset.name)")) == sorted(merged.runs[0].students)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("name", "wait", "part"), [("merged", STARTED, "#runs"), ("diff", DRAWN, "html"),
+                                                    ("trend", DRAWN, "html")])  # fmt: skip
+def test_axe_finds_nothing_on_pages_about_several_runs(
+    visit: Callable[..., Visit], pages: dict[str, Path], name: str, wait: str, part: str
+) -> None:
+    """What a merged page has beyond a page of one run is the section of its runs; the other test has the rest."""
+    pytest.importorskip("axe_playwright_python", reason="axe-core is not installed")
+    audit(with_axe(visit, pages[name], wait=wait), part)
