@@ -110,7 +110,7 @@ def _job(prepared: Prepared, options: KubernetesOptions, name: str, batch: Batch
                 {"action": "FailIndex", "onExitCodes": {"operator": "In", "values": sorted(map(int, FINAL))}},
             ]
         },
-        "template": {"metadata": {"labels": labels}, "spec": _pod(prepared, options, batch)},
+        "template": {"metadata": {"labels": dict(labels)}, "spec": _pod(prepared, options, batch)},
     }
     metadata: dict[str, Any] = {"name": job_name(prepared, name), "labels": labels}
     if options.namespace:

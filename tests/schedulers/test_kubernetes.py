@@ -46,6 +46,7 @@ def planned(folder: Path, *arguments: str, suite: dict[str, Any] | None = None) 
     write(folder, suite or MEASURED)
     plan(folder, *OPTIONS, "--with", f"mount={folder}", *arguments)
     files = sorted((folder / "the run" / "kubernetes").glob("*.yaml"))
+    assert not any("&id" in file.read_text(encoding="utf-8") for file in files), "anchors are hard to read"
     return {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
 
 
