@@ -76,6 +76,8 @@ def _shards(folder: Path) -> list[Path]:
         names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError):
         raise RefusedError(f"{folder / INDEX} is not a shard index") from None
+    if not names:
+        raise RefusedError(f"{folder / INDEX} names no shard, so there are no weights")
     for name in names:
         if not isinstance(name, str) or len(PurePosixPath(name).parts) != 1 or name in {"..", "."} or "\\" in name:
             raise RefusedError(f"{folder / INDEX} names {name!r:.80}, which leaves the checkpoint folder")

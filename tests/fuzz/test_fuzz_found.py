@@ -85,6 +85,14 @@ def test_a_shard_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     check_message(caught.value)
 
 
+def test_an_index_without_shards_is_no_model(tmp_path: Path) -> None:
+    """It was taken for a whole checkpoint: every file that it named was there."""
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {}}')
+    with pytest.raises(RefusedError, match="names no shard"):
+        check_checkpoint(tmp_path)
+
+
 def test_a_document_is_told_in_our_words(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text('{"result_schema": 1, "run": 5}')
     done = here(tmp_path, "compare", "result.json", check=6)
