@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from distbench.meters.accelerators import accelerators_of
 from distbench.meters.process_memory import status_bytes
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.record import CellRecord, EvaluateResult, MakeResult, MeasureResult
-from distbench.store.files import write_text
+from distbench.store.files import disk_faults, of_the_disk, write_text
 from distbench.store.run_dir import RunDir, now
 
 
@@ -24,7 +25,12 @@ def run_and_commit(
     """Do the work in a folder nobody sees, then make it the finished cell by one rename."""
     folder = run.workplace(cell.id)
     started, began = now(), time.perf_counter()
-    result = work(folder)
+    try:
+        with disk_faults(folder, of_the_disk):  # whatever library met it first
+            result = work(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # half a model may be what fills the disk
+        raise
     record = CellRecord(
         cell_id=cell.id,
         title=cell.title,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from distbench.store.crash import moment
 from distbench.store.leftovers import OWNER, sweep, temporary_folder
 
 SUMS = "SHA256SUMS"
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _swept: set[Path] = set()  # folders that this process has tidied: once is enough, and a plan has thousands of files
 
 
@@ -100,15 +102,39 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def disk_faults(path: Path) -> Iterator[None]:
-    """Turn an OSError while writing `path` into one line that says what is missing."""
+def disk_faults(path: Path, reason: Callable[[Exception], str | None] | None = None) -> Iterator[None]:
+    """Turn an OSError while writing `path` into one line that says what is missing.
+
+    `reason`: says which exceptions are the disk's, where other things than writing happen inside.
+    """
     try:
         yield
-    except OSError as error:
+    except Exception as error:
+        why = reason(error) if reason is not None else _of_the_system(error)
+        if why is None:
+            raise
         free = ""
         with contextlib.suppress(OSError):
             free = f" ({shutil.disk_usage(path.parent).free >> 20} MiB free)"
-        raise EnvironmentFault(f"{os.strerror(error.errno or 0)} writing {path}{free}") from error
+        raise EnvironmentFault(f"{why} writing {path}{free}") from error
+
+
+def _of_the_system(error: Exception) -> str | None:
+    if not isinstance(error, OSError):
+        return None
+    return os.strerror(error.errno) if error.errno else str(error).strip().splitlines()[0]
+
+
+def of_the_disk(error: Exception) -> str | None:
+    """Return why the system took no more bytes, where an exception, also a library's own, says that it did not."""
+    if isinstance(error, OSError):
+        return os.strerror(error.errno) if error.errno in DISK_FULL else None
+    text = str(error)
+    if number := re.search(r"\(os error (\d+)\)", text):  # safetensors
+        return os.strerror(int(number[1])) if int(number[1]) in DISK_FULL else None
+    if "inline_container" in text or "PytorchStreamWriter" in text:  # torch forgets the reason
+        return "A file cannot be written whole (disk full, quota or limit of its size)"
+    return None
 
 
 def seal(folder: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from distbench.errors import RefusedError
 from distbench.protocols import Sample
+from distbench.store.files import disk_faults, of_the_disk
 from distbench.store.plain import check_plain
 
 COLUMNS = [field.name for field in fields(Sample)]
@@ -40,7 +41,7 @@ def write_samples(path: Path, samples: Iterable[Sample]) -> int:
     kinds = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(WHOLE, pa.int64())
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
     remaining, count = iter(samples), 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+    with disk_faults(path, of_the_disk), pq.ParquetWriter(path, schema, compression="zstd") as file:
         while batch := list(islice(remaining, BATCH)):
             columns = [_column(batch, name, schema.field(name).type) for name in COLUMNS]
             file.write_batch(pa.record_batch(columns, schema=schema), row_group_size=BATCH)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -18,7 +16,7 @@ from typing import Any
 
 from distbench.errors import EnvironmentFault
 from distbench.store.crash import moment
-from distbench.store.files import disk_faults, sync_file, sync_folder
+from distbench.store.files import disk_faults, of_the_disk, sync_file, sync_folder
 
 SEAL = "complete.json"
 KEEP = 2
@@ -124,19 +122,9 @@ def writing(folder: Path, needed: int) -> Iterator[None]:
             check_space(folder, needed)  # before the half of a file is gone: it is what filled the disk
         finally:
             _clear(folder)
-        if (reason := _of_the_disk(error)) is not None:
+        if (reason := of_the_disk(error)) is not None:
             raise EnvironmentFault(f"{reason} writing {folder}") from error
         raise
-
-
-def _of_the_disk(error: Exception) -> str | None:
-    """Return why the system took no more bytes, where a library's error says that it did not."""
-    text = str(error)
-    if number := re.search(r"\(os error (\d+)\)", text):  # safetensors
-        return os.strerror(int(number[1]))
-    if "inline_container" in text or "PytorchStreamWriter" in text:  # torch forgets the reason
-        return "A file cannot be written whole (disk full, quota or limit of its size)"
-    return None
 
 
 def _clear(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -29,9 +30,13 @@ class Server:
         )  # fmt: skip
         self.hear(120.0)
 
-    def start(self, arguments: list[str], place: Path, environment: dict[str, str], said: Path) -> Started:
+    def start(
+        self, arguments: list[str], place: Path, environment: dict[str, str], said: Path, largest: int | None = None
+    ) -> Started:
+        """Start a command; `largest`: the bytes that a file may have, as on a full disk."""
         assert self.process.stdin is not None
-        told = {"arguments": arguments, "place": str(place), "environment": environment, "said": str(said)}
+        told: dict[str, Any] = {"arguments": arguments, "place": str(place), "environment": environment}
+        told |= {"said": str(said), "largest": largest}
         self.process.stdin.write(json.dumps(told).encode() + b"\n")
         self.process.stdin.flush()
         answer = self.hear(30.0)
@@ -130,6 +135,8 @@ def _command(told: dict[str, Any]) -> NoReturn:
     said = os.open(told["said"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for target, source in ((0, quiet), (1, quiet), (2, said)):
         os.dup2(source, target)
+    if told["largest"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (told["largest"], resource.RLIM_INFINITY))
     _become(told["environment"], ["distbench", *told["arguments"]])
     from distbench.cli import main
 
