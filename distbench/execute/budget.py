@@ -69,7 +69,8 @@ class Budget:
 
     def leave(self, cell: Cell, why: str | None = None) -> None:
         """Leave a cell out."""
-        self.left_out[cell.id] = why or f"no time left: {duration(self.spent)} of {duration(self.seconds)} were spent"
+        spent = f"{duration(self.spent)} of {duration(self.seconds)} were spent"
+        self.left_out[cell.id] = why or f"not expected to end in time: {spent}"
 
     def _correction(self) -> float:
         if len(self._settled) < FEW or self._expected <= 0:

@@ -133,7 +133,7 @@ def test_a_run_whose_time_is_over_is_undecided_and_goes_on_later(place: Path) ->
     assert "no time for 3 cells, 3 of them needed for a verdict" in done.stderr
     noted = json.loads((place / "r" / "left_out.json").read_text())
     assert len(noted["cells"]) == 3
-    assert "s: cannot be decided" in command(place, "gate", "r", check=3).stdout
+    assert "Cannot be decided yet: s" in command(place, "gate", "r", check=3).stdout
     assert "--max-time 1 h left no time for them" in command(place, "compare", "r", check=0).stdout
     again = command(place, "run", "suite.yaml", "--out", "r", "--json", check=0)
     result = json.loads(again.stdout)

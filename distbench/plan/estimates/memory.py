@@ -47,8 +47,8 @@ def from_records(work: Asked, similar: Similar, sure: float | None = None) -> Fo
                      "this model on other tasks", sure)  # fmt: skip
     rows = [row for row in similar.of_work(work.signature) if row.memory_bytes]
     if rows:
-        return about(_by_size(work, rows), ranges.MEMORY_OTHER_MODEL, "scaled", "the same work on other models, by size",
-                     sure)  # fmt: skip
+        words = "the same work on other models, by size"
+        return about(_by_size(work, rows), ranges.MEMORY_OTHER_MODEL, "scaled", words, sure)
     return None
 
 
