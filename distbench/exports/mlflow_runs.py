@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -24,6 +23,7 @@ from distbench.exports.tracking import (
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.report.visible import one_line, visible
 from distbench.schema.strict import Strict
+from distbench.store.leftovers import temporary_folder
 
 _ALLOWED = r"\w\-. :"
 _LONGEST_KEY, _LONGEST_VALUE = 250, 500  # the least of what its versions and stores take
@@ -57,7 +57,7 @@ class MLflow:
         uri, notes = self._uri(to)
         runs = tracked(source.result)
         name = one_line(self.options.experiment or f"distbench/{source.result.suite}", 200)
-        with foreign(f"MLflow at {uri}"), tempfile.TemporaryDirectory(prefix="distbench-mlflow-") as folder:
+        with foreign(f"MLflow at {uri}"), temporary_folder("mlflow") as folder:
             from mlflow.tracking import MlflowClient
 
             client = MlflowClient(tracking_uri=uri)

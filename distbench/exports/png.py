@@ -7,7 +7,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -20,6 +19,7 @@ from distbench.report.figures.plane import HEIGHT
 from distbench.report.figures.static import FOOT, WIDTH
 from distbench.schema.strict import Strict
 from distbench.store.files import writing
+from distbench.store.leftovers import temporary_folder
 
 BROWSERS = (
     "chromium",
@@ -64,8 +64,7 @@ class PNG:
         """Draw the chart. Raises EnvironmentFault where there is no browser, or where it draws nothing."""
         assert to is not None
         browser = found_browser()
-        with tempfile.TemporaryDirectory(prefix="distbench-png-") as name:
-            folder = Path(name)
+        with temporary_folder("png") as folder:
             (folder / "chart.svg").write_text(key_chart(source.result, self.options.scheme), encoding="utf-8")
             drawn = _draw(browser, folder, self.options.scale)
         with writing(to) as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +12,7 @@ from distbench.exports.tracking import Tracked, accepted, foreign, tracked, writ
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.report.visible import one_line
 from distbench.schema.strict import Strict
+from distbench.store.leftovers import temporary_folder
 
 _TYPE = "comparison"
 
@@ -39,7 +39,7 @@ class Wandb:
     def export(self, source: Source, to: Path | None) -> Exported:
         """Log the comparison; numbers that are not known are named in the settings, never logged as 0."""
         folder = made_folder(to or Path()).resolve()
-        with foreign("wandb"), tempfile.TemporaryDirectory(prefix="distbench-wandb-") as name:
+        with foreign("wandb"), temporary_folder("wandb") as name:
             files = write_documents(source, Path(name))
             for number, each in enumerate(tracked(source.result)):
                 self._log(each, source, folder, files if number == 0 else [])

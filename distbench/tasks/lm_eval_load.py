@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 
 from distbench.errors import RefusedError, RunError, UsageError
 from distbench.schema.suite import TaskSpec
+from distbench.store.leftovers import temporary_folder
 from distbench.tasks.lm_eval_index import find_task, stock_fields
 
 SPLIT_KEYS = ("training_split", "validation_split", "test_split", "fewshot_split")
@@ -29,8 +29,8 @@ def load_task(spec: TaskSpec, folder: Path | None) -> Any:
     _sandbox_templates()
     path = find_task(spec.title, folder)
     refuse_unsafe(spec.title, path)
-    with tempfile.TemporaryDirectory(prefix="distbench-task-") as place:
-        (Path(place) / "task.yaml").write_text(yaml.safe_dump(_override(spec, path)), encoding="utf-8")
+    with temporary_folder("task") as place:
+        (place / "task.yaml").write_text(yaml.safe_dump(_override(spec, path)), encoding="utf-8")
         manager = TaskManager(include_path=place, include_defaults=False)
         try:
             with sandboxed(spec.title):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from distbench.data.token_signal import TokenSignal
 from distbench.errors import RunError, UsageError
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
+from distbench.store.leftovers import temporary_folder
 from distbench.training import checkpoints, memory, sharding
 from distbench.training.board import Board
 from distbench.training.board_callback import BoardCallback
@@ -73,8 +73,8 @@ def _folder(scratch: Path | None) -> Iterator[Path]:
         scratch.mkdir(parents=True, exist_ok=True)
         yield scratch
     else:
-        with tempfile.TemporaryDirectory(prefix="distbench-train-") as temporary:
-            yield Path(temporary)
+        with temporary_folder("train") as folder:
+            yield folder
 
 
 def _pupil(

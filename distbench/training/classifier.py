@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,6 +21,7 @@ from distbench.errors import RunError, UsageError
 from distbench.losses.target import Target
 from distbench.protocols import LearnReport, LearnSession, TrainingRecipe
 from distbench.schema.training import Budget
+from distbench.store.leftovers import temporary_folder
 from distbench.training import checkpoints
 from distbench.training.board import Board
 from distbench.training.classification import Objective, label_entropy, target_of
@@ -66,7 +66,7 @@ def fit(
     before = heldout_kl(signal.heldout_logp, learner.classify(signal.heldout_x))
     adapted = _adapt(learner, recipe)
     with ExitStack() as stack:
-        folder = session.scratch or Path(stack.enter_context(TemporaryDirectory(prefix="distbench-train-")))
+        folder = session.scratch or stack.enter_context(temporary_folder("train"))
         course = Course(learner, signal, recipe, objective, rows, schedule, session, folder)
         diary, resumed = course.run()
         kept = course.restore_best(diary)
