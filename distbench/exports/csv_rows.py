@@ -24,7 +24,7 @@ _BOM = "\ufeff"
 
 def csv_text(table: Table, result: Result) -> str:
     """Return a table as CSV (RFC 4180 quoting, lines end in a line feed): texts quoted, numbers bare, unknown empty."""
-    lines = [",".join(_quoted(column.name) for column in table.columns)]
+    lines = [",".join(quoted(column.name) for column in table.columns)]
     lines += [",".join(_cell(column, row[column.name]) for column in table.columns) for row in table.rows(result)]
     return "\n".join(lines) + "\n"
 
@@ -33,7 +33,7 @@ def _cell(column: Column, value: Any) -> str:
     if value is None:
         return ""
     if column.kind == "text":
-        return _quoted(harmless(str(value)))
+        return quoted(harmless(str(value)))
     if column.kind == "flag":
         return "true" if value else "false"
     return repr(value)  # the shortest text that reads back as the same number
@@ -45,7 +45,8 @@ def harmless(text: str) -> str:
     return f"'{shown}" if shown.startswith(_FORMULA) or shown.lstrip().startswith(_FORMULA) else shown
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Return a text as one cell, whatever is in it: a line end outside quotes would begin a row, maybe a formula."""
     doubled = text.replace('"', '""')
     return f'"{doubled}"'
 

@@ -169,6 +169,12 @@ def tasked(**fields: object) -> Make:
     return make
 
 
+def chatty(folder: Path) -> None:
+    """Give the checkpoint a chat template that reaches for Python."""
+    (folder / "chat_template.jinja").write_text(ESCAPE, encoding="utf-8")
+
+
+CHAT = "distbench_facts, samples: 4, chat_template: own"
 ESCAPE = "{{ cycler.__init__.__globals__.os.system('touch RAN') }}"
 TRUSTED = (*RUN, "--trust-task-code", "foreign")
 HUMANEVAL = SUITE.replace("distbench_facts", "humaneval")
@@ -267,6 +273,15 @@ UNSAFE = [
         6,
         "reaches for what templates must not touch",
         argv=TRUSTED,
+        refused=False,
+        loads=True,
+    ),
+    Row(
+        22,
+        "a chat template that reaches for Python",
+        own(chatty, AS_IT_IS.replace("distbench_facts, samples: 8", CHAT).replace("./model", "./own")),
+        6,
+        "reaches for what templates must not touch",
         refused=False,
         loads=True,
     ),
