@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from distbench.errors import RunError
+from distbench.meters.host_memory import Died, peak_of, total_bytes
 from distbench.protocols import Missing, Readings
 from distbench.schema.cell import MeasureCell
 from distbench.store.run_dir import RunDir
@@ -79,11 +80,11 @@ class ProbeProcess:
         _, status, usage = os.wait4(self._child.pid, 0)
         self._child.returncode = os.waitstatus_to_exitcode(status)
         # includes what this small parent held when it forked; a model that died of its size is far beyond that
-        return self._child.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return self._child.returncode, peak_of(usage.ru_maxrss)
 
 
 def died(code: int, peak: int | None = None) -> str:
     """Say in words how a child ended."""
     if code == -signal.SIGKILL:
-        return "killed by signal 9, likely out of memory" + ("" if peak is None else f" (peak {peak / 2**30:.1f} GiB)")
+        return Died(peak, total_bytes(), counted=False).words()
     return f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distbench.executors import ending, logs, memory
+from distbench.executors import ending, logs
 from distbench.executors.environment import child_environment
 from distbench.executors.job import Ended, Event, Job
 from distbench.executors.watch import Watch
 from distbench.host import PARENT
+from distbench.meters import host_memory as memory
 
 
 class LocalExecutor:

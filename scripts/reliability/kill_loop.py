@@ -41,7 +41,7 @@ POINTS = (  # where a process kills itself instead, now and then: moments that a
     "put.linked", "put.renamed", "make.made", "adopt.linked", "adopt.renamed", "checkpoint.written",
     "checkpoint.renamed", "journal.begin", "journal.done",
 )  # fmt: skip
-SHARE_OF_POINTS = 0.25  # of all starts
+SHARE_OF_MOMENTS = 0.25  # of all starts
 SETTLES = 30.0  # seconds after which a signalled command counts as one that does not end
 LONGEST = 600.0
 
@@ -74,6 +74,7 @@ class Launcher:
             "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", evidence.MARK: self.mark, "KILL_LOOP_PRELOAD": preload,
         }  # fmt: skip
         self.server = Server(self.environment) if forked else None
+        self.moments = SHARE_OF_MOMENTS
 
     def others(self) -> set[int]:
         """Return the processes that carry the mark and are no part of a trial."""
@@ -135,10 +136,10 @@ class Trial:
 
     def _once(self, horizon: float, reference: dict[str, dict[str, str]]) -> bool:
         """Start the command and signal it; return whether there is still something to do."""
-        if self.dice.random() < SHARE_OF_POINTS:
+        if self.dice.random() < self.launcher.moments:
             return self._at_a_point(reference)
         child, began = self.start(), time.monotonic()
-        within = self.dice.choice((0.3, 0.3, 0.3, 1.0))  # mostly early, so that one run is disturbed many times
+        within = self.dice.choice((0.15, 0.3, 0.3, 1.0))  # mostly early, so that one run is disturbed many times
         moment = began + self.dice.uniform(0.01, within) * horizon * self.victim.share_left(self.place)
         while self.dice.random() < 0.5:  # first a worker or two
             if _ended(child, self.dice.uniform(0.0, 0.6) * max(0.0, moment - time.monotonic()) + 0.05):
@@ -216,7 +217,10 @@ def _ended(child: Any, seconds: float) -> bool:
     return True
 
 
-def hunt(victim: Victim, mutant: str | None, wanted: int, seed: int, until: float, *, forked: bool) -> Tally:
+def hunt(
+    victim: Victim, mutant: str | None, wanted: int, *, seed: int, until: float, forked: bool,
+    moments: float = SHARE_OF_MOMENTS,
+) -> Tally:  # fmt: skip
     """Disturb a victim until `wanted` signals were sent, or the time is up, or (for a mutant) something broke."""
     tally, dice = Tally(), random.Random(seed)  # noqa: S311 - no secret, and the same again for a seed
     with tempfile.TemporaryDirectory(prefix="kill-loop-") as name, contextlib.ExitStack() as stack:
@@ -226,10 +230,12 @@ def hunt(victim: Victim, mutant: str | None, wanted: int, seed: int, until: floa
             launcher = Launcher(patched_copy(mutant, Path(name) / "mutant"), victim.preload, forked=forked)
         for each in {sound, launcher}:
             stack.callback(each.server.close if each.server else lambda: None)
+        launcher.moments = moments
         undisturbed = Trial(victim, Path(name) / "reference", sound, Tally(), dice)
-        undisturbed.finish()
-        undisturbed.again()
         horizon = undisturbed.finish()
+        if forked:  # what the first time brought into the file system's caches does not count
+            undisturbed.again()
+            horizon = undisturbed.finish()
         print(f"{victim.name}: {horizon:.1f} s undisturbed", flush=True)
         if undisturbed.tally.broken:
             raise SystemExit(f"the reference run failed: {undisturbed.tally.broken}")
@@ -268,11 +274,16 @@ def main() -> int:
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break the package like this; it must be caught")
     parser.add_argument("--teacher", type=Path, help="of the victim 'smollm2': a checkpoint folder")
     parser.add_argument("--forked", action="store_true", help="fork commands and workers from one warm interpreter")
+    parser.add_argument(
+        "--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that die at a named moment"
+    )
     parser.add_argument("--run", type=Path, help="a finished run, for commands that read one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     victim, until = VICTIMS[given.victim](given), time.time() + 60 * given.minutes
-    tally = hunt(victim, given.mutant, given.signals, given.seed, until, forked=given.forked)
+    tally = hunt(
+        victim, given.mutant, given.signals, seed=given.seed, until=until, forked=given.forked, moments=given.moments
+    )
     command = "python scripts/reliability/kill_loop.py " + " ".join(sys.argv[1:])
     found = document(tally, given.seed, command=command, victim=given.victim, mutant=given.mutant)
     text = json.dumps(found, indent=1) + "\n"

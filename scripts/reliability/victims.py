@@ -41,9 +41,9 @@ students:
   - name: kd
     of: big
     init: {use: layer-drop, keep: KEEP}
-    distil: {use: soft-labels, data: {use: teacher-sampled, sequences: 12, length: LENGTH, heldout: 4}, BUDGET}
+    distil: {use: soft-labels, data: {use: teacher-sampled, sequences: 8, length: LENGTH, heldout: 2}, control: none, BUDGET}
 tasks:
-  - {use: lm-eval, name: distbench_facts, samples: 8}
+  - {use: lm-eval, name: distbench_facts, samples: 6}
 gate: {retained: 0.9, task_floor: 0.8}
 """
 
@@ -55,7 +55,7 @@ class Victim:
     name: str
     command: tuple[str, ...]
     prepare: Callable[[Path], None]
-    starts: int = 16
+    starts: int = 30
     makes_run: bool = True
     preload: str = ""  # modules that a server imports before it forks
 
@@ -158,7 +158,7 @@ VICTIMS: dict[str, Callable[[argparse.Namespace], Victim]] = {
     "smollm2": lambda given: Victim(
         "run of SmolLM2-135M",
         RUN,
-        _trained(given.teacher, 4, 24, "steps: 12, batch_size: 2, checkpoint_every: 2"),
+        _trained(given.teacher, 2, 16, "steps: 8, batch_size: 2, checkpoint_every: 2"),
         starts=10,
     ),
     "import": lambda _: Victim("import", ("import", "lm-eval", "big", "small", "--out", "run"), _imported, starts=8),

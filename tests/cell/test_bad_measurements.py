@@ -19,7 +19,7 @@ FAILURES = {
     "host memory": r"memory: out of memory at a peak of \d+\.\d\d GiB of the host; cannot allocate 1 TiB",
     "device memory": r"memory: out of memory at a peak of .* GiB of the host; CUDA out of memory\. Tried to allocate",
     "allocator": r"memory: out of memory at a peak of .* GiB of the host; DefaultCPUAllocator: can't allocate",
-    "killed": r"killed by signal 9, likely out of memory \(peak \d+\.\d GiB\)",
+    "killed": r"killed by signal 9, likely out of memory \(peak \d+\.\d of \d+\.\d GiB\)",
     "answers one token": "generated 1 tokens in 1 steps, expected 2",
     "meter": "rusage: ValueError: the instrument fell off",
 }

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +150,6 @@ def test_a_torn_line_of_the_journal_spoils_no_other(tmp_path: Path) -> None:
 
 def test_a_journal_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
     run = RunDir.prepare(tmp_path / "run")
-    os.symlink("/dev/full", run.path / "journal.jsonl")
+    (run.path / "journal.jsonl").symlink_to("/dev/full")
     with pytest.raises(EnvironmentFault, match=r"No space left on device writing .*journal\.jsonl"):
         run.log("done", cell="a")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from distbench.executors.job import CellLimit
-from distbench.executors.memory import Died, total_bytes
 from distbench.executors.watch import REPORTED_SILENCE, Watch, held_bytes, limit_of
+from distbench.meters.host_memory import Died, total_bytes
 from distbench.schema.limits import Limit, Limits
 from tests.command import distbench
 from tests.reliability.stuck import install, lives, write_suite

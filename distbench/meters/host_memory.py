@@ -1,4 +1,4 @@
-"""How much memory there is for a worker, and whether the kernel has ended something for the lack of it."""
+"""How much memory there is for a process, and whether the kernel has ended one for the lack of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNLIMITED = 1 << 60  # cgroup v1 writes a number near 2^63 for no limit
 
 @dataclass(frozen=True)
 class Died:
-    """What is known of a worker that the kernel ended with SIGKILL. `peak` in bytes; None: not known."""
+    """What is known of a process that was ended by SIGKILL. `peak` in bytes; None: not known."""
 
     peak: int | None
     total: int
