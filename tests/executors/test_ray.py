@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
+from distbench import plugins
 from distbench.store.files import damage
-from tests.command import Done, distbench
+from tests.command import Done, distbench, here
 from tests.executors.steady_model import install, write_model
 from tests.schedulers.suites import SUITE, write
 
@@ -191,12 +192,16 @@ def test_what_no_node_can_hold_is_refused_at_once(ground: Ground) -> None:
     assert "no node has GPUs" in cuda.stderr
 
 
-def test_a_second_driver_is_refused_and_an_interrupt_leaves_nothing_behind(ground: Ground) -> None:
+def test_a_second_driver_is_refused_and_an_interrupt_leaves_nothing_behind(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = ground.suite("stopped", 2 * SLOW, students=2)
+    monkeypatch.syspath_prepend(ground.folder / "package")
+    plugins.forget()
     begun = ground.begin(place, "--out", "run")
     run = place / "run"
     until(lambda: workers_of(run) and journal(run, "done"))
-    second = ground.run(place, "--out", "run", check=5)
+    second = here(place, "run", "suite.yaml", "--out", "run", check=5)  # the lock asks nobody for the engine
     assert "run" in second.stderr
     begun.send_signal(signal.SIGINT)
     _, told = begun.communicate(timeout=120)
@@ -207,6 +212,7 @@ def test_a_second_driver_is_refused_and_an_interrupt_leaves_nothing_behind(groun
     assert 1 <= len(kept) < 3
     ground.run(place, "--out", "run")
     assert kept.items() < answers(run).items()
+    plugins.forget()
 
 
 def test_nodes_without_a_common_disk_are_brought_what_they_need(ground: Ground) -> None:
