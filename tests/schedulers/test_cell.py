@@ -19,7 +19,7 @@ from distbench.store.claims import is_held
 from distbench.store.hold import hold_cells
 from distbench.store.run_dir import RunDir
 from tests.command import Done, here
-from tests.schedulers.suites import MEASURED, SUITE, write
+from tests.schedulers.suites import SUITE, write
 
 
 def prepared(folder: Path, suite: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def test_the_same_cell_twice_at_the_same_time_is_refused(tmp_path: Path) -> None
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_cell_leaves_nothing_behind_and_starts_again(tmp_path: Path, sign: signal.Signals) -> None:
     """What happens at a time limit, on a preemption or on a node that dies; the scheduler then starts it again."""
-    prepared(tmp_path, MEASURED)
+    prepared(tmp_path)
     cell(tmp_path, "--index", "0", check=0)
     (job,) = (job for job in stages(tmp_path) if job["stage"] == "evaluate-2")
     words = [sys.executable, "-m", "distbench", "cell", "run", "--id", job["id"]]

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from distbench.plan.expand import expand
-from distbench.schema.suite import Suite
 from tests.command import here
 from tests.schedulers.suites import MEASURED, SUITE, write
 
@@ -93,16 +90,6 @@ def test_the_rules_for_make_keep_the_order(tmp_path: Path) -> None:
     assert "--id " + names["measure-3-0"] in told[-2], "it has the machine alone"
     assert told[-1] == f"finish {tmp_path / 'a $run'}"
     assert len(told) == len(document["jobs"]) + 1
-
-
-def test_the_documented_suite_of_a_served_teacher_is_planned(tmp_path: Path, tiny_lm: Path, other_lm: Path) -> None:
-    """It is run against a server in `tests/endpoint/test_served_teacher.py`."""
-    (tmp_path / "questions.txt").write_text("a\nb\nc\n")
-    for name, folder in (("reference", tiny_lm), ("small", other_lm)):
-        (tmp_path / name).symlink_to(folder)
-    asked = Suite.model_validate(yaml.safe_load(block("# served-teacher.yaml")))
-    plan = expand(asked, tmp_path)
-    assert [cell.kind for cell in plan.cells] == ["evaluate", "make", "evaluate"]
 
 
 def test_evaluations_of_one_model_are_one_job_by_chunk(tmp_path: Path) -> None:

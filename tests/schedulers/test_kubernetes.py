@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,13 @@ def test_jobs_of_one_stage_that_want_other_machines_keep_their_numbers(tmp_path:
         shell, env=os.environ | {"JOB_COMPLETION_INDEX": "0"}, capture_output=True, text=True, check=True
     )
     assert said.stdout.strip() == "--index 1"
+
+
+def test_the_script_is_clean(tmp_path: Path) -> None:
+    planned(tmp_path)
+    shellcheck, script = Path(sys.executable).with_name("shellcheck"), tmp_path / "the run" / "kubernetes" / "apply.sh"
+    found = subprocess.run([shellcheck, script], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.parametrize("end", ["Complete", "Failed"])
