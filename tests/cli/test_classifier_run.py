@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.command import here
 
 FILES = {"train": "data/train.jsonl", "test": "data/test.jsonl"}
@@ -71,20 +69,3 @@ def test_texts_from_suite_to_result(tmp_path: Path) -> None:
     measured = {each["metric"] for each in by_name["half"]["measurements"]}
     assert any("e2e" in metric for metric in measured), measured
     assert (tmp_path / "run" / "report.html").is_file()
-
-
-@pytest.mark.parametrize(
-    ("part", "lines", "said"),
-    [
-        ("test", '{"sentence": "odd", "label": 5}\n', "label 5 is outside the head, which has 2 labels"),
-        ("train", "\n", "0 examples"),
-    ],
-)
-def test_row_27_data_that_cannot_be_asked(tmp_path: Path, part: str, lines: str, said: str) -> None:
-    suite = json.loads(json.dumps(SUITE)) | {"measure": {}}
-    tree = {"use": "decision-tree", "fit": {"use": "hard-labels", "data": DATA}}
-    write(tmp_path, suite | {"teachers": {"encoder": tree}, "students": [suite["students"][1]]})
-    (tmp_path / FILES[part]).write_text(lines, encoding="utf-8")
-    done = here(tmp_path, "run", "suite.yaml", "--out", "run")
-    assert done.returncode == 4, done.stderr[-2000:]
-    assert said in " ".join((done.stderr + done.stdout).split())
