@@ -275,7 +275,7 @@ def main() -> int:
     parser.add_argument("--teacher", type=Path, help="of the victim 'smollm2': a checkpoint folder")
     parser.add_argument("--forked", action="store_true", help="fork commands and workers from one warm interpreter")
     parser.add_argument(
-        "--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that die at a named moment"
+        "--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that end at one"
     )
     parser.add_argument("--run", type=Path, help="a finished run, for commands that read one")
     parser.add_argument("--out", type=Path)

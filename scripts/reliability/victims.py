@@ -41,7 +41,8 @@ students:
   - name: kd
     of: big
     init: {use: layer-drop, keep: KEEP}
-    distil: {use: soft-labels, data: {use: teacher-sampled, sequences: 8, length: LENGTH, heldout: 2}, control: none, BUDGET}
+    distil:
+      {use: soft-labels, data: {use: teacher-sampled, sequences: 8, length: LENGTH, heldout: 2}, control: none, BUDGET}
 tasks:
   - {use: lm-eval, name: distbench_facts, samples: 6}
 gate: {retained: 0.9, task_floor: 0.8}
