@@ -72,7 +72,14 @@ def _group_lives(group: int) -> bool:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    return True
+    return any(_lives_in(group, pid) for pid in psutil.pids())  # else only dead ones that nobody has collected yet
+
+
+def _lives_in(group: int, pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == group and _lives(psutil.Process(pid))
+    except (OSError, psutil.Error):
+        return False
 
 
 def _left(pid: int, group: int) -> bool:

@@ -6,11 +6,14 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from distbench.errors import EnvironmentFault, UsageError
+from distbench.executors import ending
 from distbench.executors.apart import Input, Supplies, Workshop, inputs_of, visible
 from distbench.executors.engine import engine_of
 from distbench.executors.parcels import content, unwrap, wrap
@@ -160,6 +163,19 @@ def test_a_path_with_other_content_is_not_the_same_input(model: Path) -> None:
     (model / "weights").write_bytes(b"shorter")
     assert not visible([seen])
     assert not visible([Input("/not/here", 1, 1)])
+
+
+def test_a_group_of_dead_processes_is_not_waited_for() -> None:
+    child = subprocess.Popen(["true"], start_new_session=True)
+    try:
+        while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert not ending._group_lives(child.pid)
+        with subprocess.Popen(["sleep", "60"], start_new_session=True) as living:
+            assert ending._group_lives(living.pid)
+            living.kill()
+    finally:
+        child.wait()
 
 
 def test_an_engine_has_no_other_options() -> None:
