@@ -33,6 +33,7 @@ from distbench.schema.record import Footprint
 from distbench.schema.result import CellSummary, Estimate, Result, StudentResult, TeacherResult
 from distbench.schema.studies import SeedSpread
 from distbench.schema.suite import GateSpec
+from distbench.store.files import seal_of
 from distbench.store.run_dir import RunDir
 
 NOT_THRESHOLDS = {"alpha", "sequential", "suite_rule", "tasks"}
@@ -280,6 +281,7 @@ def cell_summaries(evidence: Evidence) -> list[CellSummary]:
                 seconds=record.seconds if record else None,
                 peak_memory_bytes=record.peak_memory_bytes if record else None,
                 error=failure or (None if record else left_out.get(cell.id)),
+                seal=seal_of(evidence.run.cells / cell.id) if record else None,
             )
         )
     return rows

@@ -358,6 +358,7 @@ class CellSummary(Strict):
     seconds: float | None = None
     peak_memory_bytes: int | None = None
     error: str | None = None
+    seal: str | None = Field(None, description="hash of its files' sums: exactly this record was compared")
 
 
 class Result(Strict):

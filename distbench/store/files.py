@@ -179,6 +179,15 @@ def faults(folder: Path, skip: Callable[[str], bool] | None = None) -> Iterator[
     yield from (f"{name} was added after the cell was sealed" for name in sorted(present - set(sums) - links))
 
 
+def seal_of(folder: Path) -> str | None:
+    """Return the first 16 hex digits of the SHA-256 of a sealed folder's sums; None where they cannot be read."""
+    path = folder / SUMS
+    try:
+        return file_digest(path)[:16] if path.is_file() else None
+    except OSError:
+        return None
+
+
 def incomplete(folder: Path) -> str | None:
     """Return which file of a sealed folder is missing, or None; contents are not read."""
     sums = sums_of(folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -21,11 +20,11 @@ from distbench.schema.record import CellRecord, EvaluateResult
 from distbench.schema.verification import Depth
 from distbench.schema.wording import first_fault
 from distbench.store.files import faults
+from distbench.store.plain import plain_bytes
 from distbench.store.run_dir import RunDir
 
 T = TypeVar("T")
 MODEL = "model/"  # where a cell keeps the model that it made
-LARGEST_JSON = 256 << 20  # bytes; a record of a very long measurement has a few MiB
 
 
 class Subject:
@@ -119,12 +118,9 @@ def _keep(found: dict[str, T], why: dict[str, str], key: str, read_it: Callable[
 
 def read(path: Path) -> bytes:
     """Return what a plain file holds. A link, a pipe or a device is refused: it may be anything, or never end."""
-    kind = path.lstat()
-    if not stat.S_ISREG(kind.st_mode):
-        raise RefusedError(f"{path.name} is not a plain file")
-    if kind.st_size > LARGEST_JSON:
-        raise RefusedError(f"{path.name} has {kind.st_size} bytes, more than {LARGEST_JSON}")
-    return path.read_bytes()
+    if path.is_symlink():
+        raise RefusedError(f"{path.name} is a link")
+    return plain_bytes(path)
 
 
 def entries(folder: Path) -> list[Path]:

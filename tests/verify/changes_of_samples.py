@@ -142,8 +142,8 @@ def verdict_written_over(run: Run) -> None:
 
 
 def result_of_other_cells(run: Run) -> None:
-    """Everything in the cell fits together; only what was computed from it before does not."""
-    run.edit_record(run.student, set_in("seconds", to=1234.5))
+    """Everything in the cell fits together, and every number stays; only its seal is not the one that was compared."""
+    run.edit_samples(run.student, lambda rows: rows[0].update(prompt="another text"))
 
 
 def result_is_no_result(run: Run) -> None:

@@ -53,7 +53,7 @@ QUICK: list[tuple[Tampering, str, str]] = [
     (files.plan_hashes_otherwise, "hashes.ids", DAMAGED),
     (files.plan_with_another_seed, "records.settings", DAMAGED),
     (files.swapped_identities, "records.models", DAMAGED),
-    (files.teacher_called_student, "records.models", DAMAGED),
+    (files.teacher_called_student, "structure.manifest", DAMAGED),
     (cells.swapped_cells, "records.cells", DAMAGED),
     (cells.copied_record, "copies.answers", SUSPICIOUS),
     (cells.copied_record_in_another_order, "copies.answers", SUSPICIOUS),
