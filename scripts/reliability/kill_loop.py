@@ -274,9 +274,7 @@ def main() -> int:
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="break the package like this; it must be caught")
     parser.add_argument("--teacher", type=Path, help="of the victim 'smollm2': a checkpoint folder")
     parser.add_argument("--forked", action="store_true", help="fork commands and workers from one warm interpreter")
-    parser.add_argument(
-        "--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that end at one"
-    )
+    parser.add_argument("--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that end at one")
     parser.add_argument("--run", type=Path, help="a finished run, for commands that read one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
@@ -284,7 +282,8 @@ def main() -> int:
     tally = hunt(
         victim, given.mutant, given.signals, seed=given.seed, until=until, forked=given.forked, moments=given.moments
     )
-    command = "python scripts/reliability/kill_loop.py " + " ".join(sys.argv[1:])
+    words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]  # no paths of this machine
+    command = "python scripts/reliability/kill_loop.py " + " ".join(words)
     found = document(tally, given.seed, command=command, victim=given.victim, mutant=given.mutant)
     text = json.dumps(found, indent=1) + "\n"
     if given.out:

@@ -94,8 +94,6 @@ def test_a_plan_that_does_not_fit_begins_nothing(place: Place) -> None:
     line = refused(*place("run", "suite.yaml", "--out", "small", largest=200))
     assert "small/" in line
     assert list((place.folder / "small" / "cells").iterdir()) == []
-    code, said = place("run", "suite.yaml", "--out", "small")  # with room again it goes on
-    assert code == 0, said
 
 
 def test_cells_that_do_not_fit_fail_and_the_others_stay(place: Place) -> None:
@@ -110,7 +108,7 @@ def test_cells_that_do_not_fit_fail_and_the_others_stay(place: Place) -> None:
     finished = list((place.folder / "some" / "cells").iterdir())  # and nothing half-made beside them
     assert len(finished) == 2
     assert all(damage(path) is None for path in finished)
-    code, said = place("run", "suite.yaml", "--out", "some", "--set", "seed=5")
+    code, said = place("run", "suite.yaml", "--out", "some", "--set", "seed=5")  # with room again it goes on
     assert code == 0, said
 
 
