@@ -80,7 +80,8 @@ class RayEngine:
         """Return what runs the jobs of a run directory."""
         import ray
 
-        return RayExecutor(run, slots(self._wanted, nodes_of(ray.nodes())), self.options.retries)
+        room = slots(self._wanted, nodes_of(ray.nodes()))
+        return RayExecutor(run, max(2, room), self.options.retries)  # one slot would mean: this machine, in turn
 
 
 def connect(address: str) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from distbench.errors import ExitCode
+from distbench.errors import EnvironmentFault, ExitCode
 from distbench.executors.apart import Input, Supplies, inputs_of
 from distbench.executors.arrivals import Arrivals
 from distbench.executors.job import Ended, Event, Job, Resources
@@ -29,6 +29,7 @@ from distbench.store.run_dir import RunDir
 PATIENCE = 10.0  # seconds for tasks to end their processes, before Ray ends theirs
 LOOK_EVERY = 2.0  # seconds without a word, after which the cluster is looked at
 GONE_AFTER = 20.0  # seconds that a waiting job is given after the last node that could hold it went away
+SEEN = ".seen-"
 FORWARDED = ("DISTBENCH_CACHE", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT")
 
 
@@ -61,7 +62,7 @@ class RayExecutor:
         self._apart: set[str] = set()  # nodes that do not see the run directory
         self._parcels: dict[str, Parcel] = {}
         self._arrivals = Arrivals(self.run)
-        self._probe = f".seen-{secrets.token_hex(8)}"
+        self._probe = f"{SEEN}{secrets.token_hex(8)}"
 
     # -- the protocol -----------------------------------------------------------------------------------------------
 
@@ -74,7 +75,13 @@ class RayExecutor:
 
     def _mark(self) -> None:
         """Put a file into the run directory: a node that sees it sees the directory."""
+        self._unmark()
         (self.run.path / self._probe).touch()
+
+    def _unmark(self) -> None:
+        """Remove it, and those of drivers that were killed: this one holds the run's lock."""
+        for seen in self.run.path.glob(f"{SEEN}*"):
+            seen.unlink(missing_ok=True)
 
     def wait(self, on_event: Callable[[Job, Event], None]) -> tuple[Job, Ended]:
         """Return the next job that ended."""
@@ -93,17 +100,20 @@ class RayExecutor:
         tasks = [start.task for start in self._starts.values()]
         self._starts.clear()
         self._watched.clear()
-        for force in (False, True) if tasks else ():
-            for task in tasks:
-                with contextlib.suppress(Exception):  # it ended meanwhile, or its node did
-                    ray.cancel(task, force=force)
-            _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
-            if not tasks:
-                break
-        (self.run.path / self._probe).unlink(missing_ok=True)
-        if self._mailbox is not None:
-            ray.kill(self._mailbox)
+        self._letters.clear()
+        try:
+            for force in (False, True) if tasks else ():
+                for task in tasks:
+                    with contextlib.suppress(Exception):  # it ended meanwhile, or its node did
+                        ray.cancel(task, force=force)
+                _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
+                if not tasks:
+                    break
+            if self._mailbox is not None:
+                ray.kill(self._mailbox)
+        finally:
             self._mailbox = self._take = None
+            self._unmark()
 
     # -- starting ---------------------------------------------------------------------------------------------------
 
@@ -157,9 +167,8 @@ class RayExecutor:
         options: dict[str, Any] = {"max_retries": 0, "name": f"distbench {job.ids[0]}"}
         if wanted.alone and (node := quiet_node(wanted, nodes, self._quiet, avoid)):
             self._quiet = node.id
-            return options | _whole(
-                node, wanted
-            ), f"a whole node of a Ray cluster, {node.cpus:g} CPUs, with nothing beside it"
+            placed = f"a whole node of a Ray cluster, {node.cpus:g} CPUs, with nothing of Ray beside it"
+            return options | _whole(node, wanted), placed
         amounts = demand(wanted)
         options |= {"num_cpus": amounts.pop("CPU", 0), "num_gpus": amounts.pop("GPU", 0)}
         options |= {"memory": amounts.pop("memory", None), "resources": amounts}
@@ -186,7 +195,7 @@ class RayExecutor:
         for done in ready:
             if done == self._take:
                 self._take = None
-                self._letters.extend(ray.get(done))
+                self._letters.extend(self._taken(done))
                 continue
             number = self._watched.pop(done)
             try:
@@ -195,6 +204,17 @@ class RayExecutor:
                 self._mailbox.post.remote(number, death(error))
         if not ready:
             self._give_up_hopeless()
+
+    @staticmethod
+    def _taken(letters: Any) -> list[Letter]:
+        import ray
+        from ray.exceptions import RayError
+
+        try:
+            taken: list[Letter] = ray.get(letters)
+        except RayError as error:  # the mailbox died, and it dies with the driver's node only
+            raise EnvironmentFault(f"the Ray cluster went away: {' '.join(str(error).split())[:200]}") from error
+        return taken
 
     def _give_up_hopeless(self) -> None:
         """Give up jobs that wait for a node, where none that could hold them has been there for a while."""
