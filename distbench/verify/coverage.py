@@ -88,9 +88,9 @@ def journal(subject: Subject, look: Look) -> None:
     for name in sorted(done - finished):
         look.damaged(f"cells/{name}", "the journal says that it was finished, and it is gone")
     silent = sorted(finished - done) if not subject.imported else []
-    for name in silent:
-        # a kill between commit and journal leaves this too
-        look.warning(f"cells/{name}", "it is finished, and the journal does not say when")
+    if silent:  # a kill between commit and journal leaves one, and jobs that nobody gathered leave all of theirs
+        more = f" and {len(silent) - 3} more" if len(silent) > 3 else ""
+        look.warning("journal.jsonl", f"it does not say that {', '.join(silent[:3])}{more} finished, and they have")
 
 
 def _events(text: bytes) -> Iterator[dict[str, Any]]:

@@ -96,10 +96,11 @@ def models(subject: Subject, look: Look) -> None:
     """The models of the manifest are those that the cells ask: by name, role, content, and how they are opened."""
     manifest = subject.manifest
     by_name = {model.name: model for model in manifest.models}
+    listed = {cell.id for cell in manifest.cells}
     for model in manifest.models:
         look.saw()
         _role(subject, model, look)
-        if model.ref.cell is not None and model.ref.cell not in {cell.id for cell in manifest.cells}:
+        if model.ref.cell is not None and model.ref.cell not in listed:
             look.damaged("manifest.json", f"model {model.name!r} is made by a cell that is not planned")
     for name, cell in subject.planned.items():
         asked = models_of(cell) if not isinstance(cell, MakeCell) else []

@@ -69,6 +69,12 @@ CHECKS = (
 )  # fmt: skip
 
 
+# What foreign content can make a check raise; RuntimeError holds too deep a recursion and what pyarrow does not know.
+FOREIGN = (
+    DistbenchError, OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError, RuntimeError,
+)  # fmt: skip
+
+
 def verify(paths: Sequence[Path], depth: Depth = "full") -> Verification:
     """Check runs, each from its directory alone.
 
@@ -113,7 +119,7 @@ def _checked(kind: Kind, subject: Subject) -> Check:
     look = Look()
     try:
         kind.look(subject, look)
-    except (DistbenchError, OSError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError) as error:
+    except FOREIGN as error:
         text = str(error).splitlines()[0][:200] if str(error) else ""
         look.damaged("run", f"this check ended early: {type(error).__name__}: {text}")
     return kind.done(look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from distbench.verify.looking import Look
@@ -27,8 +28,9 @@ def manifest(subject: Subject, look: Look) -> None:
 
 
 def _twice(look: Look, what: str, names: list[str]) -> None:
-    for name in dict.fromkeys(each for each in names if names.count(each) > 1) if len(set(names)) < len(names) else ():
-        look.damaged("manifest.json", f"two entries for {what} {name!r}")
+    for name, number in Counter(names).items():
+        if number > 1:
+            look.damaged("manifest.json", f"{number} entries for {what} {name!r}")
 
 
 def plan(subject: Subject, look: Look) -> None:
