@@ -171,7 +171,6 @@ def main() -> None:
         package = str(install(Path(folder) / "package"))
         os.environ["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112 - Ray spells it so; a busy machine is no failure
         found = measure(Path(folder), chosen.seconds, chosen.cells, chosen.repeats)
     about = {
         "command": f"scripts/scale_out/bench_ray.py --seconds {chosen.seconds:g} --cells {chosen.cells} "

@@ -94,7 +94,6 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     package = str(install(folder / "package"))
     os.environ["PYTHONPATH"] = os.pathsep.join([package, *([before] if before else [])])  # nodes inherit it
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_raylet_start_wait_time_s"] = "180"  # noqa: SIM112 - Ray spells it so; a busy machine is no failure
     ground = Ground(folder)
     try:
         yield ground
