@@ -31,7 +31,7 @@ from distbench.schema.plan import Manifest, PlannedCell, PlannedModel
 from distbench.schema.record import CellRecord, EvaluateResult, Footprint
 from distbench.schema.suite import GateSpec, StudentSpec, Suite, TaskSpec, TeacherSpec
 from distbench.schema.wording import first_fault
-from distbench.store.files import disk_faults, write_text
+from distbench.store.files import disk_faults, sync_folder, write_text
 from distbench.store.run_dir import RunDir, now
 from distbench.store.samples import write_samples
 from distbench.suite.flags import name_of
@@ -155,6 +155,7 @@ def _appears_whole(out: Path) -> Iterator[Path]:
         yield folder
         try:
             folder.rename(out)  # onto an empty folder, too
+            sync_folder(out.parent)
         except OSError as error:
             raise EnvironmentFault(f"cannot make {out}: {error.strerror}") from error
     finally:

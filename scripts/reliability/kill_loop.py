@@ -110,7 +110,7 @@ class Trial:
         child = self.start()
         code = child.wait(LONGEST)
         self.tally.exits[f"last start: {code}"] += 1
-        if code != 0:
+        if code not in self.victim.ends:
             self.broken(f"the last, undisturbed start ended with {code}: {self.said().strip()[-300:]}")
         return time.monotonic() - began
 
@@ -149,7 +149,7 @@ class Trial:
             self._signal(child, self.dice.choice(("everything", "parent")), last=True, reference=reference)
             return True
         self.tally.exits[f"ended by itself: {child.returncode}"] += 1
-        return bool(child.returncode)
+        return child.returncode not in self.victim.ends
 
     def _at_a_point(self, reference: dict[str, dict[str, str]]) -> bool:
         """Let whichever process gets there first kill itself at a named moment."""
@@ -158,7 +158,7 @@ class Trial:
         child.wait(LONGEST)
         self.tally.points[point.partition("#")[0] + ("" if child.returncode else ", not reached")] += 1
         self._look(reference)
-        return bool(child.returncode)
+        return child.returncode not in self.victim.ends
 
     def _signal(self, child: Any, target: str, *, last: bool, reference: dict[str, dict[str, str]]) -> None:
         sign, run = self.dice.choice(SIGNALS), self.place / "run"
