@@ -5,7 +5,8 @@
 Each run is predicted from its own other cells; with `--together` from the cells of all runs named. `--leave model`
 leaves out everything that the model did besides, `--leave task` everything that was asked of that task. Printed for
 each way in which a number was found: how many cells, the median of actual ÷ predicted, the range that holds 90 % of
-them, and how often the interval that `distbench plan` would have shown held the truth.
+them, and how often the interval that `distbench plan` would have shown held the truth. Memory is also computed from
+files alone, as where there is no record, with how often what is "certain" was no more than the truth.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from distbench.plan.estimates.asked import asked_again
+from distbench.plan.estimates.forecasts import Forecaster
 from distbench.plan.estimates.history import finished
 from distbench.plan.estimates.memory import from_records
 from distbench.plan.estimates.past import Past
@@ -43,6 +45,25 @@ def predicted(rows: Sequence[Past], leave: str) -> Iterator[tuple[str, Past, flo
         yield "seconds", row, row.seconds, seconds_of(work, others)
         if row.memory_bytes and row.kind != "measure" and (found := from_records(work, others)):
             yield "memory", row, float(row.memory_bytes), found
+
+
+def from_files(path: Path) -> str:
+    """Return how the memory that is computed from a run's models compares with what its cells took."""
+    run = RunDir.existing(path)
+    cells = [cell for cell in (run.cell(each.id) for each in run.manifest().cells) if cell.kind != "measure"]
+    forecaster = Forecaster(cells, [], (run.cells,))
+    ratios, held, sure = [], [], []
+    for cell in (cell for cell in cells if (run.cells / cell.id).is_dir()):
+        truth, found = run.record(cell.id).peak_memory_bytes, forecaster.forecast(cell).memory_bytes
+        if truth and found.value is not None and found.lo is not None and found.hi is not None:
+            ratios.append(truth / found.value)
+            held.append(found.lo <= truth <= found.hi)
+            sure.append((found.sure or 0.0) <= truth)
+    if not ratios:
+        return f"{path}: no model whose files are read"
+    low, high = np.quantile(ratios, [0.05, 0.95])
+    said = f"median {np.median(ratios):.2f}  90 % [{low:.2f}, {high:.2f}]  held {np.mean(held):.0%}"
+    return f"{path}: memory from files, {len(ratios)} cells: {said}; certain was right in {sum(sure)}"
 
 
 def main() -> None:
@@ -73,6 +94,8 @@ def main() -> None:
             held = np.mean([held for _, held in pairs])
             said = f"median {np.median(ratios):.2f}  90 % [{low:.2f}, {high:.2f}]  held {held:.0%}"
             print(f"  {quantity:8} {kind:9} {len(pairs):4}  {said}  {why}")
+    for path in given.runs:
+        print(from_files(path))
 
 
 if __name__ == "__main__":

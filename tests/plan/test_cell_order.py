@@ -29,6 +29,12 @@ def test_cheap_pairs_come_first_and_what_they_share_is_paid_once() -> None:
     assert cells(arrange(PAIRS, PRICES)) == ["T1", "a1", "b1", "T2", "a2", "b2"]
 
 
+def test_what_an_earlier_pair_paid_makes_the_next_one_cheap() -> None:
+    bundles = [Bundle(("T", "a"), 0, 1.0), Bundle(("T", "b"), 0, 1.0), Bundle(("c",), 0, 1.0)]
+    order = cells(arrange(bundles, {"T": 4.0, "a": 1.0, "b": 2.0, "c": 5.5}))
+    assert order == ["T", "a", "b", "c"]  # b with T would be 6 s; T is there by then
+
+
 def test_what_is_there_costs_nothing() -> None:
     found = arrange(PAIRS, PRICES, frozenset({"T2", "a2"}))
     assert cells(found) == ["T1", "a1", "b1", "b2"]

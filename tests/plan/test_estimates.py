@@ -253,6 +253,7 @@ def test_what_leaves_the_cache_leaves_the_index_and_an_unreadable_cell_is_passed
     cache = Cache(tmp_path)
     before = read_history(cache)
     shutil.rmtree(tmp_path / "cells" / before[0].id)
+    assert {row.id for row in read_history(cache)} == {row.id for row in before[1:]}
     strange = tmp_path / "cells" / before[1].id / "record.json"
     strange.unlink()
     (tmp_path / "history" / "cells.json").unlink()

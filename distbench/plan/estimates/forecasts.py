@@ -38,7 +38,7 @@ class Forecaster:
         return CellForecast(
             seconds=seconds,
             memory_bytes=host_memory(cell, work, self.sizes, similar),
-            device_memory_bytes=device_memory(cell, self.sizes),
+            device_memory_bytes=device_memory(cell, work, self.sizes, similar),
             disk_bytes=disk_bytes(cell, work, self.sizes, similar),
             scratch_bytes=scratch_bytes(cell, self.sizes),
             energy_joules=energy_joules(seconds, similar),

@@ -15,13 +15,16 @@ from distbench.plan.estimates.past import Past
 from distbench.plan.estimates.seconds import SMALL
 from distbench.plan.estimates.shape import Size, Sizes
 from distbench.plan.estimates.similar import Similar
+from distbench.plan.estimates.working import working_bytes
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings
 from distbench.schema.forecast import Forecast, about, unknown
+from distbench.training.processes import held_by
 
 Cell = MakeCell | EvaluateCell | MeasureCell
 INTERPRETER = 480 << 20  # Python with torch, before a model is loaded: the least of the records that we have
-BESIDE_WEIGHTS = 1.35  # activations, logits and what loading needs, per byte of weights: of the same records
+BESIDE_WEIGHTS = 1.35  # activations and what loading needs, per byte of weights: of the same records
 ADAMW = 16  # bytes a parameter in training: weight, gradient and AdamW's two moments, float32
+COMPUTED = "libraries, weights and a share beside them, logits and key-value cache"
 CONTEXT = 512 << 20  # of CUDA itself, in each process
 
 
@@ -30,9 +33,9 @@ def host_memory(cell: Cell, work: Asked, sizes: Sizes, similar: Similar) -> Fore
     on_host = not cell.settings.device.startswith("cuda")
     sure = certain(cell, sizes) if on_host else None
     if isinstance(cell, MeasureCell):  # the parent's record says nothing of its children
-        return _computed(cell, sizes, sure, processes=len(cell.models))
+        return _computed(cell, work, sizes, similar, sure)
     found = from_records(work, similar, sure)
-    return found if found is not None else _computed(cell, sizes, sure)
+    return found if found is not None else _computed(cell, work, sizes, similar, sure)
 
 
 def from_records(work: Asked, similar: Similar, sure: float | None = None) -> Forecast | None:
@@ -52,15 +55,15 @@ def from_records(work: Asked, similar: Similar, sure: float | None = None) -> Fo
     return None
 
 
-def device_memory(cell: Cell, sizes: Sizes) -> Forecast | None:
+def device_memory(cell: Cell, work: Asked, sizes: Sizes, similar: Similar) -> Forecast | None:
     """Return the accelerator's memory at the peak; None for a cell on the CPU."""
     if not cell.settings.device.startswith("cuda"):
         return None
     sure = certain(cell, sizes)
     if sure is None:
         return unknown(_no_size(cell))
-    value = CONTEXT + sure * BESIDE_WEIGHTS
-    return about(value, ranges.MEMORY_COMPUTED, "computed", "weights, and a share for activations", sure)
+    value = CONTEXT + sure * BESIDE_WEIGHTS + working_bytes(cell, work.signature, sizes, similar)
+    return about(value, ranges.MEMORY_COMPUTED, "computed", COMPUTED, sure)
 
 
 def certain(cell: Cell, sizes: Sizes) -> float | None:
@@ -87,7 +90,8 @@ def _weights(ref: ModelRef, sizes: Sizes, settings: Settings) -> float | None:
     size = sizes.of(ref)
     if size is None or not _held(ref, size):
         return None
-    return float(size.loaded(settings.dtype))
+    parts = held_by(ref) if settings.device.startswith("cuda") else 1  # each part on a GPU of its own; one host has all
+    return size.loaded(settings.dtype) / parts
 
 
 def _held(ref: ModelRef, size: Size) -> bool:
@@ -106,13 +110,14 @@ def _training(cell: MakeCell, sizes: Sizes) -> float:
     return float(size.params * ADAMW)
 
 
-def _computed(cell: Cell, sizes: Sizes, sure: float | None, processes: int = 1) -> Forecast:
+def _computed(cell: Cell, work: Asked, sizes: Sizes, similar: Similar, sure: float | None) -> Forecast:
     known = certain(cell, sizes)
     if known is None:
         return unknown(_no_size(cell))
-    on_host = not cell.settings.device.startswith("cuda")
-    value = processes * INTERPRETER + (known * BESIDE_WEIGHTS if on_host else 0.0)
-    return about(value, ranges.MEMORY_COMPUTED, "computed", "the libraries, the weights, and a share beside them", sure)
+    value = float(INTERPRETER * (len(cell.models) if isinstance(cell, MeasureCell) else 1))
+    if not cell.settings.device.startswith("cuda"):
+        value += known * BESIDE_WEIGHTS + working_bytes(cell, work.signature, sizes, similar)
+    return about(value, ranges.MEMORY_COMPUTED, "computed", COMPUTED, sure)
 
 
 def _no_size(cell: Cell) -> str:
