@@ -20,6 +20,7 @@ from distbench.store.files import damage, seal
 from distbench.store.remote import Remote, credentials, remote_cache
 
 URL = "memory://bench"
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # the SHA-256 of nothing
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_an_upload_that_was_cut_short_is_not_seen(
     assert machine(tmp_path, "third", monkeypatch).find("cells", "c1") is not None
 
 
-@pytest.mark.parametrize("harm", ["flip", "drop", "marker", "escape", "add"])
+@pytest.mark.parametrize("harm", ["flip", "drop", "marker", "escape", "add", "seal"])
 def test_a_damaged_entry_is_removed_and_can_be_made_again(
     harm: str, files: Any, sealed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,12 +114,18 @@ def test_a_damaged_entry_is_removed_and_can_be_made_again(
         files.rm(f"{place}/record.json")
     elif harm == "marker":
         files.pipe_file(marker, b"no JSON")
-    elif harm == "escape":
-        files.pipe_file(marker, json.dumps(told | {"files": {"../../evil": "0"}}).encode())
+    elif harm == "escape":  # a file that lies there, and that would be written outside
+        evil = str(tmp_path / "evil")
+        files.pipe_file(evil, b"")
+        files.pipe_file(marker, json.dumps(told | {"files": told["files"] | {evil: EMPTY}}).encode())
+    elif harm == "seal":  # other content, sealed anew: the marker knows what was uploaded
+        (sealed / "record.json").write_text('{"better": true}')
+        seal(sealed)
+        for name in ("record.json", "SHA256SUMS"):
+            files.pipe_file(f"{place}/{name}", (sealed / name).read_bytes())
     else:  # a file that was not sealed, with a marker that knows it
         files.pipe_file(f"{place}/extra", b"")
-        empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        files.pipe_file(marker, json.dumps(told | {"files": told["files"] | {"extra": empty}}).encode())
+        files.pipe_file(marker, json.dumps(told | {"files": told["files"] | {"extra": EMPTY}}).encode())
     other = machine(tmp_path, "other", monkeypatch)
     assert other.find("cells", "c1") is None
     assert not files.exists(marker)
