@@ -94,12 +94,14 @@ def digest(root: Path) -> str:
 
 
 def dependencies(text: str) -> str:
-    """Return the dependencies of a pyproject.toml; nothing else of it matters to a lock."""
+    """Return what the extra dev of a pyproject.toml comes to; nothing else of it matters to a lock."""
     import tomllib
 
     project = tomllib.loads(text)["project"]
-    extras = project.get("optional-dependencies", {})
-    return repr((project["requires-python"], project["dependencies"], sorted(extras.items())))
+    extras: dict[str, list[str]] = project["optional-dependencies"]
+    named = re.findall(r"[\w-]+", " ".join(re.findall(r"distbench\[([^]]*)\]", " ".join(extras["dev"]))))
+    wanted = [(name, extras[name]) for name in sorted({"dev", *named})]
+    return repr((project["requires-python"], project["dependencies"], wanted))
 
 
 def canonical(name: str) -> str:
