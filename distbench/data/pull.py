@@ -237,10 +237,10 @@ def refuse_changed(folder: Path, lock: PullLock, *, suite: bool = True) -> None:
             raise RefusedError(f"{folder / LOCK} names {file.path!r}, which leaves its folder")
         if not path.is_file():
             raise RefusedError(f"{path} is missing; distbench data pull --refresh fetches it again")
-        if file_digest(path) != file.sha256:
+        if (found := file_digest(path)) != file.sha256:
             raise RefusedError(
-                f"{path} is not the file that was pulled (SHA-256 differs from {LOCK}); restore it, or fetch it again "
-                "with distbench data pull --refresh"
+                f"{path} is not the file that was pulled (its SHA-256 is {found[:12]}…, {LOCK} has "
+                f"{file.sha256[:12]!r}…); restore it, or fetch it again with distbench data pull --refresh"
             )
 
 

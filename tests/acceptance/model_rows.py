@@ -178,6 +178,19 @@ CHAT = "distbench_facts, samples: 4, chat_template: own"
 ESCAPE = "{{ cycler.__init__.__globals__.os.system('touch RAN') }}"
 TRUSTED = (*RUN, "--trust-task-code", "foreign")
 HUMANEVAL = SUITE.replace("distbench_facts", "humaneval")
+
+
+def unpinned(place: Place) -> None:
+    """Write a suite in a folder that was pulled, and weights that are others than those that were."""
+    from distbench.data.pull import LOCK
+    from distbench.schema.pull import LockedFile, LockedModel, PullLock
+
+    intact(SUITE)(place)
+    file = LockedFile(path=f"model/{WEIGHTS}", sha256="0" * 64)
+    model = LockedModel(source="org/model", repo="org/model", commit="c" * 40, folder="model", files=[file])
+    place.write(LOCK, PullLock(distbench="0", models={"org/model": model}).model_dump_json())
+
+
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
 HUB = SUITE.replace("./model", "someone/something")
 
@@ -231,6 +244,13 @@ WRONG = [
         ("own", "'model.layers.1.mlp.up_proj.weight'", "NaN"),
         refused=False,
         loads=True,
+    ),
+    Row(
+        21,
+        "sha256 differs",
+        unpinned,
+        6,
+        ("model/model.safetensors is not the file that was pulled", "'000000000000'", "SHA-256 is "),
     ),
 ]
 UNSAFE = [

@@ -83,7 +83,8 @@ def check(row: Row, place: Place) -> Done:
         assert_one_line(done, row.exit)
         assert after == before
     if not row.loads:
-        assert spent < SECONDS, f"{spent:.1f} s of CPU time"
+        most = SECONDS * (2 if row.process else 1)  # a core that is shared takes twice as long to start an interpreter
+        assert spent < most, f"{spent:.1f} s of CPU time"
     return done
 
 

@@ -26,9 +26,8 @@ from tests.compare.runs import simple, write
 Change = Callable[[Path], object]
 SAMPLES, RECORD = "cells/student-t/samples.parquet", "cells/student-t/record.json"
 READERS = [
-    ("compare", "run"), ("show", "run", "--cells"), ("show", "run", "--samples", "all"), ("gate", "run"),
-    ("report", "run", "--out", "page.html"), ("export", "run", "--format", "csv"), ("diff", "run", "good"),
-    ("trend", "run", "good"), ("verify", "run"), ("gate", "good", "--baseline", "run"),
+    ("compare", "run"), ("show", "run", "--cells"), ("gate", "run"), ("report", "run", "--out", "page.html"),
+    ("export", "run", "--format", "csv"), ("diff", "run", "good"), ("trend", "run", "good"), ("verify", "run"),
 ]  # fmt: skip
 
 
@@ -224,7 +223,7 @@ def test_samples_that_are_none_are_refused(place: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ODD)
 def test_odd_runs_get_an_answer(place: Path, name: str) -> None:
     ODD[name](place / "run")
-    for argv in READERS[3:]:
+    for argv in READERS[2:]:
         read(place, *argv)
 
 
