@@ -54,11 +54,18 @@ def other_device(run: Run) -> None:
     seal(run.student)
 
 
-def weights_exchanged(run: Run) -> None:
-    for name in ("model.skops", "provenance.json"):
-        (run.cell("make kd") / "model" / name).unlink()
-        shutil.copy(run.cell("make small") / "model" / name, run.cell("make kd") / "model" / name)
+def exchanged(run: Run, name: str) -> None:
+    (run.cell("make kd") / "model" / name).unlink()
+    shutil.copy(run.cell("make small") / "model" / name, run.cell("make kd") / "model" / name)
     seal(run.cell("make kd"))
+
+
+def weights_exchanged(run: Run) -> None:
+    exchanged(run, "model.skops")
+
+
+def card_exchanged(run: Run) -> None:
+    exchanged(run, "provenance.json")
 
 
 def finished_and_gone(run: Run) -> None:

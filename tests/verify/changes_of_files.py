@@ -6,6 +6,7 @@ import os
 import shutil
 from typing import Any
 
+from distbench.hashing import file_digest
 from distbench.store.files import seal
 from tests.verify.tampering import Run, edit, flip, set_in
 
@@ -36,7 +37,7 @@ def sums_deleted(run: Run) -> None:
 
 def sums_with_a_path_outside(run: Run) -> None:
     with (run.student / "SHA256SUMS").open("a") as file:
-        file.write(f"{'0' * 64}  ../../manifest.json\n")
+        file.write(f"{file_digest(run.path / 'manifest.json')}  ../../manifest.json\n")
 
 
 def file_is_a_link(run: Run) -> None:
@@ -127,7 +128,12 @@ def plan_asks_less(run: Run) -> None:
 
 
 def plan_hashes_otherwise(run: Run) -> None:
-    edit(run.plan(run.student), set_in("decided_by", 3, "samples", to=100))
+    """The cell and what decides it are changed alike; only its id is still that of what was asked."""
+
+    def change(found: Any) -> None:
+        found["task"]["samples"] = found["decided_by"][3]["samples"] = 100
+
+    edit(run.plan(run.student), change)
 
 
 def plan_with_another_seed(run: Run) -> None:

@@ -63,6 +63,7 @@ QUICK: list[tuple[Tampering, str, str]] = [
     (cells.other_threads, "records.settings", DAMAGED),
     (cells.other_device, "records.settings", DAMAGED),
     (cells.weights_exchanged, "hashes.weights", DAMAGED),
+    (cells.card_exchanged, "hashes.weights", DAMAGED),
     (cells.finished_and_gone, "coverage.journal", DAMAGED),
     (cells.finished_and_never_told, "coverage.journal", WARNING),
     (cells.foreign_cell, "structure.folders", DAMAGED),
