@@ -194,7 +194,7 @@ def plan(
     if form is not None:
         from distbench.cli.scheduling import Wish, write_jobs
 
-        write_jobs(request, Wish(form, given or (), sbatch or ()), out)
+        write_jobs(request, Wish(form, given or (), sbatch or ()), out, as_json=json)
         return
     if given or sbatch:
         raise typer.BadParameter("--with and --sbatch are for job scripts: name a --format")

@@ -53,16 +53,18 @@ class Wish:
         return options_of(FORMATS[self.form], self.options), sbatch_words(self.sbatch)
 
 
-def write_jobs(request: Request, wish: Wish, out_dir: Path | None) -> None:
+def write_jobs(request: Request, wish: Wish, out_dir: Path | None, *, as_json: bool) -> None:
     """Prepare the run directory and write, or print, its jobs. Nothing runs."""
     options, words = wish.checked()
     if out_dir is None:
         raise UsageError(f"--format {wish.form} prepares a run directory for the jobs: name it with --out")
+    if request.ahead.max_time is not None or request.ahead.probe_seconds is not None:
+        raise UsageError("--max-time and --probe are about this machine; the jobs of --format run on others")
     loaded = request.load()
     plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=True)
     _check_one_pass(plan)
     path = out_dir.absolute()
-    forecast = _forecast(plan, path)
+    forecast = _forecast(plan, path, request.ahead.history)
     wanted = with_memory(resources_of(plan), forecast)
     stages = stages_of(plan.cells, options.chunk)
     _files(
@@ -77,16 +79,16 @@ def write_jobs(request: Request, wish: Wish, out_dir: Path | None) -> None:
         )
         files = _files(wish.form, prepared, options, words)
         _write(run, wish.form, files)
-    if wish.form == "json":
+    if wish.form == "json" or as_json:
         print_json(plan_document(prepared, options, forecast))
     else:
         _tell(plan, prepared, path / wish.form, wish.form)
 
 
-def _forecast(plan: Plan, path: Path) -> Callable[[Cell], CellForecast]:
-    """Return what says what a cell will need, from the records of the cache and of this run."""
+def _forecast(plan: Plan, path: Path, history: Sequence[Path]) -> Callable[[Cell], CellForecast]:
+    """Return what says what a cell will need, from the records of the cache, of this run and of those named."""
     cache = Cache()
-    rows = read_history(cache, [path] if (path / "manifest.json").is_file() else [])
+    rows = read_history(cache, [*history, *([path] if (path / "manifest.json").is_file() else [])])
     forecaster, known = Forecaster(plan.cells, rows, [cache.root / "cells", path / "cells"]), dict[str, CellForecast]()
 
     def forecast(cell: Cell) -> CellForecast:

@@ -40,6 +40,7 @@ def _jobs(
             "name": f"{batch.stage.name}-{index}",
             "stage": batch.stage.name,
             "kind": batch.stage.kind,
+            "device": batch.stage.jobs[index][0].settings.device,
             "titles": [cell.title for cell in batch.stage.jobs[index]],
             "cells": [cell.id for cell in batch.stage.jobs[index]],
             "needs": [need for cell in batch.stage.jobs[index] for need in cell.needs],

@@ -101,9 +101,9 @@ def _ended(running: dict[Future[int], tuple[int, int | None]]) -> Iterator[Futur
 
 
 def _parsed(number: int, words: list[str]) -> Submitted:
-    options = dict(re.fullmatch(r"--([a-z-]+)=?(.*)", word, re.DOTALL).groups()  # type: ignore[union-attr]
-                   for word in itertools.takewhile(lambda word: word.startswith("--"), words))  # fmt: skip
-    script, *arguments = words[len(options) :]
+    given = list(itertools.takewhile(lambda word: word.startswith("--"), words))
+    options = {name: value for name, _, value in (word.removeprefix("--").partition("=") for word in given)}
+    script, *arguments = words[len(given) :]
     return Submitted(number, options, script, arguments)
 
 

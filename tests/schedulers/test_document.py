@@ -46,6 +46,8 @@ def test_every_job_says_what_it_is_needs_and_creates(tmp_path: Path) -> None:
         "cpus": 1, "gpus": 0, "memory_bytes": 2**30, "custom": {}, "whole_node": True,
     }  # fmt: skip
     job = jobs["make-1-0"]
+    assert (job["kind"], job["device"]) == ("make", "cpu")
+    assert job["forecasts"][0]["seconds"]["value"] is None or job["forecasts"][0]["seconds"]["value"] > 0
     assert job["command"] == [
         sys.executable,
         "-m",

@@ -148,6 +148,7 @@ def test_the_scripts_are_clean(tmp_path: Path) -> None:
         (["--sbatch", "--comment='"], "No closing quotation"),
         (["--device", "cuda:1"], "say cuda"),
         (["--set", "gate.sequential=true"], "distbench run"),
+        (["--max-time", "1h"], "run on others"),
     ],
 )
 def test_what_a_script_cannot_be_is_refused_before_anything_is_written(

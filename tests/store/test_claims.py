@@ -109,7 +109,7 @@ def test_the_half_written_cell_of_a_living_task_survives_the_others(run: RunDir)
 
 @pytest.mark.usefixtures("brief")
 def test_a_claim_of_another_host_is_taken_over_when_no_sign_comes(run: RunDir) -> None:
-    path, waited = of_another_host(run.path / ".claims" / "abc"), []
+    path, waited = of_another_host(run.path / ".claims" / "abc"), list[claims.Holder]()
     began = time.monotonic()
     with claim(path, "cell abc", waited.append):
         held = holder_of(path)
