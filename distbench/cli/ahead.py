@@ -119,5 +119,6 @@ def expectation(outlook: Outlook) -> str | None:
     if not known:
         return None
     value, lo, hi = (sum(getattr(each, name) or 0.0 for each in known) for name in ("value", "lo", "hi"))
-    more = f", without {len(found) - len(known)} cells of unknown time" if len(known) < len(found) else ""
+    rest = len(found) - len(known)
+    more = f", without {rest} cell{'' if rest == 1 else 's'} of unknown time" if rest else ""
     return f"expected to take {duration(value)} [{duration(lo)}, {duration(hi)}] and the start of processes{more}"

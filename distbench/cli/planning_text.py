@@ -94,6 +94,11 @@ def _one(forecast: Forecast, words: Callable[[float], str]) -> str:
     return f"{words(forecast.value)} [{words(forecast.lo or 0.0)}, {words(forecast.hi or 0.0)}]"
 
 
+def counted(number: int) -> str:
+    """Return a number of cells in words."""
+    return f"{number:,} cell{'' if number == 1 else 's'}"
+
+
 def joules(value: float) -> str:
     """Return an energy in words."""
     return (
@@ -112,7 +117,9 @@ def _unknown(outlook: Outlook) -> list[str]:
         found = outlook.forecasts[cell.id].seconds
         if found.value is None:
             reasons.setdefault(found.why, []).append(cell)
-    lines = [f"time unknown of {len(cells)} cells, such as '{cells[0].title}': {why}" for why, cells in reasons.items()]
+    lines = [
+        f"time unknown of {counted(len(cells))}, such as '{cells[0].title}': {why}" for why, cells in reasons.items()
+    ]
     if lines:
         lines.append("  --history RUN reads the records of a finished run, --probe SECONDS tries evaluations shortly")
     return lines
@@ -140,7 +147,7 @@ def _elsewhere(plan: Plan) -> list[str]:
     by_reason: dict[str, int] = {}
     for reason in plan.elsewhere.values():
         by_reason[reason] = by_reason.get(reason, 0) + 1
-    return [f"for another machine: {count} cells: {reason}" for reason, count in by_reason.items()]
+    return [f"for another machine: {counted(count)}: {reason}" for reason, count in by_reason.items()]
 
 
 def _in_time(outlook: Outlook, limit: float) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
-from distbench.plan.expand import Plan
+from distbench.plan.expand import GROUP, Plan
 from distbench.plan.outlook import Outlook
 from distbench.schema.cell import MeasureCell
 from distbench.schema.forecast import CellForecast, Forecast
@@ -92,4 +92,4 @@ def _measurements(plan: Plan) -> str:
     students = {model.name for model in plan.models if model.role == "student"}
     count = sum(ref.name in students for cell in cells for ref in cell.models)
     devices = list(dict.fromkeys(cell.settings.device for cell in cells))
-    return f"{count:,} measurements of students on {', '.join(devices)}; up to 4 beside their teacher in a cell"
+    return f"{count:,} measurements of students on {', '.join(devices)}; up to {GROUP} beside their teacher in a cell"

@@ -190,7 +190,7 @@ def test_one_evaluation_serves_all_devices_and_one_that_is_not_here_is_named(pla
     assert "cuda:7" in (measured["cuda:7"] or "")
     text = command(place, "plan", "suite.yaml", check=0).stdout
     assert "2 measurements of students on cpu, cuda:7" in text
-    assert "for another machine: 1 cells" in text
+    assert "for another machine: 1 cell: " in text
     refused = command(place, "run", "suite.yaml", "--out", "r", check=5)
     assert "belongs to another machine" in refused.stderr
     assert not (place / "r").exists()
