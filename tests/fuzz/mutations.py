@@ -37,6 +37,7 @@ FLOATS = [
     -float("inf"),
 ]
 KEYS = [
+    "k" * 700,
     "use",
     "name",
     "of",
