@@ -29,9 +29,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+from tests.executors.small_cluster import add_node, small_cluster  # noqa: E402
 from tests.executors.steady_model import install, write_model  # noqa: E402
-
-STORE = 80_000_000
 
 
 def suite(place: Path, seconds: float, cells: int) -> Path:
@@ -83,13 +82,10 @@ def bare(names: list[str]) -> float:
 
 def on_cluster(workers: int, use: Callable[[str], Any]) -> Any:
     """Use a cluster of a head without CPUs and `workers` nodes of one CPU."""
-    from ray.cluster_utils import Cluster
-
-    head = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = small_cluster()
     try:
         for _ in range(workers):
-            cluster.add_node(num_cpus=1, object_store_memory=STORE)
+            add_node(cluster, 1)
         cluster.wait_for_nodes()
         return use(cluster.address)
     finally:
@@ -170,7 +166,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         package = str(install(Path(folder) / "package"))
         os.environ["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         found = measure(Path(folder), chosen.seconds, chosen.cells, chosen.repeats)
     about = {
         "command": f"scripts/scale_out/bench_ray.py --seconds {chosen.seconds:g} --cells {chosen.cells} "

@@ -18,11 +18,11 @@ import pytest
 from distbench import plugins
 from distbench.store.files import damage
 from tests.command import Done, distbench, here
+from tests.executors.small_cluster import add_node, small_cluster
 from tests.executors.steady_model import install, write_model
 from tests.schedulers.suites import SUITE, write
 
 ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
-SMALL: dict[str, Any] = {"object_store_memory": 80_000_000, "include_dashboard": False}
 SLOW = 4.0  # seconds that a model takes to answer
 
 
@@ -38,16 +38,12 @@ class Ground:
     """A cluster, a place for runs, and suites whose cells take as long as is said."""
 
     def __init__(self, folder: Path) -> None:
-        from ray.cluster_utils import Cluster
-
         self.folder = folder
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **SMALL})
+        self.cluster = small_cluster()
         self.nodes = [self.add(1), self.add(2)]
 
-    def add(self, cpus: int, **resources: float) -> Any:
-        return self.cluster.add_node(
-            num_cpus=cpus, object_store_memory=SMALL["object_store_memory"], resources=resources
-        )
+    def add(self, cpus: int) -> Any:
+        return add_node(self.cluster, cpus)
 
     def suite(self, name: str, seconds: float, *, students: int = 3, **more: Any) -> Path:
         """Write a suite in a folder of its own, where its runs go as well."""
@@ -93,7 +89,6 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     before = os.environ.get("PYTHONPATH")
     package = str(install(folder / "package"))
     os.environ["PYTHONPATH"] = os.pathsep.join([package, *([before] if before else [])])  # nodes inherit it
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     ground = Ground(folder)
     try:
         yield ground

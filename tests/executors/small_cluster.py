@@ -1,0 +1,36 @@
+"""Clusters of several small nodes on this machine, however busy it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+STORE = 80_000_000  # bytes of a node's object store
+AGENTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+
+
+def small_cluster() -> Any:
+    """Start a head without CPUs. Its agents may take their time: by default a node gives up after 15 s."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_agent_register_timeout_ms"] = "180000"  # noqa: SIM112 - Ray spells it so
+    from ray.cluster_utils import Cluster
+
+    return Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **_small()})
+
+
+def add_node(cluster: Any, cpus: int) -> Any:
+    """Add a node of so many CPUs."""
+    return cluster.add_node(num_cpus=cpus, **_small())
+
+
+def _small() -> dict[str, int]:
+    """Return a node's limits, and ports for its agents: a node that knows them does not wait to be told."""
+    return {"object_store_memory": STORE} | {name: _free_port() for name in AGENTS}
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port: int = free.getsockname()[1]
+        return port
