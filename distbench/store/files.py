@@ -46,8 +46,9 @@ def write_text(path: Path, text: str) -> None:
 
     A device or a pipe, such as /dev/stdout, is written into: a rename would put a file in its place.
     """
-    with writing(path) as file:
-        file.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with writing(path) as file, file.open("w", encoding="utf-8", errors="surrogatepass") as opened:
+        moment("write.opened", path)
+        opened.write(text)
 
 
 def is_device(path: Path) -> bool:

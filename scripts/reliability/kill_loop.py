@@ -37,8 +37,8 @@ from victims import VICTIMS, Victim
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 POINTS = (  # where a process kills itself instead, now and then: moments that a random signal seldom meets
-    "write.written", "write.synced", "write.renamed", "seal.file", "commit.begin", "commit.sealed", "commit.renamed",
-    "put.linked", "put.renamed", "make.made", "adopt.linked", "adopt.renamed", "checkpoint.written",
+    "write.opened", "write.written", "write.synced", "write.renamed", "seal.file", "commit.begin", "commit.sealed",
+    "commit.renamed", "put.linked", "put.renamed", "make.made", "adopt.linked", "adopt.renamed", "checkpoint.written",
     "checkpoint.renamed", "journal.begin", "journal.done",
 )  # fmt: skip
 SHARE_OF_MOMENTS = 0.25  # of all starts
@@ -56,7 +56,7 @@ class Tally:
     points: Counter[str] = field(default_factory=Counter)  # named moments at which a process killed itself
     trials: int = 0
     finished_cells: int = 0  # cells that were finished at the moment of a signal, summed
-    slowest_end: float = 0.0  # seconds from a signal until nothing was left
+    slowest_end: float = 0.0  # seconds from a signal until the command had ended
 
     @property
     def signals(self) -> int:
@@ -74,7 +74,7 @@ class Launcher:
             "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", evidence.MARK: self.mark, "KILL_LOOP_PRELOAD": preload,
         }  # fmt: skip
         self.server = Server(self.environment) if forked else None
-        self.moments = SHARE_OF_MOMENTS
+        self.moments, self.until = SHARE_OF_MOMENTS, float("inf")
 
     def others(self) -> set[int]:
         """Return the processes that carry the mark and are no part of a trial."""
@@ -118,6 +118,8 @@ class Trial:
         """Begin anew: what the first time brought into the file system's caches is not part of the time it takes."""
         for name in ("run", "cache", "out"):
             shutil.rmtree(self.place / name, ignore_errors=True)
+        if not self.victim.makes_run:
+            (self.place / "out").mkdir()
 
     def said(self) -> str:
         return (self.place / "said.log").read_text(encoding="utf-8", errors="replace")
@@ -128,7 +130,7 @@ class Trial:
     def disturb(self, starts: int, horizon: float, reference: dict[str, dict[str, str]]) -> None:
         """Start and signal the command up to so many times, then let it finish and compare."""
         for _ in range(starts):
-            if not self._once(horizon, reference):
+            if time.time() > self.launcher.until or not self._once(horizon, reference):
                 break
         self.finish()
         self._at_the_end(reference)
@@ -173,18 +175,18 @@ class Trial:
                 os.killpg(group, sign)
             except ProcessLookupError:
                 phase = "just ended"
-        outcome = self._after(child, began, run, reference) if last else "goes on"
+        outcome = self._after(child, began, reference) if last else "goes on"
         self.tally.rows[phase, signal.Signals(sign).name, target, outcome] += 1
 
-    def _after(self, child: Any, began: float, run: Path, reference: dict[str, dict[str, str]]) -> str:
+    def _after(self, child: Any, began: float, reference: dict[str, dict[str, str]]) -> str:
         try:
             code = child.wait(SETTLES)
         except subprocess.TimeoutExpired:
             self.broken(f"still alive {SETTLES:.0f} s after a signal")
             os.killpg(child.pid, signal.SIGKILL)
             code = child.wait()
-        self._look(reference)
         self.tally.slowest_end = max(self.tally.slowest_end, time.monotonic() - began)
+        self._look(reference)
         return f"exit {code}"
 
     def _look(self, reference: dict[str, dict[str, str]]) -> None:
@@ -230,7 +232,7 @@ def hunt(
             launcher = Launcher(patched_copy(mutant, Path(name) / "mutant"), victim.preload, forked=forked)
         for each in {sound, launcher}:
             stack.callback(each.server.close if each.server else lambda: None)
-        launcher.moments = moments
+        launcher.moments, launcher.until = moments, until
         undisturbed = Trial(victim, Path(name) / "reference", sound, Tally(), dice)
         horizon = undisturbed.finish()
         if forked:  # what the first time brought into the file system's caches does not count

@@ -42,9 +42,9 @@ students:
     of: big
     init: {use: layer-drop, keep: KEEP}
     distil:
-      {use: soft-labels, data: {use: teacher-sampled, sequences: 8, length: LENGTH, heldout: 2}, control: none, BUDGET}
+      {use: soft-labels, data: {use: teacher-sampled, sequences: 6, length: LENGTH, heldout: 2}, control: none, BUDGET}
 tasks:
-  - {use: lm-eval, name: distbench_facts, samples: 6}
+  - {use: lm-eval, name: distbench_facts, samples: 4}
 gate: {retained: 0.9, task_floor: 0.8}
 """
 
@@ -161,7 +161,7 @@ VICTIMS: dict[str, Callable[[argparse.Namespace], Victim]] = {
     "smollm2": lambda given: Victim(
         "run of SmolLM2-135M",
         RUN,
-        _trained(given.teacher, 2, 16, "steps: 8, batch_size: 2, checkpoint_every: 2"),
+        _trained(given.teacher, 2, 12, "steps: 6, batch_size: 2, checkpoint_every: 2"),
         starts=10,
     ),
     "import": lambda _: Victim(

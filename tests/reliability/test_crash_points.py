@@ -21,7 +21,7 @@ def test_nothing_is_half_written_at_any_moment(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     counts = json.loads(done.stdout)
-    assert counts["rewrite"] == 5  # begin, written, synced, renamed, done
+    assert counts["rewrite"] == 6  # begin, opened, written, synced, renamed, done
     assert min(counts.values()) == counts["copy"] == 2, counts
     assert counts["commit"] >= 15
     assert counts["share"] > counts["commit"]
