@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from typing import Any
+
+import psutil
 
 STORE = 80_000_000  # bytes of a node's object store
 AGENTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
 
 
-def small_cluster() -> Any:
-    """Start a head without CPUs. Its agents may take their time: by default a node gives up after 15 s."""
+def small_cluster(tries: int = 4) -> Any:
+    """Start a head without CPUs. A node gives up where its agents need more than 15 s to start, so it is asked again."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ["RAY_agent_register_timeout_ms"] = "180000"  # noqa: SIM112 - Ray spells it so
     from ray.cluster_utils import Cluster
 
-    return Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **_small()})
+    before = set(psutil.Process().children(recursive=True))
+    while True:
+        try:
+            return Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **_small()})
+        except Exception as error:
+            tries -= 1
+            if not tries or "timed out during startup" not in str(error):
+                raise
+            for child in set(psutil.Process().children(recursive=True)) - before:
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
 
 
 def add_node(cluster: Any, cpus: int) -> Any:
