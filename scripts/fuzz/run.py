@@ -19,6 +19,7 @@ import json
 import multiprocessing
 import os
 import platform
+import random
 import resource
 import sys
 import tempfile
@@ -112,7 +113,12 @@ def with_atheris(name: str, seconds: int) -> None:
     def test(case: object) -> None:
         guard.attempt(target.load, case)
 
-    atheris.Setup([sys.argv[0], f"-max_total_time={seconds}", "-max_len=8192"], test.hypothesis.fuzz_one_input)
+    # Hypothesis makes a case of some kilobytes of choices: libFuzzer begins with such, instead of growing single bytes.
+    corpus = Path(tempfile.mkdtemp(prefix="fuzz-corpus-"))
+    for number in range(64):
+        (corpus / str(number)).write_bytes(random.Random(number).randbytes(4096))  # noqa: S311 - not for secrets
+    options = [f"-max_total_time={seconds}", "-max_len=8192", "-len_control=0", str(corpus)]
+    atheris.Setup([sys.argv[0], *options], test.hypothesis.fuzz_one_input)
     atheris.Fuzz()
 
 
@@ -138,12 +144,14 @@ def main() -> int:
         "--out", type=Path, help="write the summary here, as JSON; loaders that it has already stay in it"
     )
     arguments = parser.parse_args()
+    if arguments.engine == "atheris":  # before anything of distbench is imported, else nothing of it is instrumented
+        if len(arguments.loader or []) != 1:
+            parser.error("--engine atheris takes one --loader")
+        with_atheris(arguments.loader[0], arguments.seconds)
     known = list(importlib.import_module("tests.fuzz.targets").targets())
     names = arguments.loader or known
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no loader {unknown[0]!r}; there are {', '.join(known)}")
-    if arguments.engine == "atheris":
-        with_atheris(names[0], arguments.seconds)
     failed = 0
     for name in names:
         found = in_a_process(name, arguments)
