@@ -29,6 +29,10 @@ def better_mean(run: Run) -> None:
     run.edit_record(run.student, set_in("result", "metrics", 0, "mean", to=0.999))
 
 
+def other_number(run: Run) -> None:
+    run.edit_record(run.student, set_in("result", "metrics", 0, "n", to=7))
+
+
 def other_answers(run: Run) -> None:
     run.edit_samples(run.student, lambda rows: rows[0].update(answer_digest="0" * 16))
 

@@ -72,6 +72,7 @@ QUICK: list[tuple[Tampering, str, str]] = [
     (samples.better_scores, "samples.scores", DAMAGED),
     (samples.better_scores_and_answers, "samples.rows", DAMAGED),
     (samples.better_mean, "samples.rows", DAMAGED),
+    (samples.other_number, "samples.rows", DAMAGED),
     (samples.other_answers, "samples.answers", DAMAGED),
     (samples.hard_ones_left_out, "samples.rows", DAMAGED),
     (samples.hard_ones_left_out_of_the_draw, "samples.documents", SUSPICIOUS),
