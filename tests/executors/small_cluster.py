@@ -14,7 +14,7 @@ AGENTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_p
 
 
 def small_cluster(tries: int = 4) -> Any:
-    """Start a head without CPUs. A node gives up where its agents need more than 15 s to start, so it is asked again."""
+    """Start a head without CPUs. A node gives up where its agents need more than 15 s to start: then once more."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
