@@ -29,7 +29,7 @@ def content(cell: Path) -> dict[str, str]:
         for path in sorted(cell.rglob("*"))
         if path.is_file() and path.name not in CARDS
     }
-    record = json.loads((cell / "record.json").read_text(encoding="utf-8"))
+    record = document(cell / "record.json") or {"result": {"kind": "none: the record is half written"}}
     if record["result"]["kind"] == "measure":  # its values are times; what was measured must be the same
         record["result"] = sorted([s["model"], s["meter"], s["metric"]] for s in record["result"]["series"])
     found["record.json"] = json.dumps(_timeless(record), sort_keys=True)
@@ -44,8 +44,9 @@ def _timeless(value: Any) -> Any:
 
 def acknowledged(run: Path, said: str = "") -> set[str]:
     """Return the ids of cells that were said to be done: in the journal, or by a line on standard error."""
-    titles = {json.loads(p.read_text())["title"]: p.stem for p in (run / "plan").glob("*.json")}
-    ids = {titles[line.split("  ")[1]] for line in map(str.strip, said.splitlines()) if line.startswith("done  ")}
+    titles = {document(p).get("title"): p.stem for p in (run / "plan").glob("[!.]*.json")}
+    named = [line.split("  ")[1] for line in map(str.strip, said.splitlines()) if line.startswith("done  ")]
+    ids = {titles.get(title, title) for title in named}
     if (run / "journal.jsonl").exists():
         for line in (run / "journal.jsonl").read_text(encoding="utf-8").splitlines():
             event = json.loads(line) if line.endswith("}") else {}
@@ -76,6 +77,15 @@ def violations(run: Path, cache: Path, said: str, reference: dict[str, dict[str,
     page = run / "report.html"
     if page.exists() and not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
         yield "report.html is half written"
+
+
+def document(path: Path) -> dict[str, Any]:
+    """Return a JSON file's object; an empty one where the file is half written, which `violations` says."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 def _half(path: Path) -> Iterator[str]:

@@ -75,6 +75,7 @@ class Launcher:
         }  # fmt: skip
         self.server = Server(self.environment) if forked else None
         self.moments, self.until = SHARE_OF_MOMENTS, float("inf")
+        self.points: tuple[str, ...] = POINTS
 
     def others(self) -> set[int]:
         """Return the processes that carry the mark and are no part of a trial."""
@@ -155,7 +156,7 @@ class Trial:
 
     def _at_a_point(self, reference: dict[str, dict[str, str]]) -> bool:
         """Let whichever process gets there first kill itself at a named moment."""
-        point = f"{self.dice.choice(POINTS)}#{self.dice.choice((1, 1, 2, 3, 5, 8))}"
+        point = f"{self.dice.choice(self.launcher.points)}#{self.dice.choice((1, 1, 2, 3, 5, 8))}"
         child = self.start(DISTBENCH_CRASH_AT=point)
         child.wait(LONGEST)
         self.tally.points[point.partition("#")[0] + ("" if child.returncode else ", not reached")] += 1
@@ -219,9 +220,9 @@ def _ended(child: Any, seconds: float) -> bool:
     return True
 
 
-def hunt(
+def hunt(  # noqa: PLR0913 - the loop's options
     victim: Victim, mutant: str | None, wanted: int, *, seed: int, until: float, forked: bool,
-    moments: float = SHARE_OF_MOMENTS,
+    moments: float = SHARE_OF_MOMENTS, points: tuple[str, ...] = POINTS,
 ) -> Tally:  # fmt: skip
     """Disturb a victim until `wanted` signals were sent, or the time is up, or (for a mutant) something broke."""
     tally, dice = Tally(), random.Random(seed)  # noqa: S311 - no secret, and the same again for a seed
@@ -232,7 +233,7 @@ def hunt(
             launcher = Launcher(patched_copy(mutant, Path(name) / "mutant"), victim.preload, forked=forked)
         for each in {sound, launcher}:
             stack.callback(each.server.close if each.server else lambda: None)
-        launcher.moments, launcher.until = moments, until
+        launcher.moments, launcher.until, launcher.points = moments, until, points
         undisturbed = Trial(victim, Path(name) / "reference", sound, Tally(), dice)
         horizon = undisturbed.finish()
         if forked:  # what the first time brought into the file system's caches does not count
@@ -277,13 +278,15 @@ def main() -> int:
     parser.add_argument("--teacher", type=Path, help="of the victim 'smollm2': a checkpoint folder")
     parser.add_argument("--forked", action="store_true", help="fork commands and workers from one warm interpreter")
     parser.add_argument("--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that end at one")
+    parser.add_argument("--moment", choices=POINTS, help="this one only")
     parser.add_argument("--run", type=Path, help="a finished run, for commands that read one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     victim, until = VICTIMS[given.victim](given), time.time() + 60 * given.minutes
     tally = hunt(
-        victim, given.mutant, given.signals, seed=given.seed, until=until, forked=given.forked, moments=given.moments
-    )
+        victim, given.mutant, given.signals, seed=given.seed, until=until, forked=given.forked, moments=given.moments,
+        points=(given.moment,) if given.moment else POINTS,
+    )  # fmt: skip
     words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]  # no paths of this machine
     command = "python scripts/reliability/kill_loop.py " + " ".join(words)
     found = document(tally, given.seed, command=command, victim=given.victim, mutant=given.mutant)

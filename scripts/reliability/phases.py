@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from pathlib import Path
+
+from evidence import document
 
 
 def workers_of(parent: int) -> list[int]:
@@ -25,7 +26,7 @@ def phase_of(run: Path, cache: Path, workers: list[int]) -> str:
     if workers:
         at_work = sorted((run / "cells").glob(".tmp-*"))
         return _cell(run, cache, at_work[0].name) if at_work else "a worker starts, or is between two cells"
-    planned = {each["id"] for each in json.loads((run / "manifest.json").read_text())["cells"]}
+    planned = {each["id"] for each in document(run / "manifest.json").get("cells", [{"id": "unknown"}])}
     if planned <= {p.name for p in (run / "cells").glob("*")}:
         return "comparing, writing result and report"
     return "between cells"
@@ -34,12 +35,9 @@ def phase_of(run: Path, cache: Path, workers: list[int]) -> str:
 def _cell(run: Path, cache: Path, name: str) -> str:
     """Return what is done for a cell whose folder exists and is not finished."""
     cell_id = name.removeprefix(".tmp-").partition(".")[0]
-    try:
-        kind = str(json.loads((run / "plan" / f"{cell_id}.json").read_text())["kind"])
-    except OSError:  # committed meanwhile
-        return "between cells"
+    kind = document(run / "plan" / f"{cell_id}.json").get("kind", "unknown")
     if kind != "make":
-        return {"evaluate": "evaluating", "measure": "measuring"}[kind]
+        return {"evaluate": "evaluating", "measure": "measuring"}.get(kind, "between cells")
     if (run / "cells" / name / "record.json").exists():
         return "sealing a model"
     if any(cache.glob("v1/signals/.tmp-*")):
