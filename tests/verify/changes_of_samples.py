@@ -17,6 +17,15 @@ def better_scores(run: Run) -> None:
     run.edit_samples(run.student, lambda rows: wrong_row(rows).update(score=1.0), told=True)
 
 
+def worse_scores_of_the_teacher(run: Run) -> None:
+    """A worse teacher is easier to keep up with."""
+
+    def change(rows: Rows) -> None:
+        next(row for row in rows if row["score"] == 1.0).update(score=0.0)
+
+    run.edit_samples(run.teacher, change, told=True)
+
+
 def better_scores_and_answers(run: Run) -> None:
     def change(rows: Rows) -> None:
         row = wrong_row(rows)

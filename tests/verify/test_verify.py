@@ -70,6 +70,7 @@ QUICK: list[tuple[Tampering, str, str]] = [
     (cells.other_machine, "surroundings", WARNING),
     (cells.other_versions, "hashes.ids", DAMAGED),
     (samples.better_scores, "samples.scores", DAMAGED),
+    (samples.worse_scores_of_the_teacher, "samples.scores", DAMAGED),
     (samples.better_scores_and_answers, "samples.rows", DAMAGED),
     (samples.better_mean, "samples.rows", DAMAGED),
     (samples.other_number, "samples.rows", DAMAGED),
