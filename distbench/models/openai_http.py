@@ -174,9 +174,7 @@ class Server:
 
     def _events(self, response: Response, reply: Reply, start: int) -> None:
         kind = response.headers.get_content_type()
-        if (
-            kind == "text/html"
-        ):  # a page for people: a proxy, a log-in or another site, and asking again changes nothing
+        if kind == "text/html":  # a proxy, a log-in, another site: asking again changes nothing
             raise EnvironmentFault(
                 f"{self.where} answered with a web page (text/html): {self.clean(response.text)}; give the address of "
                 "the API as source, which usually ends in /v1"
