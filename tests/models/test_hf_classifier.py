@@ -306,7 +306,7 @@ def test_missing_and_broken_tensors_are_refused(copy: Callable[[], Path]) -> Non
         HFClassifier.open(folder, CPU)
     save_file(whole, folder / "model.safetensors", {"format": "pt"})
     change(folder, id2label={"0": "a", "1": "b", "2": "c"}, label2id={"a": 0, "b": 1, "c": 2})
-    with pytest.raises(RefusedError, match="has shape .* by config.json it has"):
+    with pytest.raises(RefusedError, match=r"has shape .* by config.json it has"):
         HFClassifier.open(folder, CPU)
 
 
