@@ -20,7 +20,10 @@ class Reserved(Strict):
 
     cpus: float | None = Field(None, gt=0, le=4096, description="CPUs of a cell; its threads where left out")
     gpus: float | None = Field(
-        None, ge=0, le=64, description="GPUs of a cell, a fraction to share one; one a process on a CUDA device where left out"
+        None,
+        ge=0,
+        le=64,
+        description="GPUs of a cell, a fraction to share one; one a process on a CUDA device where left out",
     )
     memory: Size | None = Field(None, description="main memory of a cell, such as 8GiB; not reserved where left out")
     custom: dict[Name, Amount] | None = Field(None, description="resources that a cluster names itself")
