@@ -132,7 +132,7 @@ def measure(place: Path, seconds: float, cells: int, repeats: int) -> dict[str, 
         firsts.append(again["done"][0]["seconds"])
         next_ones += [each["seconds"] for each in again["done"][1:]]
     bares.append(bare(names))
-    inside, between = overhead_on_ray(on_cluster(2, ray(idle)))
+    inside, between = overhead_on_ray(on_cluster(1, ray(idle)))  # one at a time, as the bare ones are
     beside = [bare(names) for _ in range(3)]
     start, start_beside = statistics.median(bares), statistics.median(beside)
     return {
