@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from distbench.compare.evidence import Evidence
 from distbench.errors import UsageError
 from distbench.exports.rows import ALL, made_folder, table_of, utf8
+from distbench.exports.run_samples import SAMPLES, batches, run_of, schema
 from distbench.protocols.export import Exported, Source, Writes
 from distbench.schema.result import Result
 from distbench.schema.strict import Strict
 from distbench.store.files import writing
 from distbench.store.run_dir import RunDir
-from distbench.store.samples import COLUMNS, NUMBERS, WHOLE, read_batches
 from distbench.tables import TABLES, Table
-
-SAMPLES = "samples"
-_WHO = ("model", "role")
-_NEED_RUN = "samples are in a run directory only; name one run, by its directory"
 
 
 def arrow_table(table: Table, result: Result) -> Any:
@@ -69,8 +63,7 @@ class Parquet:
         """Write the tables that have a row."""
         if to is None:
             raise UsageError("name a folder, or a file that ends in .parquet, with --out")
-        if self.options.samples and source.run is None:
-            raise UsageError(_NEED_RUN)
+        run = run_of(source) if self.options.samples else None
         if to.suffix == self.suffix and not to.is_dir():
             return self._one(source, to)
         named = self.options.table
@@ -81,9 +74,9 @@ class Parquet:
             if found.num_rows:
                 files.append(folder / f"{name}.parquet")
                 _write_table(found, files[-1])
-        if self.options.samples and source.run is not None:
+        if run is not None:
             files.append(folder / f"{SAMPLES}.parquet")
-            write_run_samples(RunDir.existing(source.run), files[-1])
+            write_run_samples(run, files[-1])
         return Exported(files=files)
 
     def _one(self, source: Source, to: Path) -> Exported:
@@ -102,28 +95,9 @@ def _write_table(found: Any, path: Path) -> None:
 
 
 def write_run_samples(run: RunDir, path: Path) -> None:
-    """Write every sample of a run as one file, in batches: columns of samples.parquet, with the model and its role."""
-    import pyarrow as pa
+    """Write every sample of a run as one file, in batches."""
     import pyarrow.parquet as pq
 
-    kinds = dict.fromkeys(NUMBERS, pa.float64()) | dict.fromkeys(WHOLE, pa.int64())
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in (*_WHO, *COLUMNS)])
-
-    with writing(path) as whole, pq.ParquetWriter(whole, schema, compression="zstd") as file:
-        for name, role, files in _sample_files(run):
-            for batch in read_batches(files, COLUMNS):
-                who = [pa.array([each] * batch.num_rows, pa.string()) for each in (name, role)]
-                columns = [batch.column(column).cast(schema.field(column).type) for column in COLUMNS]
-                file.write_batch(pa.record_batch([*who, *columns], schema=schema))
-
-
-def _sample_files(run: RunDir) -> Iterator[tuple[str, str, tuple[Path, ...]]]:
-    """Yield (model, role, files) of every evaluation that finished."""
-    evidence = Evidence(run)
-    models = {each.name: each for each in evidence.manifest.models}
-    for model in evidence.manifest.models:
-        teacher = models.get(model.of[0]) if model.of else None
-        for task in evidence.manifest.task_order:
-            found = evidence.evaluated(model, task, teacher)
-            if found is not None:
-                yield model.name, model.role, found.files
+    with writing(path) as whole, pq.ParquetWriter(whole, schema(), compression="zstd") as file:
+        for batch in batches(run):
+            file.write_batch(batch)

@@ -131,6 +131,25 @@ def test_parquet_holds_every_sample_of_every_model(tmp_path):
     assert read[0]["prompt"] == "question 0"
 
 
+def test_csv_holds_every_sample_of_every_model(tmp_path):
+    scores = {"teacher": [1.0, 1.0, 0.0, None], "student": [1.0, 0.0, 0.0, 1.0]}
+    recorded = {name: {"t": (rows(values), [ACC])} for name, values in scores.items()}
+    run = run_of(tmp_path / "run", recorded)
+    result = compare(run)
+    made = CSV(CSV.Options(table="all", samples=True)).export(Source(result, run.path), tmp_path / "out")
+    assert made.files[-1].name == "samples.csv"
+    read = list(csv.DictReader(made.files[-1].open(encoding="utf-8", newline="")))
+    assert [(row["model"], row["score"]) for row in read] == [
+        (name, "" if score is None else repr(score)) for name, values in scores.items() for score in values
+    ]
+    assert read[0]["prompt"] == "question 0"
+    with pytest.raises(UsageError, match="run directory"):
+        CSV(CSV.Options(table="all", samples=True)).export(Source(result), tmp_path / "s")
+    with pytest.raises(UsageError, match="table=all"):
+        CSV(CSV.Options(samples=True))
+    assert not (tmp_path / "s").exists()
+
+
 def test_json_is_the_result(synthetic, hostile):
     text = json_text(synthetic)
     assert list(json.loads(text)) == list(Result.model_fields)
