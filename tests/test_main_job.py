@@ -310,7 +310,8 @@ def test_a_failing_cell_leaves_the_rest_and_exits_4(place: Path, tmp_path: Path)
     assert (tmp_path / "failed" / "report.html").is_file()
 
 
-def test_flags_need_no_suite(place: Path, tmp_path: Path) -> None:
+def test_flags_need_no_suite(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
     done = run(
         place, "run", "--teacher", "./teacher", "--student", "./teacher", "--task", "distbench_facts", "--samples", "5",
         "--out", str(tmp_path / "flags"), "--dry-run",

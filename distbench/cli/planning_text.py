@@ -190,6 +190,6 @@ def _cells(
 
 def _table(*names: str) -> Table:
     table = Table(title=None, box=None, pad_edge=False)
-    for name in names:
-        table.add_column(name)
+    for name in names:  # an id or a name that is cut off is no use to anyone
+        table.add_column(name, no_wrap=name == "cell", overflow="fold", min_width=20 if name == "what" else None)
     return table

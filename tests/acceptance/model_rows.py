@@ -277,6 +277,7 @@ UNSAFE = [
         "distbench_facts",
         argv=("plan", "suite.yaml"),
         refused=False,
+        environment={"COLUMNS": "200"},
     ),
     Row(22, "auto_map", damaged(coded), 6, ("config.json names code to run (auto_map: evil.Model)", "use: openai")),
     Row(

@@ -37,7 +37,7 @@ def marks(root: ElementTree.Element) -> list[tuple[str, float, float]]:
     found = []
     for group in root.iter(f"{NAMESPACE}g"):
         if group.get("class") == "m":
-            x, y = map(float, re.fullmatch(r"translate\(([-\d.]+) ([-\d.]+)\)", group.get("transform")).groups())
+            x, y = map(float, re.match(r"translate\(([-\d.]+) ([-\d.]+)\)", group.get("transform")).groups())
             found.append((group.find(f"{NAMESPACE}title").text, x, y))
     return found
 

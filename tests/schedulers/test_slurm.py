@@ -78,7 +78,8 @@ def test_a_run_in_arrays_equals_a_local_one(tmp_path: Path) -> None:
     assert "finish.sh" in again
 
 
-def test_stages_wait_for_those_that_make_what_they_open(tmp_path: Path) -> None:
+def test_stages_wait_for_those_that_make_what_they_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTBENCH_CACHE", str(tmp_path / "cache"))  # of its own: what is cached is left out
     write(tmp_path, MEASURED | {"resources": {"memory": "2GiB", "measure": {"cpus": 8}}})
     plan(tmp_path, "--sbatch", "--time=1:00 --partition='a b'", "--sbatch", "measure: --constraint=icelake")
     jobs = {job.options["job-name"]: job for job in submitted(tmp_path).jobs()}
