@@ -18,6 +18,28 @@ hypothesis.settings.load_profile("distbench")
 CPU = Settings(seed=0, device="cpu", dtype="float32", threads=1)
 
 
+# Files that take a minute or more. They begin first, so that no worker is left alone with one at the end.
+LONG = (
+    "tests/executors/test_ray.py",
+    "tests/test_main_job.py",
+    "tests/test_real_model.py",
+    "tests/test_real_backends.py",
+    "tests/test_study_run.py",
+    "tests/data/test_pull.py",
+    "tests/reliability/",
+    "tests/schedulers/",
+    "tests/secrets/",
+    "tests/models/",
+    "tests/cell/",
+    "tests/training/",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; `--no-loadscope-reorder` has xdist keep this order."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Keep tests away from the user's cache, and the hub out of reach. A cache named in the environment is kept for

@@ -86,8 +86,11 @@ def test_kill_leaves_no_orphans(place: Path, known: dict[str, str], target: str)
 def test_a_second_signal_does_not_wait(place: Path, known: dict[str, str]) -> None:
     """The worker's end is held up by a member of its group that ignores SIGTERM."""
     process, family = at_work(place, known, "run", "suite.yaml", "--out", "run")
-    worker = psutil.Process(next(each for each in family if psutil.Process(each).ppid() == process.pid))
+    worker = psutil.Process(int((place / "child.pid").read_text())).parent()
+    assert worker is not None
+    assert worker.ppid() == process.pid
     worker.suspend()  # it cannot even hear SIGTERM now; only SIGKILL ends it
+    wait_until(lambda: worker.status() == psutil.STATUS_STOPPED, "the worker stops")
     process.send_signal(signal.SIGINT)
     time.sleep(0.5)
     assert process.poll() is None
