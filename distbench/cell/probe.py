@@ -17,7 +17,7 @@ from distbench import plugins, secrets
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.measure import meters_of
 from distbench.cell.opened import open_model
-from distbench.errors import DistbenchError
+from distbench.errors import DistbenchError, ExitCode
 from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
 from distbench.meters.process_memory import resident_bytes, watching
 from distbench.protocols import LoadFacts, Missing, Reading, Shape, Work, Workload
@@ -157,7 +157,8 @@ def main() -> int:
                     answer = probe.open(cell, RunDir(Path(request["run"])), request)
         except Exception as error:  # noqa: BLE001 - reported to the coordinator, which fails the cell
             print(secrets.text(traceback.format_exc()), file=sys.stderr)  # noqa: T201 - the worker's log
-            events.send("error", message=probe.explain(error))
+            code = error.exit_code if isinstance(error, DistbenchError) else ExitCode.RUN_FAILED
+            events.send("error", message=probe.explain(error), exit_code=int(code))
             return 1
         events.send("answer", **answer)
     return 0

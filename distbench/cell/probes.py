@@ -10,13 +10,14 @@ import subprocess
 import sys
 from typing import Any
 
-from distbench.errors import RunError
+from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, RunError
 from distbench.meters.host_memory import Died, peak_of, total_bytes
 from distbench.protocols import Missing, Readings
 from distbench.schema.cell import MeasureCell
 from distbench.store.run_dir import RunDir
 
 Found = dict[str, dict[str, float]]
+_KINDS: dict[int, type[DistbenchError]] = {int(each.exit_code): each for each in (EnvironmentFault, RefusedError)}
 
 
 class ProbeProcess:
@@ -70,7 +71,8 @@ class ProbeProcess:
             raise RunError(f"measuring {self.name!r}: {died(*self._reap())}")
         answer: dict[str, Any] = json.loads(line)
         if answer["event"] == "error":
-            raise RunError(f"measuring {self.name!r}: {answer['message']}")
+            kind = _KINDS.get(int(answer.get("exit_code", RunError.exit_code)), RunError)
+            raise kind(f"measuring {self.name!r}: {answer['message']}")
         return answer
 
     def _reap(self) -> tuple[int, int | None]:
