@@ -19,6 +19,7 @@ from distbench.schema.cell import EvaluateCell, MakeCell, models_of
 from distbench.schema.limits import Limits
 from distbench.schema.record import MakeResult
 from distbench.store.cache import Cache
+from distbench.store.leftovers import remove_unfinished
 from distbench.store.remote import credentials
 from distbench.store.run_dir import RunDir
 from distbench.training.processes import processes_of
@@ -123,6 +124,7 @@ class Runner:
                     queue.put_back(self._cut_short())
         finally:
             self.executor.stop()
+            remove_unfinished(self.run.cells, self.cells)
         assert not len(queue), "a cell needs one that is not in the plan"
         return self.state
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from distbench.errors import EnvironmentFault
 from distbench.store.claims import Holder, claim, holder_of, is_held, refuse_while_alive, shared
+from distbench.store.leftovers import remove_unfinished
 
 LOCK, LOCK_HOLDER, CLAIMS, WHOLE = ".lock", ".lock.pid", ".claims", "run"
 
@@ -53,9 +53,7 @@ def hold_cells(path: Path, ids: Sequence[str], on_wait: Callable[[Holder], None]
         refuse_while_alive(path / CLAIMS / WHOLE, str(path))
         for cell_id in ids:
             stack.enter_context(claim(path / CLAIMS / cell_id, f"cell {cell_id} of {path}", on_wait))
-        for cell_id in ids:
-            for leftover in (path / "cells").glob(f".tmp-{cell_id}.*"):
-                shutil.rmtree(leftover, ignore_errors=True)
+        remove_unfinished(path / "cells", ids)
         yield
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,20 @@ def test_only_what_dead_processes_of_this_host_left_is_swept(tmp_path: Path) -> 
     sweep(tmp_path)
     assert {name: (tmp_path / name).exists() for name in names} == names
     assert not left_behind(f".x.{OWNER}-{os.getppid()}.tmp")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only /proc says what a process is waiting for")
+def test_a_process_that_ended_is_gone_though_nobody_collected_it() -> None:
+    with subprocess.Popen([sys.executable, "-S", "-c", "print()"], stdout=subprocess.PIPE) as zombie:
+        assert zombie.stdout is not None
+        assert not left_behind(f".x.{OWNER}-{os.getpid()}.tmp")
+        zombie.stdout.read()  # to its end: the process has closed it
+        for _ in range(500):
+            if left_behind(f".x.{OWNER}-{zombie.pid}.tmp"):
+                break
+            time.sleep(0.01)
+        os.kill(zombie.pid, 0)  # its number is still taken
+        assert left_behind(f".x.{OWNER}-{zombie.pid}.tmp")
 
 
 def test_a_killed_process_leaves_its_temporary_folder_to_the_next(

@@ -143,6 +143,7 @@ def test_a_run_keeps_what_is_within_the_limits_and_says_what_was_not(tmp_path: P
     assert "done  fine on one" in done.stderr
     assert "FAILED  make s0  " in done.stderr
     assert not lives(int(child.read_text()))
+    assert not list((tmp_path / "run" / "cells").glob(".*")), "what a worker that was killed half-built"
     # limits are no part of what is compared: the run goes on with others
     ids = sorted(path.stem for path in (tmp_path / "run" / "plan").glob("*.json"))
     others = ("--cell-seconds", "1.5", "--cell-memory", "8 GiB")
