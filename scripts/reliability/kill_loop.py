@@ -42,6 +42,7 @@ POINTS = (  # where a process kills itself instead, now and then: moments that a
     "checkpoint.renamed", "journal.begin", "journal.done",
 )  # fmt: skip
 SHARE_OF_MOMENTS = 0.25  # of all starts
+WITHIN = 1.5  # seconds after the beginning of a phase that is waited for, at most, until the signal
 SETTLES = 30.0  # seconds after which a signalled command counts as one that does not end
 LONGEST = 600.0
 
@@ -76,6 +77,7 @@ class Launcher:
         self.server = Server(self.environment) if forked else None
         self.moments, self.until = SHARE_OF_MOMENTS, float("inf")
         self.points: tuple[str, ...] = POINTS
+        self.during: str | None = None  # a phase to wait for; None: any moment
 
     def others(self) -> set[int]:
         """Return the processes that carry the mark and are no part of a trial."""
@@ -142,6 +144,8 @@ class Trial:
         if self.dice.random() < self.launcher.moments:
             return self._at_a_point(reference)
         child, began = self.start(), time.monotonic()
+        if self.launcher.during is not None:
+            return self._in_a_phase(child, self.launcher.during, reference)
         within = self.dice.choice((0.15, 0.3, 0.3, 1.0))  # mostly early, so that one run is disturbed many times
         moment = began + self.dice.uniform(0.01, within) * horizon * self.victim.share_left(self.place)
         while self.dice.random() < 0.5:  # first a worker or two
@@ -152,6 +156,22 @@ class Trial:
             self._signal(child, self.dice.choice(("everything", "parent")), last=True, reference=reference)
             return True
         self.tally.exits[f"ended by itself: {child.returncode}"] += 1
+        return child.returncode not in self.victim.ends
+
+    def _in_a_phase(self, child: Any, phase: str, reference: dict[str, dict[str, str]]) -> bool:
+        """Wait until a phase has begun and for a random time after; signal the worker or everything or the parent."""
+        while not _ended(child, 0.02):
+            if self.victim.phase(self.place, workers_of(child.pid)) == phase:
+                _ended(child, self.dice.uniform(0.0, WITHIN))
+                target = self.dice.choice(("worker", "everything", "parent"))
+                self._signal(child, target, last=target != "worker", reference=reference)
+                break
+        if not _ended(child, LONGEST):
+            self.broken(f"still alive {LONGEST:.0f} s later")
+            os.killpg(child.pid, signal.SIGKILL)
+        if child.returncode in self.victim.ends:
+            self.tally.exits[f"ended by itself: {child.returncode}"] += 1
+        self._look(reference)
         return child.returncode not in self.victim.ends
 
     def _at_a_point(self, reference: dict[str, dict[str, str]]) -> bool:
@@ -222,7 +242,7 @@ def _ended(child: Any, seconds: float) -> bool:
 
 def hunt(  # noqa: PLR0913 - the loop's options
     victim: Victim, mutant: str | None, wanted: int, *, seed: int, until: float, forked: bool,
-    moments: float = SHARE_OF_MOMENTS, points: tuple[str, ...] = POINTS,
+    moments: float = SHARE_OF_MOMENTS, points: tuple[str, ...] = POINTS, during: str | None = None,
 ) -> Tally:  # fmt: skip
     """Disturb a victim until `wanted` signals were sent, or the time is up, or (for a mutant) something broke."""
     tally, dice = Tally(), random.Random(seed)  # noqa: S311 - no secret, and the same again for a seed
@@ -233,7 +253,8 @@ def hunt(  # noqa: PLR0913 - the loop's options
             launcher = Launcher(patched_copy(mutant, Path(name) / "mutant"), victim.preload, forked=forked)
         for each in {sound, launcher}:
             stack.callback(each.server.close if each.server else lambda: None)
-        launcher.moments, launcher.until, launcher.points = moments, until, points
+        launcher.moments, launcher.until, launcher.points = (0.0 if during else moments), until, points
+        launcher.during = during
         undisturbed = Trial(victim, Path(name) / "reference", sound, Tally(), dice)
         horizon = undisturbed.finish()
         if forked:  # what the first time brought into the file system's caches does not count
@@ -279,13 +300,14 @@ def main() -> int:
     parser.add_argument("--forked", action="store_true", help="fork commands and workers from one warm interpreter")
     parser.add_argument("--moments", type=float, default=SHARE_OF_MOMENTS, help="share of starts that end at one")
     parser.add_argument("--moment", choices=POINTS, help="this one only")
+    parser.add_argument("--during", help="signal in this phase only, such as 'measuring', and at no named moment")
     parser.add_argument("--run", type=Path, help="a finished run, for commands that read one")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     victim, until = VICTIMS[given.victim](given), time.time() + 60 * given.minutes
     tally = hunt(
         victim, given.mutant, given.signals, seed=given.seed, until=until, forked=given.forked, moments=given.moments,
-        points=(given.moment,) if given.moment else POINTS,
+        points=(given.moment,) if given.moment else POINTS, during=given.during,
     )  # fmt: skip
     words = [Path(word).name if os.sep in word else word for word in sys.argv[1:]]  # no paths of this machine
     command = "python scripts/reliability/kill_loop.py " + " ".join(words)

@@ -44,14 +44,20 @@ def rows(count: int, seed: int) -> Rows:
     return Rows("features", x, y, np.arange(count, dtype=np.int64), tuple("abc"))
 
 
+class Slowness(Strict):
+    """How long the teacher takes over the training rows."""
+
+    seconds: float = 0.0
+
+
 class QuickRows(OnlineInside):
     """The rows; a teacher's answers about them are recorded in the cache, as for any data source."""
 
-    Options = Strict
+    Options = Slowness
     yields = "features"
     needs: ClassVar[frozenset[str]] = frozenset({"classify"})
 
-    def __init__(self, options: Strict) -> None:
+    def __init__(self, options: Slowness) -> None:
         self.options = options
 
     def identity(self) -> dict[str, Any]:
@@ -62,6 +68,7 @@ class QuickRows(OnlineInside):
 
     def signal(self, ask: SignalRequest) -> Any:
         train = rows(120, 1)
+        time.sleep(self.options.seconds)
         return signal_of(train, rows(40, 2), train.y, ask, [self.identity()])
 
 

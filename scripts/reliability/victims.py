@@ -30,6 +30,7 @@ tasks:
   - {use: classification, name: two, samples: 100, data: {use: quick-rows}}
 gate: {retained: 0.9, task_floor: 0.8}
 """
+SLOWLY = "distil: {use: soft-labels, data: {use: quick-rows, seconds: 1.5}}"
 TRAINED = """\
 version: 1
 name: trained
@@ -106,6 +107,11 @@ def _quick(more: str = "") -> Callable[[Path], None]:
     return prepare
 
 
+def _recorded(place: Path) -> None:
+    text = QUICK.replace("distil: {use: soft-labels, data: {use: quick-rows}}", SLOWLY)
+    (place / "suite.yaml").write_text(text, encoding="utf-8")
+
+
 def _trained(teacher: Path | None, keep: int, length: int, budget: str) -> Callable[[Path], None]:
     def prepare(place: Path) -> None:
         source = teacher
@@ -147,10 +153,11 @@ def _reader(run: Path | None, *command: str) -> Callable[[argparse.Namespace], V
 
 
 RUN = ("run", "suite.yaml", "--out", "run")
-MEASURED = "measure: {load: {}, latency: {batch_sizes: [1], rounds: 3, launches: 1}}\n"
+MEASURED = "measure: {load: {}, latency: {batch_sizes: [1], rounds: 12, launches: 2}}\n"
 VICTIMS: dict[str, Callable[[argparse.Namespace], Victim]] = {
     "quick": lambda _: Victim("run", RUN, _quick()),
     "quick-measured": lambda _: Victim("run with measurements", RUN, _quick(MEASURED)),
+    "quick-recorded": lambda _: Victim("run with a slow teacher", RUN, _recorded),
     "distil": lambda _: Victim("distil", ("distil", "suite.yaml", "--out", "run", "--to", "out"), _quick()),
     "trained": lambda _: Victim(
         "run of a tiny language model",

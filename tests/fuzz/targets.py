@@ -14,6 +14,7 @@ import yaml
 from hypothesis import strategies as st
 
 from distbench.compare.reading import read_document
+from distbench.errors import DistbenchError
 from distbench.gate.policy_file import load_policy
 from distbench.schema.wording import harmless
 from distbench.suite.load import digest_of, load_suite, validate
@@ -86,12 +87,16 @@ def suites() -> Target:
 
 
 def load_one(case: tuple[bytes, list[str]] | str) -> None:
-    """Load a suite's bytes, or the file of a name."""
+    """Load a suite's bytes, or the file of a name. What is wrong with a text is said with its place."""
     if isinstance(case, str):
         load_suite(Path("no-such-folder") / case)
         return
     data, overrides = case
-    suite = validate(apply(parse_bytes(data, "fuzz.yaml"), overrides))
+    try:
+        suite = validate(apply(parse_bytes(data, "fuzz.yaml"), overrides))
+    except DistbenchError as error:
+        assert error.at is not None, f"an error without its place: {error}"
+        raise
     assert len(digest_of(suite)) == 64
 
 

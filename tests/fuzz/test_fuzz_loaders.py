@@ -13,7 +13,7 @@ from tests.fuzz.guard import Tally, TooSlow, attempt, check_message
 from tests.fuzz.targets import targets
 
 CASES = {
-    "suite": 250,
+    "suite": 600,
     "result": 200,
     "lm-eval": 60,
     "policy": 200,
