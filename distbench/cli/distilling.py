@@ -13,12 +13,12 @@ from rich.table import Table
 
 from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.output import err, out, print_json
-from distbench.cli.running import Request
+from distbench.cli.running import Request, tell_place
 from distbench.errors import DistbenchError, ExitCode, UsageError, did_you_mean
 from distbench.execute.kept import kept_words
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Runner
-from distbench.execute.start import begin, default_out
+from distbench.execute.start import begin
 from distbench.hashing import file_digest
 from distbench.plan.expand import Cell, Plan, expand
 from distbench.schema.plan import PlannedModel
@@ -42,7 +42,7 @@ def distil_suite(
 ) -> ExitCode:
     """Make the students and print what became of them."""
     loaded = request.load()
-    path = out_dir or default_out(loaded.suite.name)
+    path = request.place(out_dir, loaded)
     with on.engine() as engine:
         plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=engine.elsewhere)
         models = _wanted(plan, wish)
@@ -52,6 +52,7 @@ def distil_suite(
         run = RunDir.prepare(path)
         with run.lock(), _told_what_is_kept(run, cells):
             begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
+            tell_place(out_dir, path)
             with TerminalReporter(err(), quiet=quiet) as reporter:
                 runner = Runner(cells, run, Cache(), engine.executor(run.path), reporter, reserve, plan.suite.limits)
                 state = runner.execute()

@@ -20,7 +20,7 @@ from distbench.execute.budget import note_left_out
 from distbench.execute.kept import kept_words
 from distbench.execute.reporter import TerminalReporter
 from distbench.execute.run import Execution, Runner
-from distbench.execute.start import begin, default_out
+from distbench.execute.start import begin, default_out, place_of
 from distbench.executors.engine import Executor
 from distbench.gate.sequential import run_until_decided
 from distbench.plan.estimates.history import remember
@@ -52,10 +52,15 @@ class Request:
     cell_seconds: float | None = None
     cell_memory: str | None = None
     ahead: Horizon = field(default_factory=Horizon)
+    new_run: bool = False
 
     def load(self) -> LoadedSuite:
         """Return the validated suite, with the limits of this command line."""
         return limited(self._loaded(), self.cell_seconds, self.cell_memory)
+
+    def place(self, out_dir: Path | None, loaded: LoadedSuite) -> Path:
+        """Return the run's directory: `out_dir`, a new folder beside it where that is wanted, or one of our naming."""
+        return place_of(out_dir, new_run=self.new_run) or default_out(loaded.suite.name)
 
     def _loaded(self) -> LoadedSuite:
         flags = self.teacher or self.students or self.tasks
@@ -84,7 +89,7 @@ def run_suite(
     """Run everything and print the comparison; the exit code is that of the run, or of the gate where asked."""
     limit = request.ahead.max_seconds  # a wrong one is said before anything is read
     loaded = request.load()
-    path = out_dir or default_out(loaded.suite.name)
+    path = request.place(out_dir, loaded)
     if path.exists() and not path.is_dir():
         RunDir.prepare(path)  # refuses, before any model is resolved
     with on.engine() as engine:
@@ -97,6 +102,7 @@ def run_suite(
         try:
             with run.lock():
                 begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
+                tell_place(out_dir, path)
                 timed = Timed(outlook, budget_of(outlook, limit))
                 state = _execute(plan, run, engine.executor(run.path), reserve, timed, quiet=quiet)
                 note_left_out(run, timed.budget)
@@ -107,6 +113,12 @@ def run_suite(
                 kept = kept_words(run, plan.cells)
                 err().print(f"{kept}; continue with: {_again(request, path, on)}", markup=False, soft_wrap=True)
             raise
+
+
+def tell_place(out_dir: Path | None, path: Path) -> None:
+    """Say where a new run begins that is not where the command line said."""
+    if out_dir is not None and path != out_dir:
+        err().print(f"new run: {path} ({out_dir} stays as it is)", markup=False, soft_wrap=True, highlight=False)
 
 
 def _again(request: Request, path: Path, on: EngineWish) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from distbench import __version__, secrets
 from distbench.errors import UsageError
-from distbench.hashing import digest
+from distbench.execute.changed import changed_words
 from distbench.host import cpu_has_bfloat16, package_versions
 from distbench.plan.expand import Plan
 from distbench.schema.plan import Manifest, PlannedCell
@@ -21,6 +22,20 @@ def default_out(suite_name: str) -> Path:
     """Return a new run directory's path: runs/<suite>-<utc>-<8 hex digits>."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return Path("runs") / f"{suite_name}-{stamp}-{os.urandom(4).hex()}"
+
+
+def beside(path: Path) -> Path:
+    """Return where a new run beside a run begins: the first of PATH-2, PATH-3 … that does not exist."""
+    named = path if path.name not in {"", ".."} else path.resolve()
+    return next(each for n in count(2) if not (each := named.with_name(f"{named.name}-{n}")).exists())
+
+
+def place_of(out_dir: Path | None, *, new_run: bool) -> Path | None:
+    """Return where a command's run goes: `out_dir`, or a folder beside it where that holds a run and a new one is
+    wanted."""
+    if not new_run or out_dir is None or not (out_dir / "manifest.json").exists():
+        return out_dir
+    return beside(out_dir)
 
 
 def manifest_of(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Manifest:
@@ -57,8 +72,8 @@ def begin(plan: Plan, run: RunDir, suite_digest: str, command: list[str]) -> Non
             )
         if changed := _differences(old, manifest):
             raise UsageError(
-                f"{run.path} was made from another suite: {', '.join(changed)} changed; name a new --out directory "
-                "(finished evaluations are reused from the cache)"
+                f"{run.path} was made from another suite; changed: {changed}; run with --new-run to begin another in "
+                f"{beside(run.path)}, or name another --out (finished evaluations are reused from the cache)"
             )
         if old.suite != plan.suite:  # other limits or resources: jobs of a cluster read them here
             run.write_manifest(old.model_copy(update={"suite": plan.suite}))
@@ -74,16 +89,15 @@ def _deciding(suite: Suite) -> dict[str, Any]:
     return suite.model_dump(mode="json", exclude=without)
 
 
-def _differences(old: Manifest, new: Manifest) -> list[str]:
-    before, after = _deciding(old.suite), _deciding(new.suite)
-    changed = [key for key in after if digest(before.get(key)) != digest(after[key])]
-    if changed:
+def _differences(old: Manifest, new: Manifest) -> str:
+    """Return in words what decides numbers and is not as it was; empty where nothing is."""
+    if changed := changed_words(_deciding(old.suite), _deciding(new.suite)):
         return changed
     if old.settings != new.settings:
-        return [f"settings.{k}" for k, v in _dump(new.settings).items() if _dump(old.settings).get(k) != v]
+        return changed_words({"settings": _dump(old.settings)}, {"settings": _dump(new.settings)})
     if [c.id for c in old.cells if not c.added] != [c.id for c in new.cells]:
-        return ["a model, a data file or an installed package"]
-    return []
+        return "a model, a data file or an installed package"
+    return ""
 
 
 def _dump(value: Any) -> dict[str, Any]:

@@ -222,7 +222,7 @@ ROWS = [
         "resumed with a changed suite",
         finished(reseeded),
         2,
-        ("made from another suite", "seed, gate changed", "--out"),
+        ("made from another suite", "seed 0 → 7, gate.retained 0.5 → 0.6", "--new-run to begin another in run-2"),
         loads=True,
     ),
     Row(

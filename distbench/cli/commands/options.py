@@ -31,6 +31,9 @@ CellSeconds = Annotated[
 CellMemory = Annotated[
     str | None, typer.Option(metavar="SIZE", help="end a cell that holds more memory than this, such as 8GiB")
 ]
+NewRun = Annotated[
+    bool, typer.Option("--new-run", help="where OUT holds a run, begin a new one beside it: OUT-2, OUT-3 …")
+]
 Engine = Annotated[
     str, typer.Option(metavar="NAME", help="where cells run: local (this machine) or ray (a Ray cluster)")
 ]

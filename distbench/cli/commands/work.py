@@ -19,6 +19,7 @@ from distbench.cli.commands.options import (
     History,
     Json,
     MaxTime,
+    NewRun,
     OnInconclusive,
     PolicyFile,
     RayAddress,
@@ -39,6 +40,7 @@ from distbench.cli.commands.options import (
 def run(
     suite: SuiteArg = None,
     out: Annotated[Path | None, typer.Option(help="run directory; an existing one is resumed")] = None,
+    new_run: NewRun = False,
     sets: Sets = None,
     teacher: Teacher = None,
     students: Students = None,
@@ -76,12 +78,13 @@ def run(
     share_cache(cache)
     ahead = Horizon(history or (), max_time=max_time, force=force)
     given = (suite, sets, teacher, students, tasks, samples, device, trust_task_code, cell_seconds, cell_memory)
-    request = Request(*given, ahead)
+    request = Request(*given, ahead, new_run)
     terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
     if dry_run:
         from distbench.cli.planning import show_plan
+        from distbench.execute.start import place_of
 
-        raise typer.Exit(show_plan(request, out, as_json=json))
+        raise typer.Exit(show_plan(request, place_of(out, new_run=new_run), as_json=json))
     on = EngineWish(engine, ray_address, retries)
     raise typer.Exit(run_suite(request, out, gate=terms, as_json=json, quiet=quiet, verbose=verbose, on=on))
 
@@ -185,6 +188,7 @@ def distil(
     out: Annotated[
         Path | None, typer.Option(help="run directory; an existing one is resumed, `run` with it goes on")
     ] = None,
+    new_run: NewRun = False,
     to: Annotated[Path | None, typer.Option(help="also copy each checkpoint to TO/NAME")] = None,
     control: Annotated[bool, typer.Option(help="also make the no-teacher controls")] = True,
     sets: Sets = None,
@@ -205,7 +209,9 @@ def distil(
     from distbench.cli.running import Request
 
     share_cache(cache)
-    request = Request(suite, sets, None, None, None, None, device, cell_seconds=cell_seconds, cell_memory=cell_memory)
+    request = Request(
+        suite, sets, None, None, None, None, device, cell_seconds=cell_seconds, cell_memory=cell_memory, new_run=new_run
+    )
     wish = Wish(tuple(names or ()), to, control)
     on = EngineWish(engine, ray_address, retries)
     raise typer.Exit(distil_suite(request, wish, out, as_json=json, quiet=quiet, on=on))
