@@ -7,16 +7,14 @@ Usage: python scripts/generate_probes.py [FOLDER] [--check]
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Final
 
 from probes import bias_pairs, bias_questions, prose, word_problems
 from probes.draw import to_jsonl
+from probes.files import run
 
-DEFAULT_FOLDER: Final = Path(__file__).resolve().parent.parent / "suites" / "tasks"
-FOLDERS: Final = ("bias", "prose", "word_problems")
+MINE: Final = ("bias/*", "prose/*", "word_problems/*")
 
 
 def build_files() -> dict[str, str]:
@@ -38,35 +36,9 @@ def build_files() -> dict[str, str]:
     }
 
 
-def find_differences(folder: Path, files: dict[str, str]) -> list[str]:
-    """Name the files of the probes' folders that are missing, out of date, or no longer generated."""
-    here = {
-        path.relative_to(folder).as_posix() for name in FOLDERS for path in (folder / name).glob("*") if path.is_file()
-    }
-    wrong = {
-        name
-        for name, text in files.items()
-        if not (folder / name).is_file() or (folder / name).read_bytes() != text.encode()
-    }
-    return sorted((here - files.keys()) | wrong)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Write the files, or with --check compare them with those on disk."""
-    parser = argparse.ArgumentParser(description="Write distbench's own probes.")
-    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT_FOLDER, help="output folder")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if the folder is out of date")
-    options = parser.parse_args(arguments)
-    files = build_files()
-    if options.check:
-        differences = find_differences(options.folder, files)
-        for name in differences:
-            print(f"out of date: {options.folder / name}", file=sys.stderr)
-        return 1 if differences else 0
-    for name, text in files.items():
-        (options.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (options.folder / name).write_bytes(text.encode())
-    return 0
+    return run(arguments, "Write distbench's own probes.", build_files(), MINE)
 
 
 if __name__ == "__main__":

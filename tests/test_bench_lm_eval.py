@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +9,7 @@ import pytest
 
 from distbench.models.hf_causal import HFCausal
 from tests.conftest import CPU
+from tests.scripts import script
 
 PROBLEMS = [
     {
@@ -23,38 +22,31 @@ PROBLEMS = [
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[1] / "scripts" / "bench_lm_eval.py"
-    spec = importlib.util.spec_from_file_location("bench_lm_eval", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["bench_lm_eval"] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
+def bench() -> ModuleType:
+    return script("bench_lm_eval")
 
 
-def test_made_documents_hold_the_right_answer_where_they_say(script: ModuleType) -> None:
-    for row, problem in zip(script.endings(PROBLEMS), PROBLEMS, strict=True):
+def test_made_documents_hold_the_right_answer_where_they_say(bench: ModuleType) -> None:
+    for row, problem in zip(bench.endings(PROBLEMS), PROBLEMS, strict=True):
         whole = f"{row['ctx_a']} {row['endings'][int(row['label'])]}"
         assert problem["question"].startswith(whole)
-    for i, row in enumerate(script.answers(PROBLEMS)):
+    for i, row in enumerate(bench.answers(PROBLEMS)):
         right = row["choices"]["text"][row["choices"]["label"].index(row["answerKey"])]
         assert right == f"{i + 2} in all"
         assert row["question"].endswith("How many cats were there?")
 
 
 @pytest.mark.parametrize(("shots", "models"), [(0, 1), (2, 1), (0, 3)])
-def test_a_line_of_the_table(script: ModuleType, tiny_lm: Path, tmp_path: Path, shots: int, models: int) -> None:
-    documents = script.endings(PROBLEMS)
-    bench = script.Bench("x", "hellaswag", "validation", documents, "made up", shots=shots, models=models)
-    arena = script.Arena(bench, HFCausal.open(tiny_lm, CPU), tmp_path, items=6)
-    sides = script.measure(arena, rounds=2)
+def test_a_line_of_the_table(bench: ModuleType, tiny_lm: Path, tmp_path: Path, shots: int, models: int) -> None:
+    documents = bench.endings(PROBLEMS)
+    asked = bench.Bench("x", "hellaswag", "validation", documents, "made up", shots=shots, models=models)
+    arena = bench.Arena(asked, HFCausal.open(tiny_lm, CPU), tmp_path, items=6)
+    sides = bench.measure(arena, rounds=2)
     assert {name: len(side.seconds) for name, side in sides.items()} == {"ours": 2, "stock 8": 2, "stock 32": 2}
-    line, differ = script.row_of(arena, sides)
+    line, differ = bench.row_of(arena, sides)
     assert differ == 0
     assert line.startswith("| x (made up) | 6 | ")
     gap = float(line.split(" | ")[-2])
     assert 0 < gap < 1e-4
     sides["stock 32"].metrics[3]["acc"] = 1 - sides["stock 32"].metrics[3]["acc"]
-    assert script.row_of(arena, sides)[1] == 1
+    assert bench.row_of(arena, sides)[1] == 1

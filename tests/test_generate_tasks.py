@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -14,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.scripts import script
+
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "suites" / "tasks"
-SCRIPT = ROOT / "scripts" / "generate_tasks.py"
 PAIR_TASKS = [
     "distbench_anaphor",
     "distbench_argument_structure",
@@ -30,12 +30,7 @@ TASKS = [*PAIR_TASKS, "distbench_facts"]
 
 @pytest.fixture(scope="module")
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate_tasks", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("generate_tasks")
 
 
 def read(task: str) -> list[dict[str, Any]]:
@@ -55,7 +50,7 @@ def difference(row: dict[str, Any]) -> tuple[list[str], list[str]]:
 def test_files_are_what_the_generator_writes(generator: ModuleType) -> None:
     files = generator.build_files()
     assert set(files) == {f"{task}{suffix}" for task in TASKS for suffix in (".jsonl", ".yaml")}
-    assert generator.find_differences(FOLDER, files) == []
+    assert generator.main([str(FOLDER), "--check"]) == 0
     assert files == generator.build_files()
 
 
@@ -82,12 +77,12 @@ def test_check_tells_missing_changed_and_stale_files(
 @pytest.mark.parametrize("template", ["No slot.", "Two [a/b] and [c/d].", "Three [a/b/c]."])
 def test_a_template_needs_one_critical_slot(generator: ModuleType, template: str) -> None:
     with pytest.raises(ValueError, match="exactly one critical slot"):
-        generator.contrast(template, 0)
+        generator.minimal_pairs.contrast(template, 0)
 
 
 def test_a_template_needs_enough_fillings(generator: ModuleType) -> None:
     with pytest.raises(ValueError, match="too few fillings"):
-        generator.draw_pairs("subject_verb", "dog", "The <dog/dogs> [barks/bark].")
+        generator.minimal_pairs.draw_pairs("subject_verb", "dog", "The <dog/dogs> [barks/bark].")
 
 
 def test_there_are_enough_items() -> None:
@@ -179,7 +174,7 @@ def test_facts_have_one_answer_and_balanced_places() -> None:
 
 def test_pooled_wrong_choices_obey_the_exclusions(generator: ModuleType) -> None:
     wrong = {row["stem"]: row["choices"] for row in read("distbench_facts")}
-    for listing in generator.POOLED_FACTS.values():
+    for listing in generator.facts.POOLED_FACTS.values():
         stem, _, entries = listing.strip().partition("\n")
         for subject, excluded in re.findall(r"([^=;\n]+)=[^!;\n]+!([^;\n]+)", entries):
             assert not set(excluded.strip().split(",")) & set(wrong[stem.format(subject.strip())])

@@ -1,1 +1,1 @@
-"""Texts and templates of the probes under suites/tasks: bias, word problems, prose."""
+"""Texts and templates of the tasks under suites/tasks: minimal pairs, facts, bias, word problems, prose."""

@@ -8,12 +8,18 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 SEED: Final = 20240611
+FIRST_SEED: Final = 20240229  # of the quick start's tasks
 Row = dict[str, Any]
 
 
-def order(text: str, purpose: str) -> bytes:
+def order(text: str, purpose: str, seed: int = SEED) -> bytes:
     """Return a key that sorts texts in a seeded random order."""
-    return hashlib.sha256(f"{SEED}|{purpose}|{text}".encode()).digest()
+    return hashlib.sha256(f"{seed}|{purpose}|{text}".encode()).digest()
+
+
+def shuffled(texts: Iterable[str], purpose: str) -> list[str]:
+    """Order the texts of the quick start's tasks."""
+    return sorted(texts, key=lambda text: order(text, purpose, FIRST_SEED))
 
 
 def number(purpose: str, low: int, high: int) -> int:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -20,25 +17,15 @@ from distbench.models.hf_causal import HFCausal
 from distbench.models.openai_endpoint import OpenAIEndpoint, OpenAIOptions
 from distbench.protocols import Asked, Sampling
 from tests.conftest import CPU
+from tests.scripts import script
 
 PROMPT = "the doctor with the"
 TEMPLATE = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
 
 
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "distil" / "serve.py"
-    spec = importlib.util.spec_from_file_location("serve", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["serve"] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def url(tiny_lm: Path) -> Iterator[str]:
-    serve = script()
+    serve = script("distil/serve")
     writer = serve.Writer(tiny_lm, "tiny", "cpu")
     writer.tokenizer.chat_template = TEMPLATE
     server = serve.serve(writer, 0)

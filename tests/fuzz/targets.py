@@ -95,7 +95,8 @@ def load_one(case: tuple[bytes, list[str]] | str) -> None:
     try:
         suite = validate(apply(parse_bytes(data, "fuzz.yaml"), overrides))
     except DistbenchError as error:
-        assert error.at is not None, f"an error without its place: {error}"
+        if error.at is None:
+            raise AssertionError(f"an error without its place: {error}") from error
         raise
     assert len(digest_of(suite)) == 64
 

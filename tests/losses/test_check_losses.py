@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -10,21 +9,17 @@ from types import ModuleType
 
 import pytest
 
+from tests.scripts import script
+
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "distil" / "check_losses.py"
-    spec = importlib.util.spec_from_file_location("check_losses", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def check() -> ModuleType:
+    return script("distil/check_losses")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_prints_its_tables(
-    script: ModuleType,
+    check: ModuleType,
     sure_lm: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -33,7 +28,7 @@ def test_prints_its_tables(
     (tmp_path / "texts.jsonl").write_text('{"a": "the cats were on the mat", "n": 3}\n' * 20, encoding="utf-8")
     given = [str(sure_lm), str(tmp_path / "texts.jsonl"), "--shape", "2", "24", "--exact", "16", "--rounds", "1"]
     monkeypatch.setattr(sys, "argv", ["check_losses.py", *given, "--keep", "2", "1", "--threads", "1"])
-    script.main()
+    check.main()
     said = capsys.readouterr().out
     assert "N = 48 positions" in said
     compared = [line for line in said.splitlines() if "chunked, " in line]
@@ -46,10 +41,10 @@ def test_prints_its_tables(
     assert len([line for line in said.splitlines() if re.search(r"\d s, -?\d+ MB", line)]) == 3
 
 
-def test_too_little_text_is_said(script: ModuleType, tiny_lm: Path, tmp_path: Path) -> None:
+def test_too_little_text_is_said(check: ModuleType, tiny_lm: Path, tmp_path: Path) -> None:
     from distbench.models.hf_causal import HFCausal
     from tests.conftest import CPU
 
     (tmp_path / "text.txt").write_text("the cats", encoding="utf-8")
     with pytest.raises(SystemExit, match="tokens; 1025 are wanted"):
-        script.rows_of([tmp_path / "text.txt"], HFCausal.open(tiny_lm, CPU), (1, 1024))
+        check.rows_of([tmp_path / "text.txt"], HFCausal.open(tiny_lm, CPU), (1, 1024))

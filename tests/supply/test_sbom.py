@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
+from tests.scripts import script
+
 ROOT = Path(__file__).parents[2]
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("sbom", ROOT / "scripts" / "sbom.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_bill_of_this_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out, sbom = tmp_path / "sbom" / "distbench.cdx.json", load()
+    out, sbom = tmp_path / "sbom" / "distbench.cdx.json", script("sbom")
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1790000000")
     monkeypatch.setattr(sys, "argv", ["sbom.py", "--extra", "quickstart", "--out", str(out)])
     assert sbom.main() == 0

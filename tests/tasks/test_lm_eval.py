@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import math
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,19 +19,11 @@ from distbench.tasks.lm_eval import LMEvalTask
 from distbench.tasks.lm_eval_index import find_task, stock_fields
 from distbench.tasks.lm_eval_samples import Fields, rows_of
 from tests.conftest import CPU
+from tests.scripts import script
 from tests.tasks.harness import quiet, task
 
 ROOT = Path(__file__).parents[2]
 DATA = next(ROOT.parent.glob("*/data/blimp/adjunct_island.jsonl"), None)
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_a_draw_is_seeded_sorted_and_the_same_in_every_process() -> None:
