@@ -30,7 +30,7 @@ tasks:
   - {use: classification, name: two, samples: 100, data: {use: quick-rows}}
 gate: {retained: 0.9, task_floor: 0.8}
 """
-SLOWLY = "distil: {use: soft-labels, data: {use: quick-rows, seconds: 1.5}}"
+SLOWLY = "distil: {use: soft-labels, data: {use: quick-rows, seconds: 4.0}}"
 TRAINED = """\
 version: 1
 name: trained

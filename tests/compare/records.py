@@ -7,12 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from distbench.compare.evidence import Evaluated
+from distbench.compare.tasks import Compared, compare_task
 from distbench.hashing import text_digest
 from distbench.protocols import Sample
 from distbench.schema.cell import EvaluateCell, ModelRef
 from distbench.schema.plan import Manifest, PlannedCell, PlannedModel
 from distbench.schema.record import CellRecord, EvaluateResult, Footprint, MetricFacts
+from distbench.schema.result import Estimate
 from distbench.schema.suite import Suite, TaskSpec
 from distbench.store.run_dir import RunDir
 from distbench.store.samples import write_samples
@@ -172,3 +176,27 @@ def _manifest(
             cells=[PlannedCell(id=cell.id, kind="evaluate", title=cell.title) for cell in cells],
         )
     )  # fmt: skip
+
+
+N = 400
+RANDOM = np.random.default_rng(7)
+TEACHER = (RANDOM.random(N) < 0.8).astype(float).tolist()
+STUDENT = [1 - s if flip else s for s, flip in zip(TEACHER, RANDOM.random(N) < 0.1, strict=True)]
+
+
+def compared(
+    tmp_path: Path,
+    teacher: list[Sample],
+    student: list[Sample],
+    facts: MetricFacts | list[MetricFacts] = ACC,
+    **changes: Any,
+) -> Compared:
+    every = facts if isinstance(facts, list) else [facts]
+    left = evaluated(tmp_path / "t", teacher, every)
+    right = evaluated(tmp_path / "s", student, every, **changes)
+    return compare_task(left, right, None, floor=0.9, alpha=0.05, weight=1.0)
+
+
+def limits(found: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    assert found is not None
+    return found.value, found.lo, found.hi

@@ -1,8 +1,7 @@
-import importlib
+"""One task whose samples arrive one after the other: when it is decided, and how."""
+
 import math
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,40 +13,11 @@ from distbench.stats import ClusterPlan, GrowingTask, SequentialRule, Status, Su
 from distbench.stats.anytime import Trail
 from distbench.stats.exhausted import fixed_task
 from distbench.stats.growing import GrowingSuite
-from distbench.stats.stream import suite_ledger, task_ledger, units_of
+from distbench.stats.stream import task_ledger, units_of
+from tests.stats.growing import EQUAL, MUCH_WORSE, STUDENT, TEACHER, WORSE, clustered, drawn, grown
 from tests.stats.strategies import baselines
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-STUDENT, TEACHER = np.array([1.0, 0.0, 1.0, 0.0]), np.array([1.0, 1.0, 0.0, 0.0])
 BETTING_ALONE = SequentialRule(final_share=0.0)
-
-
-@pytest.fixture(scope="module")
-def simulation():
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        yield importlib.import_module("simulate_gate")
-    finally:
-        sys.path.remove(str(SCRIPTS))
-
-
-def drawn(n, shares, *, seed=0):
-    kind = np.random.default_rng(seed).choice(4, size=n, p=shares)
-    return STUDENT[kind], TEACHER[kind]
-
-
-EQUAL, WORSE, MUCH_WORSE = (0.68, 0.02, 0.02, 0.28), (0.62, 0.08, 0.02, 0.28), (0.5, 0.2, 0.02, 0.28)
-
-
-def grown(shares=EQUAL, *, n=4000, name="a", so_far=None, seed=0, **options):
-    student, teacher = drawn(n, shares, seed=seed)
-    options = {"scale": (0.25, 1.0)} | options
-    return GrowingTask(name, student[:so_far], teacher[:so_far], n, **options)
-
-
-def noise(rate, repetitions):
-    """Three standard errors of a simulated rate."""
-    return 3 * math.sqrt(rate * (1 - rate) / repetitions)
 
 
 # Verdicts on one task
@@ -262,13 +232,6 @@ def test_a_fixed_interval_below_its_floor_of_clusters_has_no_say():
 # Clusters
 
 
-def clustered(shares=EQUAL, *, n_clusters=200, size=10, so_far=None, **options):
-    student, teacher = drawn(n_clusters * size, shares)
-    labels = np.repeat(np.arange(n_clusters), size)[:so_far].tolist()
-    defaults = {"scale": (0.25, 1.0), "clusters": labels, "cluster_plan": ClusterPlan(n_clusters, size)}
-    return GrowingTask("a", student[:so_far], teacher[:so_far], n_clusters * size, **(defaults | options))
-
-
 def test_clusters_of_one_are_samples():
     task = grown(n=900)
     labels = list(range(900))
@@ -313,217 +276,3 @@ def test_clusters_that_do_not_fit_are_refused(change, message):
 def test_a_clustered_task_needs_its_schedule():
     with pytest.raises(ValueError, match="a schedule that never cuts a cluster"):
         decide_so_far([clustered()])
-
-
-# Suites
-
-
-def test_a_suite_of_one_task_is_that_task():
-    task = grown(WORSE, n=900)
-    trail = Trail(task_ledger(units_of(task), [100, 900]), 0.95, 0.0125)
-    suite = Trail(suite_ledger([(units_of(task), 3.0)], [[100], [900]], rounds=900), 0.95, 0.0125)
-    assert suite.p_below == pytest.approx(trail.p_below)
-    assert suite.limits() == pytest.approx(trail.limits())
-
-
-def test_the_suite_weighs_tasks_not_samples():
-    # The large task is perfect, the small one is ruined: the macro mean is what counts.
-    large, small = grown(n=6000, name="large"), grown((0.3, 0.4, 0.0, 0.3), n=300, name="small", floor=0.0)
-    units = [(units_of(task), 1.0) for task in (large, small)]
-    trail = Trail(suite_ledger(units, [[6000, 300]], rounds=300), 0.95, 0.0125)
-    means = [[np.mean(t.student) - 0.25, np.mean(t.teacher) - 0.25] for t in (large, small)]
-    s, t = np.sum(means, axis=0)
-    assert trail.value == pytest.approx(s / t)
-    assert decide_so_far([large, small]).verdict is Verdict.FAIL
-    heavy = decide_so_far([replace(large, weight=50.0), small])
-    assert heavy.verdict is Verdict.PASS
-
-
-def test_rounds_count_only_when_they_are_complete_in_every_task():
-    tasks = [grown(n=1000, name="a"), grown(n=10, name="b")]
-    units = [(units_of(task), 1.0) for task in tasks]
-    ledger = suite_ledger(units, [[1000, 4], [350, 10]], rounds=10)
-    assert ledger.counts.sum(axis=1).tolist() == [404.0, 303.0]
-
-
-def test_groups_of_a_round_differ_by_one_at_most_and_are_staked_by_their_size():
-    tasks = [grown(n=10, name="a"), grown(n=4, name="b")]
-    ledger = suite_ledger([(units_of(task), 1.0) for task in tasks], [[10, 4]], rounds=4)
-    stakes = sorted(set((ledger.ranges[:, 1] - ledger.ranges[:, 0]).tolist()))
-    assert stakes == pytest.approx([1 / 3, 1 / 2, 1.0])
-    assert ledger.planned.tolist() == [4.0, 6.0, 4.0]
-    assert (ledger.counts @ ledger.y)[0] == pytest.approx(4 * sum(weighted_mean(t) for t in tasks), rel=0.2)
-
-
-def test_a_clustered_task_weighs_in_a_suite_what_its_samples_would():
-    in_clusters = clustered(MUCH_WORSE, n_clusters=100, size=10)
-    samples = replace(in_clusters, name="b", clusters=None, cluster_plan=None)
-    plain = grown(n=300, name="c", seed=9)
-    ratios = []
-    for task in (in_clusters, samples):
-        parts = [(units_of(task), 1.0), (units_of(plain), 1.0)]
-        ratios.append(Trail(suite_ledger(parts, [[1000, 300]], rounds=100), 0.95, 0.0125).value)
-    assert ratios[0] == pytest.approx(ratios[1])
-
-
-def weighted_mean(task):
-    return float(np.mean(task.teacher)) - task.scale[0]
-
-
-def ruined(n=4000, name="ruined", **options):
-    return grown((0.35, 0.3, 0.05, 0.3), n=n, name=name, **options)
-
-
-def test_a_task_below_its_floor_fails_the_suite_although_the_average_is_fine():
-    others = [grown(name=f"t{i}", seed=i) for i in range(12)]
-    decision = decide_so_far([*others, replace(ruined(), weight=0.1)])
-    assert decision.verdict is Verdict.FAIL
-    assert decision.failed == ("ruined",)
-    assert decision.reason == "below its floor: ruined"
-
-
-def test_a_task_that_looks_ruined_goes_on_alone_before_the_suite_passes():
-    others = [grown(name=f"t{i}", seed=i, n=2000) for i in range(6)]
-    # Badly begun, then as good as the others: below its floor when they pass, but not surely.
-    student, teacher = drawn(2000, EQUAL, seed=50)
-    student[:250:9] = 0.0
-    slow = GrowingTask("slow", student, teacher, 2000, scale=(0.25, 1.0), weight=0.05)
-    decision = decide_so_far([*others, slow])
-    assert decision.verdict is Verdict.PASS
-    alone = [look for look in decision.looks if len({look["t0"], look["slow"]}) == 2]
-    assert alone, decision.looks
-    assert decision.samples["slow"] > decision.samples["t0"]
-    assert decision.suite.tasks["slow"].value >= 0.9
-
-
-def test_every_task_must_pass_and_stops_when_it_has():
-    rule = SequentialRule(rule=SuiteRule.EVERY_TASK)
-    easy = grown(name="easy", n=4000)
-    hard = grown((0.65, 0.05, 0.05, 0.25), name="hard", n=4000, seed=3)
-    decision = decide_so_far([easy, hard], rule)
-    assert decision.verdict is Verdict.PASS
-    assert decision.samples["easy"] < decision.samples["hard"]
-    assert {d.verdict for d in decision.claims.values()} == {Verdict.PASS}
-    assert decide_so_far([easy, ruined()], rule).verdict is Verdict.FAIL
-
-
-def test_a_task_without_signal_is_left_out_but_may_not_be_what_decides():
-    guesses = grown((0.0625, 0.1875, 0.1875, 0.5625), name="chance", n=1000)
-    others = [grown(name=f"t{i}", seed=i, n=1000) for i in range(5)]
-    decision = decide_so_far([*others, guesses])
-    assert decision.verdict is Verdict.PASS
-    assert decision.suite.left_out == ("chance",)
-    too_many = [guesses, replace(guesses, name="chance 2"), *others]
-    ended = decide_so_far(too_many)
-    assert (ended.verdict, ended.final, ended.exhausted) == (Verdict.INCONCLUSIVE, True, True)
-    assert ended.suite.estimate.status is Status.LEFT_OUT
-
-
-def test_while_samples_arrive_the_contrast_of_all_tasks_must_agree():
-    # At chance the teacher shows no signal, but the student is far below: leaving that out is what makes it a pass.
-    hidden = grown((0.01, 0.26, 0.01, 0.72), name="hidden", n=1000)
-    others = [grown(name=f"t{i}", seed=i, n=1000) for i in range(5)]
-    assert decide_so_far(others, BETTING_ALONE).verdict is Verdict.PASS
-    together = decide_so_far([*others, hidden], BETTING_ALONE)
-    assert together.suite.left_out == ("hidden",)
-    assert together.verdict is Verdict.INCONCLUSIVE
-    assert together.suite.estimate.lo < 0.95 < together.suite.estimate.value
-
-
-def test_failures_are_corrected_for_their_number():
-    # One task a little below its floor among many: certain enough alone, not among twenty.
-    doubtful = grown((0.6, 0.12, 0.02, 0.26), n=420, name="doubtful", seed=0)
-    alone = decide_so_far([doubtful], SequentialRule(margin=0.5))
-    many = [grown(name=f"t{i}", seed=i + 10, n=420) for i in range(20)]
-    among = decide_so_far([doubtful, *many], SequentialRule(margin=0.5))
-    assert alone.failed == ("doubtful",)
-    assert among.claims["doubtful"].verdict is Verdict.FAIL
-    assert among.failed == ()
-    assert among.verdict is Verdict.INCONCLUSIVE
-
-
-# Bad input
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"student": [1.0, 0.0]}, "differ in length"),
-        ({"student": [np.nan, 0, 1, 0]}, "must be a finite number"),
-        ({"student": [2.0, 0, 1, 0]}, r"score 2\.0 lies outside the possible range 0 to 1"),
-        ({"total": 3}, "4 samples, but only 3 were announced"),
-        ({"weight": 0.0}, "will not do"),
-        ({"scale": (0.5, 0.5)}, "will not do"),
-        ({"bounds": (1.0, 0.0)}, "runs upwards"),
-    ],
-)
-def test_a_task_that_does_not_fit_together_is_refused(change, message):
-    with pytest.raises(ValueError, match=message):
-        GrowingTask(**({"name": "a", "student": STUDENT, "teacher": TEACHER, "total": 10} | change))
-
-
-def test_a_suite_that_cannot_be_asked_is_refused():
-    with pytest.raises(ValueError, match="distinct"):
-        decide_so_far([grown(), grown()])
-    with pytest.raises(ValueError, match="at least one task"):
-        decide_so_far([])
-    with pytest.raises(ValueError, match="do not reach the first look"):
-        decide_so_far([grown(so_far=20)])
-    with pytest.raises(ValueError, match="schedule ends before"):
-        decide_so_far([grown(so_far=200)], schedule=[{"a": 100}])
-    with pytest.raises(ValueError, match="final_share"):
-        SequentialRule(final_share=1.0)
-    with pytest.raises(ValueError, match="alpha"):
-        SequentialRule(alpha=0.0)
-
-
-# Simulated error rates. Seeds are fixed; the tolerance is three standard errors of the simulated rate.
-
-
-def test_stopping_at_any_look_keeps_both_error_rates(simulation):
-    random = np.random.default_rng(7)
-    for design in (simulation.HARD[3], simulation.SIZED[0], simulation.SIZED[4]):
-        rates = simulation.sequential_rates(design.at_margin(), 3000, random, share=0.5)
-        assert max(rates.passed, rates.failed) <= 0.025 + noise(0.025, 3000)
-
-
-def test_the_same_simulation_sees_that_repeated_fixed_looks_are_wrong(simulation):
-    passed, failed = simulation.peeking_rates(simulation.SIZED[0].at_margin(), 600, np.random.default_rng(7))
-    assert min(passed, failed) > 0.025 + noise(0.025, 600)
-
-
-def test_the_same_simulation_sees_too_high_a_level(simulation, monkeypatch):
-    monkeypatch.setattr(simulation, "level", lambda _share: 0.5)
-    rates = simulation.sequential_rates(simulation.SIZED[0].at_margin(), 1000, np.random.default_rng(7), share=0.0)
-    assert min(rates.passed, rates.failed) > 0.1
-
-
-def test_clusters_and_suites_keep_both_error_rates(simulation):
-    random = np.random.default_rng(7)
-    each = [
-        simulation.clustered_rates(simulation.CLUSTERED[0].at_margin(), 400, random, share=0.5),
-        simulation.suite_rates(simulation.uneven_suite(), 300, random, share=0.5),
-    ]
-    assert np.max(each) <= 0.025 + noise(0.025, 300)
-
-
-def test_the_fixed_gate_keeps_its_error_rate(simulation):
-    random = np.random.default_rng(7)
-    for design in (simulation.HARD[0], simulation.HARD[3], simulation.CLUSTERED[0]):
-        assert max(simulation.fixed_errors(design.at_margin(), 600, random)) <= 0.035 + noise(0.035, 600)
-
-
-def test_the_simulated_gate_is_the_real_one(simulation):
-    design = replace(simulation.SIZED[0], retained=0.97)
-    looks, counts = simulation.drawn_counts(design, 60, np.random.default_rng(8))
-    rates = simulation.sequential_rates(design, 60, np.random.default_rng(8), share=0.5)
-    verdicts, used = [], []
-    for blocks in np.diff(counts, axis=1, prepend=0):
-        kind = np.concatenate([np.repeat(np.arange(4), block) for block in blocks])
-        task = GrowingTask("a", STUDENT[kind], TEACHER[kind], int(looks[-1]), scale=(0.25, 1.0), floor=0.0)
-        decision = decide_so_far([task])
-        verdicts.append(decision.verdict)
-        used.append(decision.samples["a"])
-    assert used == rates.used.tolist()
-    assert np.mean([v is Verdict.PASS for v in verdicts]) == rates.passed
-    assert 0 < rates.passed < 1
