@@ -12,8 +12,8 @@ from itertools import islice, takewhile
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from distbench.data.haystack import sentences
 from distbench.errors import RunError
@@ -101,7 +101,7 @@ def refuse_disagreement(found: Agreement, title: str) -> None:
 
 def kl_of_logits(source: NDArray[np.float32], export: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return KL(source ‖ export) of each row of logits [n, vocabulary], in nats, summed in float64."""
-    p, q = (log_softmax(logits.astype(np.float64), axis=1) for logits in (source, export))
+    p, q = (scipy.special.log_softmax(logits.astype(np.float64), axis=1) for logits in (source, export))
     total: NDArray[np.float64] = (np.exp(p) * (p - q)).sum(axis=1)
     return total
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from distbench import stats
 from distbench.compare.pairs import Pair
-from distbench.compare.sides import NO_TEXT
+from distbench.compare.sides import no_text
 
 
 def fidelity(joined: Pair, alpha: float) -> dict[str, stats.Estimate]:
@@ -23,7 +23,7 @@ def fidelity(joined: Pair, alpha: float) -> dict[str, stats.Estimate]:
 
 def _answers(joined: Pair, alpha: float) -> dict[str, stats.Estimate]:
     teacher, student = joined.hashes("prediction")
-    if (teacher == NO_TEXT).all() and (student == NO_TEXT).all():
+    if (teacher == no_text()).all() and (student == no_text()).all():
         return {}
     answered = ~(joined.failed[0] | joined.failed[1])
     same = ((teacher == student) & answered).astype(np.float64)

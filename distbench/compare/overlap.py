@@ -9,7 +9,7 @@ import numpy as np
 from distbench import stats
 from distbench.compare.evidence import Evaluated
 from distbench.compare.pairs import Pair
-from distbench.compare.sides import NO_TEXT
+from distbench.compare.sides import no_text
 from distbench.stats import text_overlap
 from distbench.store.samples import read_rows
 
@@ -31,7 +31,9 @@ def overlap(joined: Pair, files: tuple[Evaluated, Evaluated], alpha: float) -> t
     if joined.invalid is not None or any("confidence" in side.numbers for side in joined.sides):
         return {}, ""
     teacher, student = joined.hashes("prediction")
-    answered = np.flatnonzero(~(joined.failed[0] | joined.failed[1]) & ((teacher != NO_TEXT) | (student != NO_TEXT)))
+    answered = np.flatnonzero(
+        ~(joined.failed[0] | joined.failed[1]) & ((teacher != no_text()) | (student != no_text()))
+    )
     if answered.size < FEWEST:
         return {}, ""
     drawn = answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from distbench.errors import RefusedError
@@ -173,11 +173,18 @@ def _hashes(column: Any) -> NDArray[np.uint64]:
 
 
 def _hashed(texts: NDArray[Any]) -> NDArray[np.uint64]:
+    import pandas as pd  # late: a run, and what is planned, only need it at their end
+
     hashes: NDArray[np.uint64] = pd.util.hash_array(texts, categorize=False)
     return hashes
 
 
-NO_TEXT = _hashed(np.array([""], dtype=object))[0]
+@functools.cache
+def no_text() -> np.uint64:
+    """Return the hash of a sample without an answer."""
+    return np.uint64(_hashed(np.array([""], dtype=object))[0])
+
+
 _HOW: dict[str, Callable[[Any], Any]] = {
     "sample_id": _ids, "prediction": _hashes, "label": _hashes, **dict.fromkeys(CODED, _same),
 }  # fmt: skip

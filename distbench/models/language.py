@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 
 class ScoresByLogits:
@@ -24,5 +24,5 @@ class ScoresByLogits:
 def scored(rows: NDArray[np.float32], continuation: Sequence[int]) -> tuple[float, bool]:
     """Return (log-probability in nats, is it greedy) of tokens by the logits [n, vocabulary] that predict them."""
     # float64: a long continuation sums many terms
-    logp = log_softmax(rows.astype(np.float64), axis=-1)[np.arange(len(continuation)), list(continuation)]
+    logp = scipy.special.log_softmax(rows.astype(np.float64), axis=-1)[np.arange(len(continuation)), list(continuation)]
     return float(logp.sum()), bool((rows.argmax(axis=-1) == np.asarray(continuation)).all())

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.samples import FloatArray, paired, vector
 
@@ -68,7 +68,7 @@ def summarise_ratios(
         left_out=left_out,
         ratio_of_means=float(w[kept] @ up[kept] / (w[kept] @ down[kept])),
         mean_of_ratios=float(np.average(ratios, weights=w[kept])),
-        geometric_mean=float(stats.gmean(ratios, weights=w[kept])) if (ratios > 0).all() else None,
+        geometric_mean=float(scipy.stats.gmean(ratios, weights=w[kept])) if (ratios > 0).all() else None,
         median=float(np.median(ratios)),
         worst=float(ratios[worst]),
         worst_index=int(kept[worst]),

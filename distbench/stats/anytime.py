@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import optimize
+import scipy
 
 from distbench.stats.betting import BETTING, Ledger, log_wealth
 from distbench.stats.estimate import Estimate, Status
@@ -123,6 +123,6 @@ def _limit(seen: Ledger, *, start: float, side: float, level: float) -> float:
         outer = start - side * step
         if beyond(outer) >= 0:
             a, b = sorted((inner, outer))
-            return float(optimize.brentq(beyond, a, b, xtol=1e-12, rtol=1e-13))
+            return float(scipy.optimize.brentq(beyond, a, b, xtol=1e-12, rtol=1e-13))
         inner, step = outer, step * 2
     return -side * math.inf

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.clusters import Moments
 from distbench.stats.estimate import Estimate, Status
@@ -54,7 +54,7 @@ def retained_bootstrap(
     # scipy's BCa returns NaN, with a warning, on constant resamples: identical models.
     if s.size < 2 or (np.ptp(s - value * t) <= 1e-12 and np.ptp(s) == np.ptp(t)):
         return no_interval
-    result = stats.bootstrap(
+    result = scipy.stats.bootstrap(
         (s, t),
         ratio,
         paired=True,

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import mean_covariance
@@ -192,7 +192,9 @@ def _of_rates(cells: Cells, *, n: int, alpha: float, groups: int | None = None) 
     value = cells.student_rate - cells.teacher_rate
     z = rate_difference_statistic(cells, 0.0)
     method = "paired_score" if groups is None else "paired_score_bound"
-    return Change(Estimate(value, limits.lo, limits.hi, n, method, n_clusters=groups), 2 * float(stats.norm.sf(abs(z))))
+    return Change(
+        Estimate(value, limits.lo, limits.hi, n, method, n_clusters=groups), 2 * float(scipy.stats.norm.sf(abs(z)))
+    )
 
 
 def _of_means(differences: FloatArray, clusters: Labels | None, alpha: float) -> Change:
@@ -224,7 +226,7 @@ def _p_from_spread(estimate: Estimate) -> float | None:
         return None
     t = abs(estimate.value) / estimate.se
     df = math.inf if estimate.df is None else estimate.df
-    return 2 * float(stats.t.sf(t, df) if math.isfinite(df) else stats.norm.sf(t))
+    return 2 * float(scipy.stats.t.sf(t, df) if math.isfinite(df) else scipy.stats.norm.sf(t))
 
 
 def p_of_interval(estimate: Estimate, alpha: float) -> float | None:
@@ -240,7 +242,7 @@ def p_of_interval(estimate: Estimate, alpha: float) -> float | None:
         return 1.0 if estimate.value == 0 else 0.0
     df = math.inf if estimate.df is None else estimate.df
     t = abs(estimate.value) / reach * t_quantile(df, alpha)
-    return 2 * float(stats.t.sf(t, df) if math.isfinite(df) else stats.norm.sf(t))
+    return 2 * float(scipy.stats.t.sf(t, df) if math.isfinite(df) else scipy.stats.norm.sf(t))
 
 
 def _logarithm(ratio: Estimate) -> Estimate:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.clusters import Moments, mean_covariance
 from distbench.stats.estimate import Estimate, Status
@@ -64,9 +64,9 @@ def unpaired_difference(student: ArrayLike, teacher: ArrayLike, *, alpha: float 
         return Estimate(
             value, None, None, n, "welch", Status.NO_INTERVAL, "an interval needs at least two samples each"
         )
-    se = math.hypot(float(stats.sem(s)), float(stats.sem(t)))
+    se = math.hypot(float(scipy.stats.sem(s)), float(scipy.stats.sem(t)))
     if se == 0:
         return Estimate(value, value, value, n, "welch", se=0.0)
-    result = stats.ttest_ind(s, t, equal_var=False)
+    result = scipy.stats.ttest_ind(s, t, equal_var=False)
     limits = result.confidence_interval(confidence_level=1 - alpha)
     return Estimate(value, float(limits.low), float(limits.high), n, "welch", se=se, df=float(result.df))

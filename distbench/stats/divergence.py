@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from distbench.stats.difference import mean_estimate
 from distbench.stats.estimate import Estimate, Status
@@ -38,14 +38,14 @@ def kl_divergence(teacher: ArrayLike, student: ArrayLike) -> FloatArray:
     Raises `ValueError` for unequal shapes, negative or non-finite values, and rows that do not sum to 1.
     """
     t, s = _distributions(teacher, student)
-    return np.asarray(special.rel_entr(t, s).sum(axis=1), dtype=np.float64)
+    return np.asarray(scipy.special.rel_entr(t, s).sum(axis=1), dtype=np.float64)
 
 
 def js_divergence(teacher: ArrayLike, student: ArrayLike) -> FloatArray:
     """Return the Jensen–Shannon divergence of each row, in nats: symmetric, between 0 and ln 2."""
     t, s = _distributions(teacher, student)
     middle = (t + s) / 2
-    total = special.rel_entr(t, middle) + special.rel_entr(s, middle)
+    total = scipy.special.rel_entr(t, middle) + scipy.special.rel_entr(s, middle)
     return np.asarray(total.sum(axis=1) / 2, dtype=np.float64)
 
 
@@ -63,7 +63,7 @@ def kl_top_k_lower_bound(teacher: ArrayLike, student: ArrayLike) -> FloatArray:
     # A rest of the teacher within rounding, against a student that leaves none, is no proof of an excluded option.
     rest[0] = np.where((rest[1] <= _ROUNDING) & (rest[0] <= _SUM_TOLERANCE), 0.0, rest[0])
     rows = [np.hstack([table, np.maximum(r, 0.0)]) for table, r in zip(top, rest, strict=True)]
-    return np.asarray(special.rel_entr(*rows).sum(axis=1), dtype=np.float64)
+    return np.asarray(scipy.special.rel_entr(*rows).sum(axis=1), dtype=np.float64)
 
 
 def summarise_divergence(

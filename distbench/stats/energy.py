@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from distbench.stats.estimate import Estimate, Status
 from distbench.stats.samples import FloatArray, check_alpha
@@ -53,7 +53,7 @@ def window_ratio(
     if error == 0:
         reason = "the windows show no spread: an instrument that coarse tells none"
         return Estimate(value, None, None, n, method, Status.NO_INTERVAL, reason)
-    reach = float(stats.t.ppf(1 - alpha / 2, df)) * error
+    reach = float(scipy.stats.t.ppf(1 - alpha / 2, df)) * error
     lo, hi = (float(np.exp(x)) for x in (centre - reach, centre + reach))
     launches = len(common) if len(common) >= FEWEST_LAUNCHES else None
     return Estimate(value, lo, hi, n, method, se=value * error, df=df, n_clusters=launches)

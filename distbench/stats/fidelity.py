@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import mean_covariance
@@ -91,7 +91,11 @@ def p_above(estimate: Estimate, ceiling: float) -> float | None:
         se = estimate.se
     if not se:
         return None
-    return float(stats.t.sf((value - ceiling) / se, df) if math.isfinite(df) else stats.norm.sf((value - ceiling) / se))
+    return float(
+        scipy.stats.t.sf((value - ceiling) / se, df)
+        if math.isfinite(df)
+        else scipy.stats.norm.sf((value - ceiling) / se)
+    )
 
 
 def p_below(estimate: Estimate, floor: float) -> float | None:

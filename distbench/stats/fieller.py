@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.clusters import Moments, mean_covariance
 from distbench.stats.estimate import Estimate, Status
@@ -20,7 +20,7 @@ _CANCELLED, _ROUNDED = 1e-13, 1e-28
 def t_quantile(df: float, alpha: float) -> float:
     """Return the two-sided 1 − `alpha` quantile of Student's t with `df` degrees of freedom (infinite = normal)."""
     check_alpha(alpha)
-    return float(stats.t.isf(alpha / 2, df)) if math.isfinite(df) else float(stats.norm.isf(alpha / 2))
+    return float(scipy.stats.t.isf(alpha / 2, df)) if math.isfinite(df) else float(scipy.stats.norm.isf(alpha / 2))
 
 
 def fieller(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from scipy import stats
+import scipy
 
 from distbench.stats.samples import check_alpha
 
@@ -64,29 +64,29 @@ def proportion_interval(k: float, n: float, *, alpha: float = 0.05, method: Prop
 
 def _wilson(k: float, n: float, alpha: float) -> tuple[float, float]:
     # Written out rather than taken from scipy's binomtest, which refuses the non-integer counts of a design effect.
-    z = float(stats.norm.isf(alpha / 2))
+    z = float(scipy.stats.norm.isf(alpha / 2))
     centre = (k + z * z / 2) / (n + z * z)
     half = z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
     return centre - half, centre + half
 
 
 def _clopper_pearson(k: float, n: float, alpha: float) -> tuple[float, float]:
-    lo = float(stats.beta.ppf(alpha / 2, k, n - k + 1)) if k > 0 else 0.0
-    return lo, float(stats.beta.isf(alpha / 2, k + 1, n - k)) if k < n else 1.0
+    lo = float(scipy.stats.beta.ppf(alpha / 2, k, n - k + 1)) if k > 0 else 0.0
+    return lo, float(scipy.stats.beta.isf(alpha / 2, k + 1, n - k)) if k < n else 1.0
 
 
 def _jeffreys(k: float, n: float, alpha: float) -> tuple[float, float]:
-    posterior = stats.beta(k + 0.5, n - k + 0.5)
+    posterior = scipy.stats.beta(k + 0.5, n - k + 0.5)
     return float(posterior.ppf(alpha / 2)), float(posterior.isf(alpha / 2))
 
 
 def _agresti_coull(k: float, n: float, alpha: float) -> tuple[float, float]:
-    z = float(stats.norm.isf(alpha / 2))
+    z = float(scipy.stats.norm.isf(alpha / 2))
     return _normal(k + z * z / 2, n + z * z, alpha)
 
 
 def _normal(k: float, n: float, alpha: float) -> tuple[float, float]:
-    half = float(stats.norm.isf(alpha / 2)) * math.sqrt(k * (n - k) / n) / n
+    half = float(scipy.stats.norm.isf(alpha / 2)) * math.sqrt(k * (n - k) / n) / n
     return k / n - half, k / n + half
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from distbench.stats.samples import FloatArray, check_alpha
 
@@ -55,7 +55,7 @@ def _bonferroni(p: FloatArray) -> FloatArray:
 
 
 def _benjamini_hochberg(p: FloatArray) -> FloatArray:
-    return np.asarray(stats.false_discovery_control(p, method="bh"), dtype=np.float64)
+    return np.asarray(scipy.stats.false_discovery_control(p, method="bh"), dtype=np.float64)
 
 
 _ADJUST: dict[str, Callable[[FloatArray], FloatArray]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import optimize, stats
+import scipy
 
 from distbench.stats.cells import Cells
 from distbench.stats.intervals import Interval
@@ -42,7 +42,7 @@ def rate_difference_statistic(cells: Cells, difference: float) -> float:
 def rate_difference_interval(cells: Cells, *, alpha: float = 0.05) -> Interval:
     """Return {d : |Z(d)| ≤ z_{1−α/2}} of student's rate − teacher's rate, inside [−1, 1]."""
     check_alpha(alpha)
-    critical = float(stats.norm.isf(alpha / 2))
+    critical = float(scipy.stats.norm.isf(alpha / 2))
     value = cells.student_rate - cells.teacher_rate
     return Interval(_limit(cells, value, -1.0, critical), _limit(cells, value, 1.0, critical))
 
@@ -54,4 +54,4 @@ def _limit(cells: Cells, value: float, end: float, critical: float) -> float:
     if beyond(end) <= 0:
         return end
     low, high = sorted((value, end))
-    return float(optimize.brentq(beyond, low, high, xtol=1e-12, rtol=1e-13))
+    return float(scipy.optimize.brentq(beyond, low, high, xtol=1e-12, rtol=1e-13))

@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from distbench.stats.estimate import Estimate
 from distbench.stats.samples import BoolArray, FloatArray, check_alpha
@@ -53,7 +53,7 @@ def front_probability(
     lo = np.array([retained[i].lo for i in known], dtype=np.float64)
     hi = np.array([retained[i].hi for i in known], dtype=np.float64)
     draws = np.random.default_rng(seed).standard_normal((n_draws, len(known)))
-    r = centre + draws * np.where(draws < 0, centre - lo, hi - centre) / float(stats.norm.isf(alpha / 2))
+    r = centre + draws * np.where(draws < 0, centre - lo, hi - centre) / float(scipy.stats.norm.isf(alpha / 2))
     c = costs[known]
     cheaper, same = c[None, :] < c[:, None], c[None, :] == c[:, None]
     beaten = np.zeros((n_draws, len(known)), dtype=np.bool_)

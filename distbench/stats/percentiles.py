@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
-from scipy import stats
+import scipy
 
 CONFIDENCE = 0.95
 
@@ -57,5 +57,5 @@ def percentile(values: Sequence[float], percent: float) -> Percentile:
         return Percentile(percent, None, None, n, needs)
     ordered = np.sort(np.asarray(values, dtype=np.float64))
     p = percent / 100
-    above = int(stats.binom.ppf(CONFIDENCE, n, p))  # P(at most `above` values lie below the percentile) ≥ 95 %
+    above = int(scipy.stats.binom.ppf(CONFIDENCE, n, p))  # P(at most `above` values lie below the percentile) ≥ 95 %
     return Percentile(percent, float(ordered[ceil(p * n) - 1]), float(ordered[min(above, n - 1)]), n, needs)

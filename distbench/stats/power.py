@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import Moments, mean_covariance
@@ -38,7 +38,7 @@ def sample_size(variance: float, effect: float, *, alpha: float = 0.05, power: f
     check_alpha(alpha)
     if not (0 < power < 1 and variance >= 0):
         raise ValueError(f"power {power} must lie in (0, 1) and the variance {variance} be ≥ 0")
-    quantiles = float(stats.norm.isf(alpha / 2) + stats.norm.ppf(power))
+    quantiles = float(scipy.stats.norm.isf(alpha / 2) + scipy.stats.norm.ppf(power))
     return quantiles**2 * variance / effect**2 if effect else math.inf
 
 
@@ -48,7 +48,7 @@ def samples_from_interval(value: float, limits: Interval, n: int, *, margin: flo
     From the width of a 1 − `alpha` interval at `n` samples, taken as normal, for a power of 80 %: where the samples
     themselves are not at hand. `samples_to_decide` is exact about the variance.
     """
-    deviation = (limits.hi - limits.lo) / 2 / float(stats.norm.isf(alpha / 2))
+    deviation = (limits.hi - limits.lo) / 2 / float(scipy.stats.norm.isf(alpha / 2))
     needed = sample_size(n * deviation**2, value - margin, alpha=alpha)
     return math.ceil(needed) if 0 < needed < 1e12 else None
 

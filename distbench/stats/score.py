@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import optimize, stats
+import scipy
 
 from distbench.stats.cells import Cells
 from distbench.stats.intervals import Interval
@@ -57,7 +57,7 @@ def constrained_probabilities(cells: Cells, *, margin: float, baseline: float = 
         root, border = first, high
     else:
         # The tolerance is that of n + λ z, not of the bracket, which grows without bound as one z nears 0.
-        root = float(optimize.brentq(slope, first, last, xtol=1e-15 * n / largest, rtol=1e-14, maxiter=2000))
+        root = float(scipy.optimize.brentq(slope, first, last, xtol=1e-15 * n / largest, rtol=1e-14, maxiter=2000))
     p = [count / (n + root * x) if count > 0 else 0.0 for count, x in zip(counts, z, strict=True)]
     if border is not None and counts[border] == 0:
         # The maximum lies on the border: an extreme cell that was never seen takes the mass that the seen cells leave.
@@ -100,7 +100,7 @@ def has_signal(cells: Cells, *, baseline: float = 0.0, alpha: float = 0.05) -> b
         return excess > 0.0
     if baseline >= 1.0:
         return False
-    return excess / math.sqrt(baseline * (1 - baseline) / cells.n) > float(stats.norm.isf(alpha / 2))
+    return excess / math.sqrt(baseline * (1 - baseline) / cells.n) > float(scipy.stats.norm.isf(alpha / 2))
 
 
 def score_interval(cells: Cells, *, baseline: float = 0.0, alpha: float = 0.05) -> Interval:
@@ -110,7 +110,7 @@ def score_interval(cells: Cells, *, baseline: float = 0.0, alpha: float = 0.05) 
     """
     if not has_signal(cells, baseline=baseline, alpha=alpha):
         return Interval(-math.inf, math.inf)
-    critical = float(stats.norm.isf(alpha / 2))
+    critical = float(scipy.stats.norm.isf(alpha / 2))
     ratio = (cells.student_rate - baseline) / (cells.teacher_rate - baseline)
     return Interval(
         _limit(cells, baseline, start=ratio, critical=critical),
@@ -130,6 +130,6 @@ def _limit(cells: Cells, baseline: float, *, start: float, critical: float) -> f
         outer = start + direction * step
         if beyond(outer) > 0:
             a, b = sorted((inner, outer))
-            return float(optimize.brentq(beyond, a, b, xtol=1e-12, rtol=1e-13))
+            return float(scipy.optimize.brentq(beyond, a, b, xtol=1e-12, rtol=1e-13))
         inner, step = outer, step * 2
     return direction * math.inf

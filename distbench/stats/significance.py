@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from distbench.stats.cells import Cells
 from distbench.stats.clusters import mean_covariance
@@ -52,7 +52,7 @@ class EquivalenceTest:
 def noninferiority(cells: Cells, *, margin: float, baseline: float = 0.0) -> MarginTest:
     """Test a retention `margin` for independent 0/1 scores with the constrained score statistic (normal)."""
     z = score_statistic(cells, margin=margin, baseline=baseline)
-    return MarginTest(z, float(stats.norm.sf(z)), float(stats.norm.cdf(z)))
+    return MarginTest(z, float(scipy.stats.norm.sf(z)), float(scipy.stats.norm.cdf(z)))
 
 
 def margin_test(
@@ -101,7 +101,10 @@ def contrast_test(
         return None
     statistic = mean / math.sqrt(variance)
     return MarginTest(
-        statistic, float(stats.t.sf(statistic, moments.df)), float(stats.t.cdf(statistic, moments.df)), moments.df
+        statistic,
+        float(scipy.stats.t.sf(statistic, moments.df)),
+        float(scipy.stats.t.cdf(statistic, moments.df)),
+        moments.df,
     )
 
 
@@ -115,7 +118,7 @@ def mcnemar(cells: Cells, *, method: McNemarMethod = "exact") -> McNemarTest:
     if method in ("chi2", "chi2_cc"):
         excess = max(0.0, abs(b - c) - (1.0 if method == "chi2_cc" else 0.0))
         statistic = excess**2 / (b + c) if b + c > 0 else 0.0
-        return McNemarTest(statistic, float(stats.chi2.sf(statistic, 1)))
+        return McNemarTest(statistic, float(scipy.stats.chi2.sf(statistic, 1)))
     if method not in ("exact", "mid-p"):
         raise ValueError(f"unknown method {method!r} of McNemar's test; known: exact, mid-p, chi2, chi2_cc")
     if b + c == 0:
@@ -123,8 +126,8 @@ def mcnemar(cells: Cells, *, method: McNemarMethod = "exact") -> McNemarTest:
     k, n = int(min(b, c)), int(b + c)
     if (k, n) != (min(b, c), b + c):
         raise ValueError(f"the {method} test needs whole counts, not {b} and {c}")
-    p = float(stats.binomtest(k, n, 0.5).pvalue)
-    half = float(stats.binom.pmf(k, n, 0.5)) if method == "mid-p" else 0.0
+    p = float(scipy.stats.binomtest(k, n, 0.5).pvalue)
+    half = float(scipy.stats.binom.pmf(k, n, 0.5)) if method == "mid-p" else 0.0
     return McNemarTest(None, max(0.0, p - half))  # the two round differently where p underflows
 
 
@@ -145,7 +148,7 @@ def tost(
         raise ValueError("an equivalence test needs at least two samples, or two clusters")
     mean, variance = moments.contrast((1.0,))
     lower, upper = (_t_value(mean - limit, variance) for limit in (low, high))
-    p = max(float(stats.t.sf(lower, moments.df)), float(stats.t.cdf(upper, moments.df)))
+    p = max(float(scipy.stats.t.sf(lower, moments.df)), float(scipy.stats.t.cdf(upper, moments.df)))
     return EquivalenceTest(p, lower, upper, moments.df, p <= alpha)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from distbench.stats.estimate import Estimate, Status
 from distbench.stats.samples import FloatArray, check_alpha
@@ -49,7 +49,7 @@ def launch_ratio(ratios: Mapping[Round, float], *, alpha: float = 0.05, seed: in
     if rank:
         lo, hi, kind = float(means[rank - 1]), float(means[-rank]), "Wilcoxon interval"
     else:
-        reach = float(stats.t.ppf(1 - alpha / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)))
+        reach = float(scipy.stats.t.ppf(1 - alpha / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs)))
         lo, hi, kind = float(logs.mean()) - reach, float(logs.mean()) + reach, "t interval"
     value, lo, hi = (float(np.exp(x)) for x in (np.median(means), lo, hi))
     method = f"median of paired ratios in each of {len(launches)} launches, {kind} over launches"
