@@ -52,7 +52,8 @@ _NAMED = re.compile(
           | client[_-]?secret | secret | passw(?:or)?d | passphrase | (?:proxy-)?authorization
           | credentials? ) )
     (?P<sign> ["']? \s{0,3} [:=] \s{0,3} ["']? | \s{1,3}(?=[^\s=:]) )
-    (?P<value> (?:(?:bearer|basic|digest|token)\s{1,3})? [^\s"',;&|)}\]]+ )
+    (?P<value> (?:(?:bearer|basic|digest|token)\s{1,3})? [^\s"',;&|)}\]]+
+        (?: (?<=\(not)\ recorded\) )? )  # what is blank already goes along
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -144,7 +145,7 @@ def _unnamed(found: re.Match[str]) -> str:
     sign = found["sign"].strip()
     spaced = not sign and not _is_flag(found)  # `--token x`, but not `the password is wrong`
     spoken = sign == ":" and found["name"].lower() == "token"  # of a tokenizer, as in `token: the`
-    if spaced or spoken or _PLAIN.fullmatch(found["value"]) or found["value"].startswith(BLANK[:4]):
+    if spaced or spoken or _PLAIN.fullmatch(found["value"]):
         return found[0]
     return f"{found['name']}{found['sign']}{BLANK}"
 

@@ -44,20 +44,14 @@ def rows(count: int, seed: int) -> Rows:
     return Rows("features", x, y, np.arange(count, dtype=np.int64), tuple("abc"))
 
 
-class Slowness(Strict):
-    """How long the teacher takes over the training rows."""
-
-    seconds: float = 0.0
-
-
 class QuickRows(OnlineInside):
     """The rows; a teacher's answers about them are recorded in the cache, as for any data source."""
 
-    Options = Slowness
+    Options = Strict
     yields = "features"
     needs: ClassVar[frozenset[str]] = frozenset({"classify"})
 
-    def __init__(self, options: Slowness) -> None:
+    def __init__(self, options: Strict) -> None:
         self.options = options
 
     def identity(self) -> dict[str, Any]:
@@ -68,19 +62,25 @@ class QuickRows(OnlineInside):
 
     def signal(self, ask: SignalRequest) -> Any:
         train = rows(120, 1)
-        time.sleep(self.options.seconds)
         return signal_of(train, rows(40, 2), train.y, ask, [self.identity()])
+
+
+class Thought(Strict):
+    """How long an answer takes."""
+
+    seconds: float = THOUGHT
 
 
 class Quick:
     """Softmax regression. Its training writes sealed checkpoints and goes on from them."""
 
-    Options = Strict
+    Options = Thought
     offers: ClassVar[frozenset[str]] = frozenset({"classify", "learn", "save", "weights"})
     learns: ClassVar[frozenset[str]] = frozenset({"features"})
 
-    def __init__(self, weights: Any = None) -> None:
+    def __init__(self, weights: Any = None, seconds: float = THOUGHT) -> None:
         self.weights = np.zeros((FEATURES, CLASSES)) if weights is None else np.asarray(weights)
+        self.seconds = seconds
 
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
@@ -93,11 +93,11 @@ class Quick:
 
     @classmethod
     def open(cls, path: Path, settings: Any, options: Any = None) -> Self:
-        return cls(json.loads((path / "weights.json").read_text()))
+        return cls(**json.loads((path / "weights.json").read_text()))
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "weights.json", json.dumps(self.weights.tolist()))
+        write_text(folder / "weights.json", json.dumps({"weights": self.weights.tolist(), "seconds": self.seconds}))
 
     def footprint(self) -> Footprint:
         return Footprint(bytes_on_disk=self.weights.nbytes, params_unique=self.weights.size)
@@ -106,7 +106,7 @@ class Quick:
         return int(self.weights.nbytes)
 
     def classify(self, x: Any) -> Any:
-        time.sleep(THOUGHT)
+        time.sleep(self.seconds)
         return self.probabilities(x)
 
     def probabilities(self, x: Any) -> Any:
@@ -120,7 +120,7 @@ class Quick:
         last = checkpoints.newest(session.scratch)
         first = 0 if last is None else checkpoints.step_of(last)
         if last is not None:
-            self.weights = np.asarray(json.loads((last / "weights.json").read_text()))
+            self.weights = np.asarray(json.loads((last / "weights.json").read_text())["weights"])
         for step in range(first + 1, STEPS + 1):
             chosen = np.random.default_rng([recipe.seed, step]).permutation(len(signal.x))[:32]
             x = signal.x[chosen].astype(np.float64)
@@ -142,15 +142,15 @@ class Quick:
 class Fresh:
     """An untrained one."""
 
-    Options = Strict
+    Options = Thought
     needs: ClassVar[frozenset[str]] = frozenset()
     makes: ClassVar[str | None] = "quick"
 
-    def __init__(self, options: Strict) -> None:
+    def __init__(self, options: Thought) -> None:
         self.options = options
 
     def make(self, parent: Any, settings: Any) -> Quick:
-        return Quick()
+        return Quick(seconds=self.options.seconds)
 
 
 class Rounded:
@@ -163,7 +163,7 @@ class Rounded:
         self.options = options
 
     def quantise(self, model: Quick) -> Quick:
-        return Quick(model.weights.round(1))
+        return Quick(model.weights.round(1), model.seconds)
 
 
 def install(place: Path) -> Path:

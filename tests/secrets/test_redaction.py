@@ -51,6 +51,13 @@ ORDINARY = [
 ]
 
 
+@pytest.mark.parametrize("said", [*SECRET, "password: c4n4ry(not recorded)", "Authorization: Basic (not recorded)"])
+def test_what_is_blank_is_blanked_once(said: str) -> None:
+    once = secrets.text(said)
+    assert secrets.text(once) == once
+    assert once.count("recorded)") == once.count(secrets.BLANK)
+
+
 @pytest.mark.parametrize("text", SECRET)
 def test_a_secret_is_blanked(text: str) -> None:
     assert MARK not in secrets.text(text).lower()
