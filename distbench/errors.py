@@ -89,6 +89,23 @@ class RefusedError(DistbenchError):
     exit_code = ExitCode.REFUSED
 
 
+_NO_MEMORY = (  # of RuntimeErrors: torch's CPU allocator, ONNX Runtime, C++, CUDA without torch
+    "can't allocate memory",
+    "failed to allocate memory",
+    "bad allocation",
+    "bad_alloc",
+    "out of memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether an exception means that memory ended, on the host or on a device: libraries have no common one."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(phrase in text for phrase in _NO_MEMORY)
+
+
 def one_line(text: str) -> str:
     """Return a text on one line with escapes for what is not printable: it may quote a path or another program."""
     if text.isprintable():

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from distbench import secrets
@@ -18,13 +19,15 @@ from distbench.cell.commit import run_and_commit
 from distbench.cell.evaluate import evaluate
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.keeper import keep_group
-from distbench.cell.make import learn, make
+from distbench.cell.make import learn, less_memory, make
 from distbench.cell.opened import open_model
-from distbench.errors import DistbenchError, ExitCode, RunError
-from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
+from distbench.errors import DistbenchError, ExitCode, RunError, is_out_of_memory
+from distbench.meters.out_of_memory import out_of_memory
 from distbench.meters.process_memory import reset_high_water
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, Settings
+from distbench.protocols.batches import batches_may_shrink
 from distbench.store.cache import keep_beside
+from distbench.schema.record import BatchHalved, EvaluateResult
 from distbench.store.leftovers import temporary_folder
 from distbench.store.run_dir import RunDir
 from distbench.training.checkpoints import Pulse
@@ -63,7 +66,9 @@ class Worker:
             if self.processes.count > 1:  # where another process died, this one is ended, and says nothing
                 time.sleep(SECONDS_TO_BE_ENDED)
             text = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-            message = out_of_memory(error) if is_out_of_memory(error) else f"{type(error).__name__}: {text}"
+            message = f"{type(error).__name__}: {text}"
+            if is_out_of_memory(error):
+                message = out_of_memory(error) + less_memory(cell)
             self.events.send(
                 "failed", cell=cell_id, message=secrets.text(message)[:500], exit_code=int(ExitCode.RUN_FAILED)
             )
@@ -101,7 +106,21 @@ class Worker:
             self._model = open_model(cell.model, self.run, cell.settings)
             self._identity = cell.model.identity
         beside = open_model(cell.reference, self.run, cell.settings) if cell.reference else None
-        return evaluate(cell, self._model, folder, progress, beside)
+        return self._evaluated(cell, lambda: evaluate(cell, self._model, folder, progress, beside))
+
+    def _evaluated(self, cell: EvaluateCell, ask: Callable[[], EvaluateResult]) -> EvaluateResult:
+        """Evaluate; where memory ends the batch is halved, which is said at once and stands in the record."""
+        if self.processes.count > 1:  # the others would go on with the whole batch, and wait for this one
+            return ask()
+
+        def say(half: BatchHalved) -> None:
+            message = f"memory ended at {half.before} {half.unit} at once; it goes on with {half.after}"
+            print(f"{message} ({half.reason})", file=sys.stderr)  # noqa: T201 - the worker's log
+            self.events.send("halved", cell=cell.id, message=message)
+
+        with batches_may_shrink(lambda error: secrets.text(out_of_memory(error)), say) as halved:
+            result = ask()
+        return result.model_copy(update={"batch_halved": halved})
 
     def _join(self, settings: Settings) -> None:
         """Join the processes that hold the model with this one, once: it stays loaded from cell to cell."""

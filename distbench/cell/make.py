@@ -12,7 +12,7 @@ from distbench.cell.opened import open_model
 from distbench.cell.teach import prepare, teach
 from distbench.errors import RunError
 from distbench.protocols import Progress
-from distbench.schema.cell import MakeCell
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.record import MakeResult, Training
 from distbench.store.run_dir import RunDir
 from distbench.training.processes import Processes
@@ -53,6 +53,17 @@ def learn(cell: MakeCell, run: RunDir, progress: Progress) -> tuple[Any, dict[st
         model, chosen = _initial(cell, run)
         training = teach(cell, run, model, lesson, progress) if lesson else None
     return model, chosen, training
+
+
+def less_memory(cell: MakeCell | EvaluateCell | MeasureCell) -> str:
+    """Return what would need less memory, in words, for a cell that trains; nothing for another one."""
+    if not isinstance(cell, MakeCell) or cell.train is None:
+        return ""
+    batch = cell.train.options.get("batch_size")
+    if batch == 1:
+        return "; its batch_size is 1 already: lora, or shorter rows of data, need less"
+    now = "" if batch is None else f" than {batch}"
+    return f"; a smaller batch_size{now} with a larger accumulate makes the same steps in less memory"
 
 
 def _initial(cell: MakeCell, run: RunDir) -> tuple[Any, dict[str, Any] | None]:

@@ -17,8 +17,8 @@ from distbench import plugins, secrets
 from distbench.cell.events import Events, die_with_parent
 from distbench.cell.measure import meters_of
 from distbench.cell.opened import open_model
-from distbench.errors import DistbenchError, ExitCode
-from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
+from distbench.errors import DistbenchError, ExitCode, is_out_of_memory
+from distbench.meters.out_of_memory import out_of_memory
 from distbench.meters.process_memory import resident_bytes, watching
 from distbench.protocols import LoadFacts, Missing, Reading, Shape, Work, Workload
 from distbench.schema.cell import CELL, MeasureCell

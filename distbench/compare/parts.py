@@ -22,6 +22,7 @@ def joined(parts: Sequence[EvaluateResult]) -> EvaluateResult:
             "metrics": [_metric([part.metrics for part in parts], facts) for facts in first.metrics],
             "answers_digest": text_digest(part.answers_digest for part in parts),
             "scorer": _scorer([part.scorer for part in parts]),
+            "batch_halved": [half for part in parts for half in part.batch_halved],
             "drawn": first.drawn.model_copy(update={"stop": last.drawn.stop}),
         }
     )

@@ -9,7 +9,7 @@ from distbench.compare.measurements import headline_speedup, measured_again
 from distbench.compare.pairs import Pair, has_worst
 from distbench.schema.durations import duration
 from distbench.schema.plan import PlannedModel
-from distbench.schema.record import HostFacts, MeasureResult
+from distbench.schema.record import BatchHalved, HostFacts, MeasureResult
 from distbench.schema.result import StudentResult
 
 FEW = 100  # samples
@@ -117,7 +117,7 @@ def student_warnings(
             found.append(f"{p.errors} answers on {p.task} failed and {counted}.")
     found += _small(pairs)
     for side in (teacher, model):
-        found += _scored(evidence, side)
+        found += _scored(evidence, side) + _halved(evidence, side)
     if len(model.of) > 1:
         found.append(f"Compared with {model.of[0]}, the first of its {len(model.of)} teachers.")
     return found
@@ -154,3 +154,20 @@ def _scored(evidence: Evidence, model: PlannedModel) -> list[str]:
             "number differ by; another batch size or machine may turn them."
         )
     return found
+
+
+def _halved(evidence: Evidence, model: PlannedModel) -> list[str]:
+    """Say on which tasks memory ended and smaller batches were asked."""
+    found: dict[str, list[BatchHalved]] = {}
+    for task in evidence.manifest.task_order:
+        done = evidence.evaluated(model, task)
+        if done is not None and done.result.batch_halved:
+            found[task] = done.result.batch_halved
+    if not found:
+        return []
+    task, halves = next(iter(found.items()))
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    least = min(halves, key=lambda half: half.after)
+    whole = max(half.before for half in halves if half.unit == least.unit)
+    said = f"Memory ended while {model.label} was asked {task}{more}; it went on with {least.after} instead of {whole}"
+    return [f"{said} {least.unit} at once. Another batch size changes the last digits of a number, and nothing else."]

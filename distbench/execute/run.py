@@ -204,6 +204,9 @@ class Runner:
             self.reporter.progress(self.cells[at.present].title, event["done"], event["total"], event["what"])
         elif kind == "silent":
             self._silent(at.present, event["seconds"])
+        elif kind == "halved":
+            self.run.log("halved", cell=event["cell"], message=event["message"])
+            self.reporter.note(f"{self.cells[event['cell']].title}: {event['message']}")
         elif kind == "committed":
             self._committed(event["cell"], at.watch.lap())
         elif kind == "failed":

@@ -1,4 +1,4 @@
-"""Was that a lack of memory, and how much was in use? The libraries do not agree on an exception for it."""
+"""A lack of memory in words: how much was in use, and what the library said."""
 
 from __future__ import annotations
 
@@ -6,22 +6,7 @@ import sys
 
 from distbench.meters.process_memory import resident_bytes, status_bytes
 
-PHRASES = (  # of RuntimeErrors: torch's CPU allocator, ONNX Runtime, C++, CUDA without torch
-    "can't allocate memory",
-    "failed to allocate memory",
-    "bad allocation",
-    "bad_alloc",
-    "out of memory",
-)
 GIB = 2**30
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an exception means that memory ended, on the host or on a device."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(phrase in text for phrase in PHRASES)
 
 
 def out_of_memory(error: BaseException) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from time import perf_counter_ns
 
-from distbench.errors import OverloadedError
+from distbench.errors import OverloadedError, is_out_of_memory
 from distbench.meters.headroom import Headroom
-from distbench.meters.out_of_memory import is_out_of_memory, out_of_memory
+from distbench.meters.out_of_memory import out_of_memory
 from distbench.protocols import Shape, Timing, Work, WorkAt
+from distbench.protocols.batches import free_memory
 
 GAIN = 0.05  # less than this is no gain …
 FLAT = 2  # … and so often in a row is the end
@@ -91,7 +90,7 @@ def _point(work_at: WorkAt, shape: Shape, clock: Callable[[], int]) -> tuple[Poi
             raise
         said = error.message if isinstance(error, OverloadedError) else out_of_memory(error)
         why = f"batch {shape.batch}: {said}"
-    _free()
+    free_memory()
     return None, why
 
 
@@ -114,11 +113,3 @@ def point_of(timing: Timing) -> Point:
     seconds = timing.marks_ns[-1] * 1e-9
     tokens = None if timing.output_tokens is None else timing.output_tokens / seconds
     return Point(timing.samples, timing.samples / seconds, tokens)
-
-
-def _free() -> None:
-    """Give back what a batch that did not fit has left."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

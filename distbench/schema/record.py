@@ -84,6 +84,15 @@ class DrawnFacts(Strict):
 
 
 class EvaluateResult(Strict):
+class BatchHalved(Strict):
+    """Memory ended while so many were asked at once, and the evaluation went on with half of them."""
+
+    unit: str = Field(description="what the batch counts: tokens, requests or rows")
+    before: int
+    after: int
+    reason: str = Field(description="how much memory was in use, and what the library said")
+
+
     """One model on one task."""
 
     kind: Literal["evaluate"] = "evaluate"
@@ -99,6 +108,7 @@ class EvaluateResult(Strict):
     scorer: ScorerFacts | None = None
     drawn: DrawnFacts | None = None
 
+    batch_halved: list[BatchHalved] = Field([], description="each time that memory ended and the batch was halved")
 
 class Training(Strict):
     """What a training step did. KL in nats per token (or per example) on held-out data, full vocabulary."""

@@ -22,21 +22,20 @@ class TrieForward:
     honours the mask is for the scorer's check to find out; `beside_head`, whether the head is all there is.
     """
 
-    def __init__(self, module: Any, tokens_at_once: int) -> None:
+    def __init__(self, module: Any) -> None:
         self.module = module
         self.backbone = module.base_model
         self.head = module.get_output_embeddings()
-        self.tokens_at_once = tokens_at_once
         self.dtype = next(module.parameters()).dtype
         self.device = next(module.parameters()).device
 
-    def run(self, segment: Segment) -> Iterator[tuple[int, Answer]]:
+    def run(self, segment: Segment, tokens_at_once: int) -> Iterator[tuple[int, Answer]]:
         """Yield (request index, answer) of every request of a segment."""
         import torch
 
         with torch.inference_mode():
             cache = self._prefix(segment) if len(segment.prefix) else None
-            for rows in self._batches(segment):
+            for rows in self._batches(segment, tokens_at_once):
                 yield from self._answers(rows, self._hidden(rows, cache, len(segment.prefix)))
 
     def plain(self, request: Request) -> Answer:
@@ -89,14 +88,14 @@ class TrieForward:
             return "its hidden states are changed before they reach the head"
         return None if _same(seen["raw"], logits) else "its logits are changed behind the head (a soft cap or a scale)"
 
-    def _batches(self, segment: Segment) -> Iterator[list[Row]]:
+    def _batches(self, segment: Segment, tokens_at_once: int) -> Iterator[list[Row]]:
         """Group rows of similar length; one row at a time where a cached prefix is extended in place."""
         if len(segment.prefix):
             yield from ([row] for row in segment.rows)
             return
         batch: list[Row] = []
         for row in sorted(segment.rows, key=len, reverse=True):
-            if batch and len(batch[0]) * (len(batch) + 1) > self.tokens_at_once:
+            if batch and len(batch[0]) * (len(batch) + 1) > tokens_at_once:
                 yield batch
                 batch = []
             batch.append(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,10 +30,17 @@ class Segment:
         first = 0 if len(self.prefix) else 1
         return {scored.index: scored.strangers for row in self.rows for scored in row.scored[first:]}
 
+    def only(self, answered: Collection[int]) -> Segment:
+        """Return the rows whose requests are all among the `answered` ones."""
+        return Segment(self.prefix, [row for row in self.rows if all(each.index in answered for each in row.scored)])
 
-def pack(requests: Sequence[Request], budget: int) -> list[Segment]:
-    """Return every request in a row of about `budget` tokens (more only where sequences of one context need it)."""
-    ranked = order(requests)
+
+def pack(requests: Sequence[Request], budget: int, but: Collection[int] = ()) -> list[Segment]:
+    """Return every request in a row of about `budget` tokens (more only where sequences of one context need it).
+
+    `but`: indices of requests that are left out.
+    """
+    ranked = [index for index in order(requests) if index not in but]
     # shares[i]: leading tokens that the i-th and the (i+1)-th request in sorted order have in common
     shares = [common_prefix(requests[a].tokens, requests[b].tokens) for a, b in itertools.pairwise(ranked)]
     return [

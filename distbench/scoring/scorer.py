@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from distbench.errors import is_out_of_memory
+from distbench.protocols.batches import Batch
 from distbench.scoring.forward import TrieForward
 from distbench.scoring.limits import refuse_by_length
 from distbench.scoring.packing import Segment, pack
@@ -62,7 +64,8 @@ class SharedPrefixScorer:
 
     def __init__(self, module: Any) -> None:
         device = next(module.parameters()).device.type
-        self._forward = TrieForward(module, TOKENS_AT_ONCE.get(device, 16384))
+        self._forward = TrieForward(module)
+        self._batch = Batch(TOKENS_AT_ONCE.get(device, 16384), "tokens")
         self._budget = ROW_TOKENS.get(device, 1024)
         self.dtype = str(self._forward.dtype).removeprefix("torch.")
         self.config = module.config
@@ -74,20 +77,29 @@ class SharedPrefixScorer:
         refuse_by_length(self.config, max(len(request.tokens) for request in requests))
         self._refuse_head(min(requests, key=lambda request: len(request.tokens)))
         found: dict[int, Answer] = {}
-        segments = pack(requests, self._budget)
+        segments: list[Segment] = []
         differences: dict[int, float] = {}
-        for segment in segments:
-            shared, answered = segment.shared, []
-            for index, answer in self._run(segment):
-                found[index] = answer
-                if watch is not None:
-                    watch(len(found), len(requests))
-                # a model that does not honour the mask is found before the rest is computed in vain
-                if differences or index not in shared:
-                    continue
-                answered.append(index)
-                if len(answered) == EARLY:
-                    differences |= self._compare(requests, found, sorted(answered, key=shared.__getitem__)[-2:])
+
+        def rest(tokens: int) -> None:
+            """Score what has no answer yet, so many tokens at once."""
+            for segment in pack(requests, min(self._budget, tokens), found.keys()):
+                shared, answered = segment.shared, []
+                try:
+                    for index, answer in self._run(segment, tokens):
+                        found[index] = answer
+                        if watch is not None:
+                            watch(len(found), len(requests))
+                        # a model that does not honour the mask is found before the rest is computed in vain
+                        if differences or index not in shared:
+                            continue
+                        answered.append(index)
+                        if len(answered) == EARLY:
+                            some = sorted(answered, key=shared.__getitem__)[-2:]
+                            differences.update(self._compare(requests, found, some))
+                finally:
+                    segments.append(segment.only(found))
+
+        self._batch.run(rest)
         self._compare_more(requests, segments, found, differences)
         seen = [value for value in differences.values() if not math.isnan(value)]
         return Scores(
@@ -97,9 +109,9 @@ class SharedPrefixScorer:
             sum(len(segment.prefix) + sum(len(row) for row in segment.rows) for segment in segments),
         )
 
-    def _run(self, segment: Segment) -> Iterator[tuple[int, Answer]]:
+    def _run(self, segment: Segment, tokens: int) -> Iterator[tuple[int, Answer]]:
         with _refusing("it cannot be asked with a mask and positions of our own"):
-            yield from self._forward.run(segment)
+            yield from self._forward.run(segment, tokens)
 
     def _refuse_head(self, request: Request) -> None:
         with _refusing("its head cannot be asked by itself"):
@@ -161,10 +173,10 @@ def _refusing(what: str) -> Iterator[None]:
     """Turn what a model raises when it is asked in our way into a reason; running out of memory is none."""
     try:
         yield
-    except (NotHonouredError, MemoryError):
+    except NotHonouredError:
         raise
     except Exception as error:
-        if "out of memory" in str(error).lower():
+        if is_out_of_memory(error):
             raise
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise NotHonouredError(f"{what} ({type(error).__name__}: {first[:160]})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from distbench.data.located import located, without_paths
 from distbench.errors import RunError, UsageError
 from distbench.hashing import digest, text_digest
 from distbench.protocols import Metric, Outcome, Progress, Sample, Shape, Work
+from distbench.protocols.batches import Batch
 from distbench.schema.cell import Settings
 from distbench.schema.strict import Strict, Use
 from distbench.schema.suite import TaskSpec
@@ -84,11 +86,7 @@ class ClassificationTask:
         """Classify every chosen row."""
         rows, drawn = self._rows(settings.seed)
         x, y, index = rows.x, rows.y, rows.index
-        parts = []
-        for start in range(0, len(x), BATCH):
-            parts.append(model.classify(x[start : start + BATCH]))
-            progress(min(start + BATCH, len(x)), len(x), self.spec.title)
-        probabilities = np.concatenate(parts)
+        probabilities = _classified(model, x, lambda done: progress(done, len(x), self.spec.title))
         _refuse_outside(y, probabilities.shape[1], rows, self.spec.title)
         answers = probabilities.argmax(axis=1)
         rows_digest = [text_digest([str(i), _content(row)]) for i, row in zip(index, x, strict=True)]
@@ -117,6 +115,19 @@ class ClassificationTask:
             prompt_digest=text_digest(rows_digest),
             drawn=drawn.facts(),
         )
+
+
+def _classified(model: Any, x: Any, watch: Callable[[int], None]) -> Any:
+    """Return class probabilities [n, classes] of the rows `x`; `watch` hears how many are done."""
+    parts: list[Any] = []
+
+    def rest(rows: int) -> None:
+        for start in range(sum(map(len, parts)), len(x), rows):
+            parts.append(model.classify(x[start : start + rows]))
+            watch(start + len(parts[-1]))
+
+    Batch(min(BATCH, len(x)), "rows").run(rest)
+    return np.concatenate(parts)
 
 
 def _refuse_outside(y: Any, head: int, rows: Rows, title: str) -> None:

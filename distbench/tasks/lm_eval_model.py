@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from distbench.errors import RunError
+from distbench.protocols.batches import Batch
 from distbench.scoring.requests import NotHonouredError, request_of
 from distbench.scoring.scorer import Check, SharedPrefixScorer
 from distbench.tasks.lm_eval_encoded import Asked, Encoded, Progressed
@@ -92,6 +95,7 @@ def language_model(
         softmax_dtype="float32",
     )
     lm.state, lm.progress, lm.tokenised = state, progress, tokenised
+    lm.batch = Batch(batch_size, "requests")
     return lm
 
 
@@ -105,16 +109,17 @@ class _OnModule(Asked):
     """HFLM with our scorer in front of its own, progress, and tokens that are kept for the next model."""
 
     state: ScorerState
-    batch_size_per_gpu: int
-    _own_batch = sys.maxsize
+    batch: Batch  # of what stock code computes
+    batch_size_per_gpu: int  # what stock code takes it from
+    cache_hook: Any
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = True) -> Any:
         # HFLM hands windows over batch by batch; all at once is one call, and one check, of our scorer
-        self._own_batch, self.batch_size_per_gpu = self.batch_size_per_gpu, sys.maxsize
+        self.batch_size_per_gpu = sys.maxsize
         try:
             return super().loglikelihood_rolling(requests, disable_tqdm=True)
         finally:
-            self.batch_size_per_gpu = self._own_batch
+            self.batch_size_per_gpu = self.batch.size
 
     def _scored(self, requests: Encoded) -> list[tuple[float, bool]]:
         answers = self.state.score(requests, self.max_length, self.progress)
@@ -123,13 +128,36 @@ class _OnModule(Asked):
         return answers
 
     def _stock(self, requests: Any) -> list[tuple[float, bool]]:
-        size, self.batch_size_per_gpu = self.batch_size_per_gpu, min(self.batch_size_per_gpu, self._own_batch)
-        try:
-            answers = list(super(Asked, self)._loglikelihood_tokens(requests, disable_tqdm=True)) if requests else []
-        finally:
-            self.batch_size_per_gpu = size
+        ask = super(Asked, self)._loglikelihood_tokens
+        answers: list[tuple[float, bool]] = self._in_batches(requests, lambda request: request[0], ask)
         self.progress(self.total, self.total)  # stock code asks equal requests once
         return answers
+
+    def _in_batches(self, requests: Sequence[Any], name: Callable[[Any], Any], ask: Callable[..., Any]) -> list[Any]:
+        """Return what stock code answers. Where memory ends it goes on in smaller batches with what has no answer yet.
+
+        `name` is what stock code calls a request when it tells its cache, which we have none of, about an answer.
+        """
+        found: list[Any] = [None] * len(requests)
+
+        def rest(size: int) -> None:
+            todo = [i for i, answer in enumerate(found) if answer is None]
+            self.done = len(requests) - len(todo)
+            around = self.batch_size_per_gpu, self.cache_hook
+            self.batch_size_per_gpu, self.cache_hook = size, Heard()
+            answers: list[Any] = [None] * len(todo)
+            try:
+                answers = list(ask([requests[i] for i in todo], disable_tqdm=True)) if todo else []
+            except Exception:
+                answers = [self.cache_hook.take(name(requests[i])) for i in todo]
+                raise
+            finally:
+                self.batch_size_per_gpu, self.cache_hook = around
+                for i, answer in zip(todo, answers, strict=True):
+                    found[i] = answer
+
+        self.batch.run(rest)
+        return found
 
     def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
         out = super()._model_call(inps, *args, **kwargs)
@@ -143,7 +171,28 @@ class _OnModule(Asked):
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
         self.done, self.total = 0, len(requests)
-        return super().generate_until(requests, disable_tqdm=True)
+        return self._in_batches(requests, lambda request: request.args, super().generate_until)
+
+
+class Heard:
+    """Stands where lm-eval keeps answers for its cache: what was answered before something went wrong."""
+
+    def __init__(self) -> None:
+        self._said: list[tuple[Any, Any]] = []
+        self._by_name: dict[str, list[Any]] | None = None
+
+    def add_partial(self, kind: str, name: Any, answer: Any) -> None:
+        """Hear an answer."""
+        self._said.append((name, answer))
+
+    def take(self, name: Any) -> Any:
+        """Return an answer to a request, each once: a request that is sampled several times has several. Else None."""
+        if self._by_name is None:
+            self._by_name = defaultdict(list)
+            for asked, answer in reversed(self._said):
+                self._by_name[repr(asked)].append(answer)
+        answers = self._by_name.get(repr(name))
+        return answers.pop() if answers else None
 
 
 @functools.cache

@@ -104,7 +104,7 @@ def test_the_head_sees_the_scored_positions_alone() -> None:
     hook = module.lm_head.register_forward_hook(count)
     segments = scorer_module.pack(requests, scorer._budget)
     for segment in segments:
-        list(scorer._forward.run(segment))
+        list(scorer._forward.run(segment, scorer._batch.size))
     hook.remove()
     places = {
         (i, j, int(node))

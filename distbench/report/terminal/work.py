@@ -86,6 +86,9 @@ def _result_facts(result: EvaluateResult | MakeResult | MeasureResult) -> Iterat
             yield Fact(
                 "scored by", f"{result.scorer.name}" + (f": {result.scorer.reason}" if result.scorer.reason else "")
             )
+        for half in result.batch_halved:
+            said = f"at {half.before} {half.unit} at once; {half.after} from then on: {half.reason}"
+            yield Fact("memory ended", said)
         yield Fact("data", result.data_digest)
         yield Fact("prompts", result.prompt_digest)
     elif isinstance(result, MakeResult):
