@@ -5,25 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
+from distbench.cli.ahead import Timed, budget_of, foresee
 from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.output import err, out, print_json
-from distbench.cli.running import Request, tell_place
+from distbench.cli.running import Request, runner_of, tell_place
 from distbench.errors import DistbenchError, ExitCode, UsageError, did_you_mean
+from distbench.execute.budget import Budget
 from distbench.execute.kept import kept_words
-from distbench.execute.reporter import TerminalReporter
-from distbench.execute.run import Runner
+from distbench.execute.run import Execution
 from distbench.execute.start import begin
 from distbench.hashing import file_digest
 from distbench.plan.expand import Cell, Plan, expand
+from distbench.schema.durations import duration
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import MakeResult
-from distbench.store.cache import Cache
 from distbench.store.files import copy_whole
 from distbench.store.run_dir import RunDir
 
@@ -41,6 +42,7 @@ def distil_suite(
     request: Request, wish: Wish, out_dir: Path | None, *, as_json: bool, quiet: bool, on: EngineWish = LOCAL
 ) -> ExitCode:
     """Make the students and print what became of them."""
+    limit = request.ahead.max_seconds  # a wrong one is said before anything is read
     loaded = request.load()
     path = request.place(out_dir, loaded)
     with on.engine() as engine:
@@ -49,18 +51,24 @@ def distil_suite(
         _refuse_occupied(models, wish.to, path)
         cells = _making(plan, models)
         reserve = reserved(engine, plan, cells, path)
+        outlook = foresee(replace(plan, cells=cells), path, request.ahead, elsewhere=engine.elsewhere)
         run = RunDir.prepare(path)
         with run.lock(), _told_what_is_kept(run, cells):
             begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
-            tell_place(out_dir, path)
-            with TerminalReporter(err(), quiet=quiet) as reporter:
-                runner = Runner(cells, run, Cache(), engine.executor(run.path), reporter, reserve, plan.suite.limits)
+            tell_place(out_dir, path, plan)
+            timed = Timed(outlook, budget_of(outlook, limit))
+            with runner_of(plan, cells, run, engine.executor(run.path), reserve, timed, quiet=quiet) as runner:
                 state = runner.execute()
-            rows = [_row(model, run, state.failed) for model in models]
+            rows = [_row(model, run, state, timed.budget) for model in models]
             if wish.to is not None:
                 _copy(rows, wish.to)
     _show(rows, run, as_json=as_json)
-    return state.exit_code
+    late = [row["name"] for row in rows if "left_out" in row]
+    if late and timed.budget is not None:
+        spent = f"{duration(timed.budget.spent)} of {duration(timed.budget.seconds)} were spent"
+        words = f"no time to make {', '.join(late)} ({spent}); the same command with --out {run.path} goes on"
+        err().print(words, markup=False, soft_wrap=True)
+    return ExitCode.INCONCLUSIVE if late and not state.failed else state.exit_code
 
 
 @contextmanager
@@ -114,11 +122,13 @@ def _making(plan: Plan, models: Sequence[PlannedModel]) -> list[Cell]:
     return [cell for cell in plan.cells if cell.id in wanted]
 
 
-def _row(model: PlannedModel, run: RunDir, failed: dict[str, str]) -> dict[str, Any]:
+def _row(model: PlannedModel, run: RunDir, state: Execution, budget: Budget | None) -> dict[str, Any]:
     assert model.ref.cell is not None
     row: dict[str, Any] = {"name": model.name, "role": model.role, "made_by": model.made_by}
-    if model.ref.cell in failed or not run.is_done(model.ref.cell):
-        return row | {"checkpoint": None, "error": failed.get(model.ref.cell, "it was not made")}
+    if budget is not None and model.ref.cell in budget.left_out:
+        return row | {"checkpoint": None, "left_out": budget.left_out[model.ref.cell]}
+    if model.ref.cell in state.failed or not run.is_done(model.ref.cell):
+        return row | {"checkpoint": None, "error": state.failed.get(model.ref.cell, "it was not made")}
     row["checkpoint"] = str((run.cells / model.ref.cell / "model").resolve())
     result = run.record(model.ref.cell).result
     assert isinstance(result, MakeResult)
@@ -175,7 +185,7 @@ def _show(rows: Sequence[dict[str, Any]], run: RunDir, *, as_json: bool) -> None
             str(row.get("units", "–")),
             f"{row['seconds']:.0f}" if "seconds" in row else "–",
             _heldout(row),
-            row["checkpoint"] or f"FAILED: {row['error']}",
+            row["checkpoint"] or (f"left out: {row['left_out']}" if "left_out" in row else f"FAILED: {row['error']}"),
         )
     out().print(table)
     out().print(f"run: {run.path.resolve()}", markup=False, soft_wrap=True)

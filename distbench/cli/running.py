@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from distbench.execute.start import begin, default_out, place_of
 from distbench.executors.engine import Executor
 from distbench.gate.sequential import run_until_decided
 from distbench.plan.estimates.history import remember
-from distbench.plan.expand import Plan, expand
+from distbench.plan.expand import Cell, Plan, expand
 from distbench.plan.resources import Reserve
 from distbench.schema.result import Result
+from distbench.schema.trusted import trusted_lines
 from distbench.store.cache import Cache
 from distbench.store.files import write_text
 from distbench.store.run_dir import RunDir
@@ -42,12 +44,12 @@ class Request:
     """What the command line asked for: a suite file, or a teacher with students and tasks."""
 
     suite: str | None
-    sets: Sequence[str] | None
-    teacher: str | None
-    students: Sequence[str] | None
-    tasks: Sequence[str] | None
-    samples: int | None
-    device: str | None
+    sets: Sequence[str] | None = None
+    teacher: str | None = None
+    students: Sequence[str] | None = None
+    tasks: Sequence[str] | None = None
+    samples: int | None = None
+    device: str | None = None
     trusted: Sequence[Path] | None = None
     cell_seconds: float | None = None
     cell_memory: str | None = None
@@ -102,7 +104,7 @@ def run_suite(
         try:
             with run.lock():
                 begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])
-                tell_place(out_dir, path)
+                tell_place(out_dir, path, plan)
                 timed = Timed(outlook, budget_of(outlook, limit))
                 state = _execute(plan, run, engine.executor(run.path), reserve, timed, quiet=quiet)
                 note_left_out(run, timed.budget)
@@ -115,10 +117,12 @@ def run_suite(
             raise
 
 
-def tell_place(out_dir: Path | None, path: Path) -> None:
-    """Say where a new run begins that is not where the command line said."""
+def tell_place(out_dir: Path | None, path: Path, plan: Plan) -> None:
+    """Say where a new run begins that is not where the command line said, and what will run that models brought."""
     if out_dir is not None and path != out_dir:
         err().print(f"new run: {path} ({out_dir} stays as it is)", markup=False, soft_wrap=True, highlight=False)
+    for line in trusted_lines(((model.name, model.ref.trusted) for model in plan.models), ran=False):
+        err().print(f"allowed: {line}", markup=False, soft_wrap=True, highlight=False)
 
 
 def _again(request: Request, path: Path, on: EngineWish) -> str:
@@ -128,13 +132,21 @@ def _again(request: Request, path: Path, on: EngineWish) -> str:
     )
 
 
-def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, timed: Timed, *, quiet: bool) -> Execution:
+@contextmanager
+def runner_of(
+    plan: Plan, cells: list[Cell], run: RunDir, executor: Executor, reserve: Reserve, timed: Timed, *, quiet: bool
+) -> Iterator[Runner]:
+    """Give what runs `cells` of a plan in the order and the time that there is; meanwhile a person sees how it goes."""
     with TerminalReporter(err(), quiet=quiet) as reporter:
         if not quiet and (said := expectation(timed.outlook)):
             err().print(said, markup=False, soft_wrap=True)
-        cells = timed.cells(plan.cells)
-        runner = Runner(cells, run, Cache(), executor, reporter, reserve, plan.suite.limits)
+        runner = Runner(timed.cells(cells), run, Cache(), executor, reporter, reserve, plan.suite.limits)
         runner.budget = timed.budget
+        yield runner
+
+
+def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, timed: Timed, *, quiet: bool) -> Execution:
+    with runner_of(plan, plan.cells, run, executor, reserve, timed, quiet=quiet) as runner:
         runner.execute()
         if plan.suite.gate is not None and plan.suite.gate.sequential:
             run_until_decided(runner, run, plan)

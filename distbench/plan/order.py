@@ -35,6 +35,9 @@ def ordered(plan: Plan, seconds: Mapping[str, float], have: frozenset[str] = fro
 
 
 def _bundles(plan: Plan, cells: Mapping[str, Cell]) -> Iterator[Bundle]:
+    if all(isinstance(cell, MakeCell) for cell in plan.cells):  # nothing is asked: `distil`
+        yield from _students(plan, cells)
+        return
     gate = plan.suite.gate or GateSpec()
     models = {model.name: model for model in plan.models}
     asked = {
@@ -61,6 +64,16 @@ def _bundles(plan: Plan, cells: Mapping[str, Cell]) -> Iterator[Bundle]:
             about = f"{student.name} on {task.title}"
             yield Bundle(_with_needs(wanted, cells), _tier(student, task, gate), _gain(task), about)
     yield from _measurements(plan, cells, gate)
+
+
+def _students(plan: Plan, cells: Mapping[str, Cell]) -> Iterator[Bundle]:
+    """Yield the students that are made, each with its controls; further training runs come last."""
+    made = [model for model in plan.models if model.ref.cell in cells and model.role != "teacher"]
+    for student in (model for model in made if model.role == "student"):
+        group = [student, *(model for model in made if model.control_of == student.name)]
+        tier = REST if student.seed_of is not None else NEEDED if student.required else ADVISORY_STUDENTS
+        wanted = [model.ref.cell for model in group if model.ref.cell is not None]
+        yield Bundle(_with_needs(wanted, cells), tier, 1.0, f"make {student.name}")
 
 
 def _with_needs(wanted: list[str], cells: Mapping[str, Cell]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,13 @@ def test_required_students_on_gated_tasks_come_first_with_their_controls(plan: P
     rest = titles(plan, [bundle for bundle in bundles if bundle.tier == REST])
     assert "shown on distbench_facts" in rest
     assert any(each.startswith("measure") for each in rest)
+
+
+def test_of_models_alone_a_student_comes_with_its_control_and_required_ones_come_first(plan: Plan) -> None:
+    makes = [cell for cell in plan.cells if cell.kind == "make"]
+    bundles = ordered(replace(plan, cells=makes), dict.fromkeys((cell.id for cell in makes), 1.0))
+    assert [bundle.about for bundle in bundles] == ["make kd", "make shown"]
+    assert titles(plan, bundles[:1]) == ["make kd", "make kd-no-teacher"]
 
 
 def test_a_measurement_that_is_gated_is_needed(plan: Plan) -> None:

@@ -152,7 +152,7 @@ def test_time_enough_changes_nothing(place: Path) -> None:
 
 @pytest.mark.parametrize("time", ["soon", "0", "-5m"])
 def test_a_wrong_time_is_a_usage_error_and_nothing_is_written(place: Path, time: str) -> None:
-    for verb in ("run", "plan"):
+    for verb in ("run", "plan", "distil"):
         done = command(place, verb, "suite.yaml", "--out", "r", f"--max-time={time}", check=2)
         assert "--max-time" in done.stderr
     assert not (place / "r").exists()
@@ -163,6 +163,9 @@ def test_a_time_in_which_nothing_fits_is_refused_where_that_is_known(place: Path
     done = here(place, "run", "suite.yaml", "--out", "r", "--history", "first", "--max-time", "0.000001", check=2,
                 DISTBENCH_CACHE=str(place / "other"))  # fmt: skip
     assert "is too short" in done.stderr
+    done = here(place, "distil", "suite.yaml", "--out", "r", "--history", "first", "--max-time", "0.000001", check=2,
+                DISTBENCH_CACHE=str(place / "other"))  # fmt: skip
+    assert "is too short: 'make s' alone takes about" in done.stderr
     assert not (place / "r").exists()
 
 
@@ -173,8 +176,37 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(place: Path) ->
         refused = command(place, "run", "suite.yaml", "--out", "r", check=5)
         assert "does not fit: 't' needs at least 9 TiB" in planned.stdout
         assert "error[E005] 't' needs at least 9 TiB of memory; --force begins all the same" in refused.stderr
+        assert command(place, "distil", "suite.yaml", "--out", "r", check=5).stderr == refused.stderr
         assert not (place / "r").exists()
+        command(place, "distil", "suite.yaml", "--out", "d", "--force", "--quiet", check=0)
         command(place, "run", "suite.yaml", "--out", "r", "--force", "--quiet", check=0)
+
+
+def test_a_distillation_asks_only_whether_its_own_cells_fit(place: Path) -> None:
+    """Row: the disk has room for the models, and not for what comes after them."""
+    asked: list[str] = []
+
+    def misfits(cells: Any, *_: Any) -> list[str]:
+        asked.extend(cell.kind for cell in cells)
+        return ["too much"]
+
+    with mock.patch("distbench.plan.outlook.misfits", misfits):
+        command(place, "distil", "suite.yaml", "--out", "r", check=5)
+    assert asked == ["make"] * 3
+
+
+def test_a_distillation_whose_time_is_over_names_what_was_not_made_and_goes_on_later(place: Path) -> None:
+    with mock.patch("distbench.execute.budget.Budget.allows", lambda _, cell: "no-teacher" not in cell.title):
+        done = command(place, "distil", "suite.yaml", "--out", "r", "--max-time", "1h", "--json", check=3)
+    assert "no time to make s-no-teacher (" in done.stderr
+    assert "goes on" in done.stderr
+    rows = {row["name"]: row for row in json.loads(done.stdout)["models"]}
+    assert Path(rows["s"]["checkpoint"]).is_dir()
+    assert rows["s-no-teacher"]["checkpoint"] is None
+    assert "not expected to end in time" in rows["s-no-teacher"]["left_out"]
+    later = command(place, "distil", "suite.yaml", "--out", "r", "--max-time", "1h", "--json", check=0)
+    assert "3 cells, 2 of them finished before" in later.stderr
+    assert all(row["checkpoint"] for row in json.loads(later.stdout)["models"])
 
 
 DEVICES = (

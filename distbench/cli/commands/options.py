@@ -9,6 +9,7 @@ import typer
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory")]
 AnyRun = Annotated[Path, typer.Argument(metavar="RUN", help="a run directory or a result.json")]
+Out = Annotated[Path | None, typer.Option(help="run directory; an existing one is resumed")]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="a.b=c", help="override a key of the suite; repeatable")
@@ -57,6 +58,9 @@ MaxTime = Annotated[
 History = Annotated[
     list[Path] | None, typer.Option(metavar="RUN", help="a finished run whose records count for estimates; repeatable")
 ]
+Force = Annotated[bool, typer.Option("--force", help="begin although a cell surely does not fit this machine")]
+NoProgress = Annotated[bool, typer.Option("--quiet", "-q", help="no progress")]
+ByVerdict = Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")]
 Brief = Annotated[bool, typer.Option("--quiet", "-q", help="print the verdict only")]
 Whole = Annotated[bool, typer.Option("--verbose", "-v", help="print every measure; long lists are cut otherwise")]
 PolicyFile = Annotated[

@@ -10,17 +10,21 @@ import typer
 from distbench.cli.app import app
 from distbench.cli.commands.options import (
     Baseline,
+    ByVerdict,
     CachePlace,
     CellMemory,
     CellSeconds,
     Debug,
     Device,
     Engine,
+    Force,
     History,
     Json,
     MaxTime,
     NewRun,
+    NoProgress,
     OnInconclusive,
+    Out,
     PolicyFile,
     RayAddress,
     Retries,
@@ -39,7 +43,7 @@ from distbench.cli.commands.options import (
 @app.command()
 def run(
     suite: SuiteArg = None,
-    out: Annotated[Path | None, typer.Option(help="run directory; an existing one is resumed")] = None,
+    out: Out = None,
     new_run: NewRun = False,
     sets: Sets = None,
     teacher: Teacher = None,
@@ -48,7 +52,7 @@ def run(
     samples: Samples = None,
     device: Device = None,
     trust_task_code: Trust = None,
-    gate: Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")] = False,
+    gate: ByVerdict = False,
     policy: PolicyFile = None,
     baseline: Baseline = None,
     on_inconclusive: OnInconclusive = None,
@@ -56,16 +60,14 @@ def run(
     cell_memory: CellMemory = None,
     max_time: MaxTime = None,
     history: History = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="begin although a cell surely does not fit this machine")
-    ] = False,
+    force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the plan and stop")] = False,
     engine: Engine = "local",
     ray_address: RayAddress = None,
     retries: Retries = None,
     cache: CachePlace = None,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    quiet: NoProgress = False,
     verbose: Whole = False,
     debug: Debug = False,
 ) -> None:
@@ -77,8 +79,8 @@ def run(
 
     share_cache(cache)
     ahead = Horizon(history or (), max_time=max_time, force=force)
-    given = (suite, sets, teacher, students, tasks, samples, device, trust_task_code, cell_seconds, cell_memory)
-    request = Request(*given, ahead, new_run)
+    flags = (teacher, students, tasks, samples)
+    request = Request(suite, sets, *flags, device, trust_task_code, cell_seconds, cell_memory, ahead, new_run)
     terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
     if dry_run:
         from distbench.cli.planning import show_plan
@@ -149,7 +151,7 @@ def cell(
     chunk: Annotated[int, typer.Option(min=1, help="so many evaluations of one model are one job")] = 1,
     list_all: Annotated[bool, typer.Option("--list", help="list the jobs with their numbers")] = False,
     json: Annotated[bool, typer.Option("--json", help="with --list: print one JSON document")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    quiet: NoProgress = False,
     debug: Debug = False,
 ) -> None:
     """Run one cell of a prepared run, beside others on other machines: what a cluster's scheduler starts."""
@@ -164,7 +166,7 @@ def cell(
 @app.command()
 def finish(
     run: Run,
-    gate: Annotated[bool, typer.Option("--gate", help="exit by the verdict (0 pass, 1 fail, 3 undecided)")] = False,
+    gate: ByVerdict = False,
     policy: PolicyFile = None,
     baseline: Baseline = None,
     on_inconclusive: OnInconclusive = None,
@@ -185,9 +187,7 @@ def distil(
     names: Annotated[
         list[str] | None, typer.Option("--student", help="make only this student of the suite; repeatable")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="run directory; an existing one is resumed, `run` with it goes on")
-    ] = None,
+    out: Out = None,
     new_run: NewRun = False,
     to: Annotated[Path | None, typer.Option(help="also copy each checkpoint to TO/NAME")] = None,
     control: Annotated[bool, typer.Option(help="also make the no-teacher controls")] = True,
@@ -195,22 +195,27 @@ def distil(
     device: Device = None,
     cell_seconds: CellSeconds = None,
     cell_memory: CellMemory = None,
+    max_time: MaxTime = None,
+    history: History = None,
+    force: Force = False,
     engine: Engine = "local",
     ray_address: RayAddress = None,
     retries: Retries = None,
     cache: CachePlace = None,
     json: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="no progress")] = False,
+    quiet: NoProgress = False,
     debug: Debug = False,
 ) -> None:
-    """Make the students of a suite, and nothing else: ordinary checkpoints with a provenance card."""
+    """Make the students of a suite, and nothing else: ordinary checkpoints. `run` with the same --out goes on."""
+    from distbench.cli.ahead import Horizon
     from distbench.cli.distilling import Wish, distil_suite
     from distbench.cli.engines import EngineWish, share_cache
     from distbench.cli.running import Request
 
     share_cache(cache)
+    ahead = Horizon(history or (), max_time=max_time, force=force)
     request = Request(
-        suite, sets, None, None, None, None, device, cell_seconds=cell_seconds, cell_memory=cell_memory, new_run=new_run
+        suite, sets, device=device, cell_seconds=cell_seconds, cell_memory=cell_memory, ahead=ahead, new_run=new_run
     )
     wish = Wish(tuple(names or ()), to, control)
     on = EngineWish(engine, ray_address, retries)
