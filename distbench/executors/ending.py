@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import psutil
 
 GRACE_SECONDS = 4.0  # after TERM, and again after KILL: both together stay below ten seconds
-LOOK = 0.02
+LOOK = 0.002, 0.02  # seconds between two looks: the first, and the longest; what is dying needs some milliseconds
 _at_work: set[int] = set()  # process groups of this process's workers
 
 
@@ -34,13 +34,14 @@ def end(group: int, reap: Callable[[], object] = lambda: None, *, grace: float =
     members = family(group)
     for sign in (signal.SIGTERM, signal.SIGKILL) if grace else (signal.SIGKILL,):
         _send(group, members, sign)
-        deadline = time.monotonic() + (grace or GRACE_SECONDS)
+        deadline, look = time.monotonic() + (grace or GRACE_SECONDS), LOOK[0]
         while time.monotonic() < deadline:
             reap()
             if not _group_lives(group) and not any(_lives(each) for each in members[1:]):
                 _at_work.discard(group)
                 return
-            time.sleep(LOOK)
+            time.sleep(look)
+            look = min(2 * look, LOOK[1])
         members += [each for each in family(group) if each not in members]
     _at_work.discard(group)
 

@@ -19,6 +19,7 @@ from distbench.executors.engine import Executor
 from distbench.executors.job import Resources
 from distbench.executors.manners import own_signals, own_streams
 from distbench.executors.ray_executor import RayExecutor
+from distbench.executors.ray_mailbox import open_mailbox
 from distbench.executors.ray_node import difference, look, surroundings
 from distbench.executors.ray_places import Node, holders, missing, nodes_of, slots
 from distbench.schema.strict import Strict
@@ -46,6 +47,7 @@ class RayEngine:
         assert isinstance(options, RayOptions)
         self.options = options
         self._wanted: list[Resources] = []
+        self._mailbox: Any = None
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -55,6 +57,7 @@ class RayEngine:
         with contextlib.ExitStack() as opening:
             opening.enter_context(own_streams())
             connect(address)
+            self._mailbox = open_mailbox()  # its process starts while the suite is planned
             self._open = opening.pop_all()
         return self
 
@@ -81,8 +84,8 @@ class RayEngine:
         """Return what runs the jobs of a run directory."""
         import ray
 
-        room = slots(self._wanted, nodes_of(ray.nodes()))
-        return RayExecutor(run, max(2, room), self.options.retries)  # one slot would mean: this machine, in turn
+        room = max(2, slots(self._wanted, nodes_of(ray.nodes())))  # one would mean: this machine, in turn
+        return RayExecutor(run, room, self.options.retries, self._mailbox)
 
 
 def connect(address: str) -> None:

@@ -47,15 +47,16 @@ class Start:
 class RayExecutor:
     """One run's jobs on a cluster that is connected."""
 
-    def __init__(self, run: Path, slots: int, retries: int, variables: Sequence[str] = ()) -> None:
+    def __init__(self, run: Path, slots: int, retries: int, mailbox: Any = None) -> None:
+        """`mailbox`: one that is open already; it is closed with the first `stop`."""
         self.run, self.slots, self.retries = RunDir(run.absolute()), slots, retries
-        self._environment = {name: os.environ[name] for name in (*FORWARDED, *variables) if name in os.environ}
+        self._environment = {name: os.environ[name] for name in FORWARDED if name in os.environ}
         self._surroundings = surroundings()
         self._starts: dict[int, Start] = {}
         self._watched: dict[Any, int] = {}  # tasks that did not end, as far as is known
         self._letters: deque[Letter] = deque()
         self._number = 0
-        self._mailbox: Any = None
+        self._mailbox = mailbox
         self._take: Any = None
         self._quiet: str | None = None  # the node that measures
         self._lost_on: dict[str, set[str]] = {}  # nodes on which a cell was lost
@@ -70,6 +71,7 @@ class RayExecutor:
         """Give a job to Ray. It waits there until a node has room for it."""
         if self._mailbox is None:
             self._mailbox = open_mailbox()
+        if not (self.run.path / self._probe).exists():
             self._mark()
         self._start(job)
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from distbench.executors.apart import Input, Supplies, Workshop, visible
 from distbench.executors.job import Event, Job
 from distbench.executors.local import LocalExecutor
+from distbench.executors.outbox import Outbox
 from distbench.host import cpu_has_bfloat16, package_versions
 
 
@@ -59,45 +60,38 @@ def difference(here: Mapping[str, Any], there: Mapping[str, Any], device: str) -
     return None
 
 
-class Line:
-    """Waits for Ray in a thread of its own: a task that waits in its main thread gives its CPUs back meanwhile, and Ray
-    would put another task, or a measurement, beside the cell that is at work."""
+def fetch(reference: Any) -> Any:
+    """Return what a reference stands for, waiting in another thread as an outbox does, and for the same reason."""
+    import ray
 
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1)
-
-    def get(self, reference: Any) -> Any:
-        """Return what a reference stands for."""
-        import ray
-
-        return self._thread.submit(ray.get, reference).result()
+    with ThreadPoolExecutor(1) as line:
+        return line.submit(ray.get, reference).result()
 
 
 def work(order: Order, mailbox: Any) -> None:
     """Do a job; the last letter says how it ended. Cancelled (KeyboardInterrupt), it ends its processes first."""
     import ray
 
-    line = Line()
+    with Outbox(lambda event: ray.get(mailbox.post.remote(order.number, event))) as outbox:
+        shared = (order.run / order.probe).is_file() and visible(order.inputs)
+        place: Event = {"node": ray.get_runtime_context().get_node_id(), "host": platform.node(), "shared": shared}
+        outbox.post({"event": "placed", **place, "clock": time.time()})
+        if why := difference(order.surroundings, surroundings(), order.device):
+            outbox.post({"event": "gone", "why": f"node {platform.node()} would compute something else: {why}"})
+        elif not shared and order.supplies is None:
+            outbox.post({"event": "apart"})
+        else:
+            outbox.post({"event": "ended", **_worked(order, shared, outbox.post), "clock": time.time()})
 
-    def post(event: Event) -> None:
-        line.get(mailbox.post.remote(order.number, event))
 
-    shared = (order.run / order.probe).is_file() and visible(order.inputs)
-    place: Event = {"node": ray.get_runtime_context().get_node_id(), "host": platform.node(), "shared": shared}
-    post({"event": "placed", **place, "clock": time.time()})
-    if why := difference(order.surroundings, surroundings(), order.device):
-        post({"event": "gone", "why": f"node {platform.node()} would compute something else: {why}"})
-    elif not shared and order.supplies is None:
-        post({"event": "apart"})
-    else:
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(_environment(order))
-            shop = None if shared else stack.enter_context(Workshop(order.job.ids, order.supplies, line.get))
-            ended = LocalExecutor(shop.run if shop else order.run).execute(
-                order.job, shop.sender(post) if shop else post
-            )
-            log = shop.log() if shop else None
-        post({"event": "ended", "ended": ended, "log": log, "clock": time.time()})
+def _worked(order: Order, shared: bool, post: Callable[[Event], None]) -> Event:
+    """Run the job's cells, in the run directory or in a workshop; return how that ended, and a log that lies here."""
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_environment(order))
+        if shared:
+            return {"ended": LocalExecutor(order.run).execute(order.job, post), "log": None}
+        shop = stack.enter_context(Workshop(order.job.ids, order.supplies, fetch))
+        return {"ended": LocalExecutor(shop.run).execute(order.job, shop.sender(post)), "log": shop.log()}
 
 
 @contextlib.contextmanager

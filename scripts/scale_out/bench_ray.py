@@ -1,34 +1,32 @@
 #!/usr/bin/env python3
 """How much two workers of a Ray cluster save, and what the harness adds to a cell; all on this machine.
 
-    scripts/scale_out/bench_ray.py --out reports/scale-out/ray.json [--seconds 8] [--cells 16] [--repeats 5]
+    scripts/scale_out/bench_ray.py --out reports/scale-out/ray.json [--seconds 4] [--cells 16] [--repeats 12]
 
 Cells ask a model that sleeps, so that two of them do not compete for the cores of one machine: the ratio is what the
 scheduling reaches, not what a second machine computes. What the harness adds is measured with a model that answers at
-once, beside bare interpreters that import the same modules: start-up is taken off, and everything else counts.
+once (harness.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
 import platform
-import re
-import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
+from scripts.scale_out import harness  # noqa: E402
 from tests.executors.small_cluster import add_node, small_cluster  # noqa: E402
 from tests.executors.steady_model import install, write_model  # noqa: E402
 
@@ -48,123 +46,82 @@ def suite(place: Path, seconds: float, cells: int) -> Path:
     return place
 
 
-def run(place: Path, *arguments: str) -> dict[str, Any]:
-    """Run a suite with an empty cache; return the journal's lines by event, and the wall time of its cells (s)."""
+def run(place: Path, address: str) -> list[dict[str, Any]]:
+    """Run a suite on a cluster with an empty cache; return the lines of its journal."""
     out = place / f"run-{len(list(place.glob('run-*')))}"
-    words = [sys.executable, "-m", "distbench", "run", "suite.yaml", "--quiet", "--out", str(out), *arguments]
+    words = [sys.executable, "-m", "distbench", "run", "suite.yaml", "--quiet", "--out", str(out)]
+    words += ["--engine", "ray", "--ray-address", address]
     cache = {"DISTBENCH_CACHE": str(out) + ".cache"}
     subprocess.run(words, cwd=place, check=True, capture_output=True, env=os.environ | cache)
-    lines = [json.loads(line) for line in (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    return {name: [line for line in lines if line["event"] == name] for name in ("run", "placed", "left", "done")} | {
-        "folder": out
-    }
+    return [json.loads(line) for line in (out / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def modules(folder: Path, cell: str) -> list[str]:
-    """Return what a cell imports, in order, by doing it once more in a run directory where it is not finished."""
-    with tempfile.TemporaryDirectory() as place:
-        shutil.copytree(folder / "plan", Path(place) / "plan")
-        (Path(place) / "cells").mkdir()
-        words = [sys.executable, "-X", "importtime", "-m", "distbench.cell", "--run", place, "--id", cell]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-    names = re.findall(r"^import time:\s+\d+ \|\s+\d+ \|\s+(?P<name>\S+)$", done.stderr, re.MULTILINE)
-    return [name for name in names if not name.startswith(("_", "encodings", "site", "distbench.cell.__main__"))]
-
-
-def bare(names: list[str]) -> float:
-    """Return the seconds of an interpreter that imports modules and ends."""
-    each = "\nfor name in {!r}:\n with contextlib.suppress(Exception):\n  importlib.import_module(name)"
-    code = "import contextlib, importlib" + each.format(names)
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - began
-
-
-def on_cluster(workers: int, use: Callable[[str], Any]) -> Any:
-    """Use a cluster of a head without CPUs and `workers` nodes of one CPU."""
-    cluster = small_cluster()
+@contextlib.contextmanager
+def cluster(workers: int = 1) -> Iterator[str]:
+    """Give the address of a cluster at rest: a head without CPUs and `workers` nodes of one CPU."""
+    made = small_cluster()
     try:
         for _ in range(workers):
-            add_node(cluster, 1)
-        cluster.wait_for_nodes()
-        return use(cluster.address)
+            add_node(made, 1)
+        made.wait_for_nodes()
+        harness.settle()
+        yield made.address
     finally:
-        cluster.shutdown()
+        made.shutdown()
 
 
-def spread(journal: dict[str, Any]) -> float:
+def spread(journal: list[dict[str, Any]]) -> float:
     """Return the seconds from the first cell's place to the last one's end, on the clock of this machine."""
-    return float(max(each["clock"] for each in journal["left"]) - min(each["clock"] for each in journal["placed"]))
+    ended = max(each["clock"] for each in journal if each["event"] == "left")
+    return float(ended - min(each["clock"] for each in journal if each["event"] == "placed"))
 
 
-def overhead_on_ray(journal: dict[str, Any]) -> tuple[list[float], list[float]]:
-    """Return (seconds of each process with one cell, seconds between two of them on one node)."""
-    began = {each["cells"][0]: each for each in journal["placed"]}
-    ended = {each["cells"][0]: each for each in journal["left"]}
-    inside = [ended[cell]["clock"] - began[cell]["clock"] for cell in began]
-    between = []
+def between(journal: list[dict[str, Any]]) -> list[float]:
+    """Return the seconds from each job's end to the next one's beginning on its node."""
+    began = {each["cells"][0]: each for each in journal if each["event"] == "placed"}
+    ended = {each["cells"][0]: each for each in journal if each["event"] == "left"}
+    found = []
     for node in {each["node"] for each in began.values()}:
         mine = sorted((began[c]["clock"], ended[c]["clock"]) for c in began if began[c]["node"] == node)
-        between += [after[0] - before[1] for before, after in itertools.pairwise(mine)]
-    return inside, between
-
-
-def summary(values: list[float]) -> dict[str, Any]:
-    """Return a list of seconds with its median."""
-    return {"median": round(statistics.median(values), 3), "n": len(values), "all": [round(each, 3) for each in values]}
+        found += [after[0] - before[1] for before, after in itertools.pairwise(mine)]
+    return found
 
 
 def measure(place: Path, seconds: float, cells: int, repeats: int) -> dict[str, Any]:
     """Do everything, in an order in which what is compared stands side by side."""
-    sleeping, idle = suite(place / "sleeping", seconds, cells), suite(place / "idle", 0.0, 8)
-
-    def ray(where: Path) -> Callable[[str], dict[str, Any]]:
-        return lambda address: run(where, "--engine", "ray", "--ray-address", address)
-
-    times = {str(workers): spread(on_cluster(workers, ray(sleeping))) for workers in (1, 2)}
-    local = run(idle)
-    first = local["done"][0]["cell"]
-    names = modules(local["folder"], first)
-    bares, firsts, next_ones = [], [local["done"][0]["seconds"]], [each["seconds"] for each in local["done"][1:]]
-    for _ in range(repeats):
-        bares.append(bare(names))
-        again = run(idle)
-        firsts.append(again["done"][0]["seconds"])
-        next_ones += [each["seconds"] for each in again["done"][1:]]
-    bares.append(bare(names))
-    inside, between = overhead_on_ray(on_cluster(1, ray(idle)))  # one at a time, as the bare ones are
-    beside = [bare(names) for _ in range(3)]
-    start, start_beside = statistics.median(bares), statistics.median(beside)
-    return {
-        "sixteen_cells": {
+    found: dict[str, Any] = {}
+    if seconds:
+        sleeping, journals = suite(place / "sleeping", seconds, cells), {}
+        for workers in (1, 2):
+            with cluster(workers) as address:
+                journals[str(workers)] = run(sleeping, address)
+        times = {workers: spread(journal) for workers, journal in journals.items()}
+        found["sixteen_cells"] = {
             "cells": cells, "seconds_a_cell": seconds, "wall_seconds": {k: round(v, 2) for k, v in times.items()},
             "ratio": round(times["1"] / times["2"], 3),
-        },
-        "harness": {
-            "bare_interpreter": summary(bares),
-            "bare_interpreter_beside_ray": summary(beside),
-            "modules_imported": len(names),
-            "local_first_cell_of_a_process": summary(firsts),
-            "local_next_cells": summary(next_ones),
-            "local_overhead_first": round(statistics.median(firsts) - start, 3),
-            "local_overhead_next": round(statistics.median(next_ones), 3),
-            "ray_process_of_one_cell": summary(inside),
-            "ray_between_two_jobs_of_a_node": summary(between),
-            "ray_overhead": round(statistics.median(inside) - start_beside + statistics.median(between), 3),
-        },
-    }  # fmt: skip
+            "between_two_jobs_of_a_node": harness.summary([each for j in journals.values() for each in between(j)]),
+        }  # fmt: skip
+    idle = suite(place / "idle", 0.0, repeats + 1)
+    names = harness.modules(harness.prepared(idle, "modules"))
+    return found | {
+        "modules_imported": len(names),
+        "local": harness.locally(idle, names),
+        "ray": harness.on_ray(idle, names, cluster),
+        "fresh_cluster": harness.fresh(idle, names, cluster, max(1, repeats // 4)),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--seconds", type=float, default=4.0, help="that a model takes; 0: only the overhead")
     parser.add_argument("--cells", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=12)
     chosen = parser.parse_args()
     before = os.getloadavg()
     with tempfile.TemporaryDirectory() as folder:
         package = str(install(Path(folder) / "package"))
+        sys.path.insert(0, package)
         os.environ["PYTHONPATH"] = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
         found = measure(Path(folder), chosen.seconds, chosen.cells, chosen.repeats)
     about = {
