@@ -11,6 +11,7 @@ from typing import Any
 
 from distbench import __version__
 from distbench.data.located import without_paths
+from distbench.data.trust import code_named, python_files
 from distbench.host import package_versions
 from distbench.schema.cell import MakeCell, ModelRef
 from distbench.schema.record import Training
@@ -24,7 +25,7 @@ def write_card(
     cell: MakeCell, initial: dict[str, Any] | None, training: Training | None, weights_digest: str, folder: Path
 ) -> None:
     """Write both files into a made model's folder. `initial`: what the initialiser chose."""
-    facts = provenance(cell, initial, training, weights_digest)
+    facts = provenance(cell, initial, training, weights_digest) | {"code": _own_code(folder)}
     (folder / PROVENANCE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card(facts), encoding="utf-8")
 
@@ -53,8 +54,16 @@ def provenance(
     }
 
 
+def _own_code(folder: Path) -> dict[str, str]:
+    """Return the Python that a model needs to be opened, name → SHA-256: its parent's, which was saved with it."""
+    return python_files(folder) if code_named(folder) else {}
+
+
 def _model(ref: ModelRef | None) -> dict[str, Any] | None:
-    return {"name": ref.name, "use": ref.use, "identity": ref.identity} if ref is not None else None
+    if ref is None:
+        return None
+    allowed = {"trusted": ref.trusted.model_dump()} if ref.trusted is not None else {}
+    return {"name": ref.name, "use": ref.use, "identity": ref.identity} | allowed
 
 
 def _step(use: Any) -> dict[str, Any] | None:
@@ -81,10 +90,16 @@ def _rows(facts: dict[str, Any]) -> str:
         "trained by": _words(facts["train"]),
         "quantised by": _words(facts["quantise"]),
         "seed": facts["seed"],
+        "needs its own Python": _code(facts.get("code") or {}),
         "weights (SHA-256)": f"`{facts['weights_digest']}`",
         "distbench": facts["distbench"],
     }
     return _table(said)
+
+
+def _code(code: dict[str, str]) -> str | None:
+    files = ", ".join(f"{name} (`{found[:16]}`)" for name, found in code.items())
+    return f"{files}: trust_remote_code is needed to open it; the code came from its parent" if code else None
 
 
 def _training_rows(training: dict[str, Any]) -> str:

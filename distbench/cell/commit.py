@@ -11,7 +11,7 @@ from pathlib import Path
 from distbench.host import host_facts, package_versions
 from distbench.meters.accelerators import accelerators_of
 from distbench.meters.process_memory import status_bytes
-from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, models_of
 from distbench.schema.record import CellRecord, EvaluateResult, MakeResult, MeasureResult
 from distbench.store.files import disk_faults, of_the_disk, write_text
 from distbench.store.run_dir import RunDir, now
@@ -42,6 +42,7 @@ def run_and_commit(
         host=host_facts(accelerators_of(cell.settings.device)),
         packages=package_versions(),
         placed=os.environ.get("DISTBENCH_PLACED"),
+        trusted=[ref.trusted for ref in {each.identity: each for each in models_of(cell)}.values() if ref.trusted],
         result=result,
     )
     write_text(folder / "cell.json", cell.model_dump_json(indent=1) + "\n")

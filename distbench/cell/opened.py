@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.data.trust import refuse_other_code
 from distbench.errors import RunError
 from distbench.hashing import digest
 from distbench.schema.cell import ModelRef, Settings
@@ -30,7 +31,14 @@ def model_path(ref: ModelRef, run: RunDir) -> Path:
 def open_model(ref: ModelRef, run: RunDir, settings: Settings) -> Any:
     """Load a model with the plug-in that its reference names, in the way that it says."""
     options = plugins.options("models", Use(use=ref.use, **ref.options))
-    return plugins.load("models", ref.use).open(ref.address or model_path(ref, run), settings, options)
+    return plugins.load("models", ref.use).open(ref.address or _allowed_path(ref, run), settings, options)
+
+
+def _allowed_path(ref: ModelRef, run: RunDir) -> Path:
+    """Return where a model's files lie, once their code is known to be that which was allowed."""
+    path = model_path(ref, run)
+    refuse_other_code(path, ref.trusted)
+    return path
 
 
 @dataclass(frozen=True)
@@ -64,5 +72,10 @@ class TeacherHandle:
 
     def tokenizer(self) -> Any:
         """Load its tokenizer alone; None where its family has none."""
-        kind = plugins.load("models", self.ref.use)
-        return kind.tokenizer_of(model_path(self.ref, self.run)) if hasattr(kind, "tokenizer_of") else None
+        ref, kind = self.ref, plugins.load("models", self.ref.use)
+        if not hasattr(kind, "tokenizer_of"):
+            return None
+        path = _allowed_path(ref, self.run)
+        if not getattr(kind, "permits", None):
+            return kind.tokenizer_of(path)
+        return kind.tokenizer_of(path, plugins.options("models", Use(use=ref.use, **ref.options)))

@@ -88,6 +88,7 @@ def _document(
         "max_seconds": limit,
         "totals": [asdict(total) for total in totals],
         "machine": asdict(outlook.machine),
+        "allowed": {m.name: m.ref.trusted.model_dump() for m in plan.models if m.ref.trusted is not None},
         "does_not_fit": outlook.misfits,
         "may_not_fit": outlook.doubts,
         "cells": cells,

@@ -14,6 +14,7 @@ from distbench.plan.studies import studies_of
 from distbench.plan.totals import Amount, Total
 from distbench.schema.durations import duration
 from distbench.schema.forecast import Forecast
+from distbench.schema.trusted import trusted_lines
 from distbench.suite.grid_names import value_words
 
 LISTED, LONGEST = 40, 5  # rows of the list of cells that are printed without being asked for; longest cells
@@ -50,7 +51,9 @@ def show_outlook(
     if outlook.todo:
         say(_machine(outlook))
     _longest(console, outlook)
-    for line in [*_elsewhere(plan), *(f"does not fit: {each}" for each in outlook.misfits),
+    allowed = trusted_lines(((model.name, model.ref.trusted) for model in plan.models), ran=False)
+    for line in [*_elsewhere(plan), *(f"allowed: {each}" for each in allowed),
+                 *(f"does not fit: {each}" for each in outlook.misfits),
                  *(f"may not fit: {each}" for each in outlook.doubts)]:  # fmt: skip
         say(line)
     if limit is not None:

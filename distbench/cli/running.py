@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distbench.cli.ahead import Horizon, Timed, budget_of, expectation, foresee
+from distbench.cli.allowing import Allowed
 from distbench.cli.engines import LOCAL, EngineWish, reserved
 from distbench.cli.gating import Outputs, Terms, check_early, decided, publish
 from distbench.cli.limiting import limited
@@ -55,10 +56,11 @@ class Request:
     cell_memory: str | None = None
     ahead: Horizon = field(default_factory=Horizon)
     new_run: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
 
     def load(self) -> LoadedSuite:
-        """Return the validated suite, with the limits of this command line."""
-        return limited(self._loaded(), self.cell_seconds, self.cell_memory)
+        """Return the validated suite, with the limits of this command line, and what it allows."""
+        return self.allowed.within(limited(self._loaded(), self.cell_seconds, self.cell_memory))
 
     def place(self, out_dir: Path | None, loaded: LoadedSuite) -> Path:
         """Return the run's directory: `out_dir`, a new folder beside it where that is wanted, or one of our naming."""
@@ -98,8 +100,8 @@ def run_suite(
         plan = expand(loaded.suite, loaded.directory, request.device, request.trusted or (), elsewhere=engine.elsewhere)
         if gate is not None:
             check_early(gate, plan)
-        reserve = reserved(engine, plan, plan.cells, path)
         outlook = foresee(plan, path, request.ahead, elsewhere=engine.elsewhere)
+        reserve = reserved(engine, plan, plan.cells, path, outlook.forecasts)
         run = RunDir.prepare(path)
         try:
             with run.lock():

@@ -99,6 +99,7 @@ def _teacher(evidence: Evidence, model: PlannedModel, gate: GateSpec) -> Teacher
         training=evidence.training(model),
         again=[each for result in evidence.measured_beside(model) for each in measured_again(result, gate.alpha)],
         notes=model.notes,
+        trusted=model.ref.trusted,
     )
 
 
@@ -147,6 +148,7 @@ def _student(evidence: Evidence, model: PlannedModel, teacher: PlannedModel, ask
         made_by=model.made_by,
         identity=model.ref.identity,
         weights=made.weights_digest if (made := evidence.made(model)) else None,
+        trusted=model.ref.trusted,
         measured_on=evidence.surroundings(model),
         compression=compression,
         footprint=footprint,

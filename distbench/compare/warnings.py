@@ -11,6 +11,7 @@ from distbench.schema.durations import duration
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import BatchHalved, HostFacts, MeasureResult
 from distbench.schema.result import StudentResult
+from distbench.schema.trusted import trusted_lines
 
 FEW = 100  # samples
 
@@ -20,6 +21,7 @@ def run_warnings(evidence: Evidence, alpha: float) -> list[str]:
     found = list(evidence.manifest.warnings)
     for model in evidence.models("teacher"):
         found += [f"Teacher {model.label}: {note}." for note in model.notes]
+    found += [f"{line}." for line in trusted_lines((each.label, each.ref.trusted) for each in evidence.manifest.models)]
     found += _machines([record.host for record in evidence.records.values() if record.host is not None])
     for record in evidence.records.values():
         if isinstance(record.result, MeasureResult):

@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from distbench.data.pickles import check_pickle
+from distbench.data.trust import NOBODY, Trust, check_code, code_named, identity_of
 from distbench.errors import EnvironmentFault, RefusedError
 from distbench.hashing import digest, file_digest
+from distbench.schema.trusted import Trusted
 from distbench.schema.wording import harmless
 
 MAX_HEADER = 100 << 20  # the safetensors format's own limit
 INDEX = "model.safetensors.index.json"
+PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
 LONGEST_NAME = 255  # bytes that file systems take
 IDENTITY_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
-def check_checkpoint(folder: Path) -> list[Path]:
-    """Return the weight files of a checkpoint folder.
+def check_checkpoint(folder: Path, trust: Trust = NOBODY) -> list[Path]:
+    """Return the weight files of a checkpoint folder: safetensors, or pickles where there are no others.
 
-    Raises EnvironmentFault for a missing file, RefusedError for a damaged or unsafe one.
+    Raises EnvironmentFault for a missing file, RefusedError for a damaged one, or an unsafe one that nobody trusts.
     """
     config = _config(folder)
-    if "auto_map" in config:
+    if trust.code:
+        check_code(folder)
+    elif "auto_map" in config:
+        named = harmless(next(iter(code_named(folder)), ""))
         raise RefusedError(
-            f"{folder}/config.json names code to run (auto_map: {_code_named(config['auto_map'])}), which distbench "
-            "never does; use a version of the model that transformers knows by itself, or serve it elsewhere and "
-            "compare it with use: openai"
+            f"{folder}/config.json names code to run (auto_map: {named}); to let it run, read its .py files and give "
+            "trust_remote_code: true (a student: options: {trust_remote_code: true}) or --trust-remote-code MODEL; "
+            "else take a version that transformers knows by itself, or serve it elsewhere, use: openai"
         )
-    files = _weight_files(folder)
+    files = _weight_files(folder, trust)
     for file in files:
-        check_safetensors(file)
+        check_pickle(file) if file.suffix == ".bin" else check_safetensors(file)
     return files
-
-
-def _code_named(auto_map: Any) -> str:
-    named = next(iter(auto_map.values()), "") if isinstance(auto_map, dict) else auto_map
-    return harmless(str(named))
 
 
 def read_config(folder: Path) -> dict[str, Any] | None:
@@ -58,29 +61,39 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _weight_files(folder: Path) -> list[Path]:
+def _weight_files(folder: Path, trust: Trust) -> list[Path]:
     if (folder / INDEX).is_file():
-        return _shards(folder)
+        return _shards(folder, INDEX)
     if (folder / "model.safetensors").is_file():
         return [folder / "model.safetensors"]
-    if pickled := sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt")):
+    pickled = sorted(folder.glob("*.bin")) + sorted(folder.glob("*.pt"))
+    if pickled and not trust.pickle:
         raise RefusedError(
-            f"{pickled[0]} is a pickle and can run code when it is loaded; convert the checkpoint to safetensors where "
-            "you trust it: AutoModelForCausalLM.from_pretrained(…).save_pretrained(…)"
+            f"{pickled[0]} is a pickle and can run code when it is loaded; to have it read as weights only, give "
+            "allow_pickle: true (a student: options: {allow_pickle: true}) or --allow-pickle MODEL; else convert the "
+            "checkpoint to safetensors where you trust it"
         )
+    if (folder / PICKLED_INDEX).is_file():
+        return _shards(folder, PICKLED_INDEX, ".bin")
+    if (folder / PICKLED).is_file():
+        return [folder / PICKLED]
+    if pickled:
+        raise RefusedError(f"{pickled[0]} is a pickle of another form; allow_pickle reads {PICKLED} and its shards")
     raise EnvironmentFault(f"{folder}/model.safetensors is missing")
 
 
-def _shards(folder: Path) -> list[Path]:
+def _shards(folder: Path, index: str, suffix: str = ".safetensors") -> list[Path]:
     try:
-        names = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+        names = sorted(set(json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()))
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise RefusedError(f"{folder / INDEX} is not a shard index") from None
+        raise RefusedError(f"{folder / index} is not a shard index") from None
     if not names:
-        raise RefusedError(f"{folder / INDEX} names no shard, so there are no weights")
+        raise RefusedError(f"{folder / index} names no shard, so there are no weights")
     for name in names:
         if not isinstance(name, str) or len(PurePosixPath(name).parts) != 1 or name in {"..", "."} or "\\" in name:
-            raise RefusedError(f"{folder / INDEX} names {name!r:.80}, which leaves the checkpoint folder")
+            raise RefusedError(f"{folder / index} names {name!r:.80}, which leaves the checkpoint folder")
+        if not name.endswith(suffix):
+            raise RefusedError(f"{folder / index} names {name!r:.80}, which is no {suffix} file")
         if len(name.encode("utf-8", "replace")) > LONGEST_NAME or not (folder / name).is_file():
             raise EnvironmentFault(f"shard {folder / name[:80]} is missing")
     return [folder / name for name in names]
@@ -112,10 +125,25 @@ def check_safetensors(path: Path) -> dict[str, dict[str, Any]]:
     return tensors
 
 
-def checkpoint_identity(folder: Path) -> str:
-    """Return the content hash of a checkpoint: weights, configuration, tokenizer and templates."""
-    names = sorted({path for pattern in IDENTITY_FILES for path in folder.glob(pattern) if path.is_file()})
-    return digest({path.name: file_digest(path) for path in names})
+def checkpoint_identity(folder: Path, trusted: Trusted | None = None) -> str:
+    """Return the content hash of a checkpoint: weights, configuration, tokenizer and templates; and of its Python
+    where that may run."""
+    return (identity_of(trusted) if trusted else None) or _identity(folder)
+
+
+def _identity(folder: Path, besides: Iterable[str] = ()) -> str:
+    names = {path.name for pattern in IDENTITY_FILES for path in folder.glob(pattern) if path.is_file()}
+    return digest({name: file_digest(folder / name) for name in sorted(names.union(besides))})
+
+
+def trusted_in(folder: Path, trust: Trust) -> Trusted | None:
+    """Return what of a checked checkpoint only a trust lets in; None where there is nothing of the kind."""
+    files = check_checkpoint(folder, trust)
+    code = check_code(folder) if trust.code else {}
+    pickles = [file.name for file in files if file.suffix == ".bin"]
+    if not code and not pickles:
+        return None
+    return Trusted(code=code, pickles=pickles, besides=_identity(folder, pickles))
 
 
 def weights_digest(folder: Path) -> str:

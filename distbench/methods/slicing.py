@@ -91,15 +91,13 @@ def narrowed(module: Any, widths: Widths, kept: Kept) -> Any:
 
     Raises RefusedError for a tensor that is not known, UsageError for widths that the family cannot have.
     """
-    from transformers import AutoModelForCausalLM
-
     old = Widths.of(module.config.to_dict())
     tensors = {name: _cut(name, tensor, old, kept) for name, tensor in module.state_dict().items()}
     try:
         config = type(module.config).from_dict(module.config.to_dict() | widths.fields())
     except Exception as error:  # the library's own words: each family has its own rules
         raise UsageError(f"width-prune: {type(module).__name__} cannot have these widths ({_line(error)})") from error
-    made = AutoModelForCausalLM.from_config(config, dtype=module.dtype)
+    made = type(module)._from_config(config, dtype=module.dtype)  # noqa: SLF001 - also for classes of a checkpoint
     try:
         made.load_state_dict(tensors, strict=True)
     except RuntimeError as error:

@@ -10,12 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from distbench.data.checkpoint import check_checkpoint, check_safetensors
+from distbench.data.checkpoint import check_safetensors
 from distbench.data.sources import resolve_checkpoint
+from distbench.data.trust import NOBODY, trust_of
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.models import int8
 from distbench.models.hf_blocks import blocks_of, keep_blocks
 from distbench.models.hf_divided import check_divisible, open_divided
+from distbench.models.hf_opening import (
+    CODE,
+    PERMITS,
+    PICKLE,
+    UNREADABLE,
+    Opening,
+    no_tokenizer,
+    opening,
+    runs_code,
+    unreadable,
+)
 from distbench.models.hf_weights import refuse_incomplete, refuse_nan
 from distbench.models.language import ScoresByLogits
 from distbench.models.quantised import BESIDE_INTEGERS, check_library
@@ -54,6 +66,8 @@ class HFCausalOptions(Strict):
     tensor_parallel: int = Field(
         1, ge=1, le=1024, description="divide the weights among so many processes, one a device; for evaluations only"
     )
+    trust_remote_code: bool = Field(False, description=CODE)
+    allow_pickle: bool = Field(False, description=PICKLE)
 
 
 class HFCausal(ScoresByLogits):
@@ -69,6 +83,8 @@ class HFCausal(ScoresByLogits):
     )
     learns: ClassVar[frozenset[str]] = frozenset({"tokens"})
     own: ClassVar[frozenset[str]] = frozenset({"tensor_parallel"})  # options that a student does not take over
+    permits: ClassVar[frozenset[str]] = PERMITS
+    unseen: ClassVar[frozenset[str]] = PERMITS
 
     def __init__(
         self,
@@ -86,9 +102,9 @@ class HFCausal(ScoresByLogits):
         self.folder = folder
 
     @classmethod
-    def resolve(cls, source: str, directory: Path) -> Resolved:
+    def resolve(cls, source: str, directory: Path, options: HFCausalOptions | None = None) -> Resolved:
         """Find a folder, GGUF file, wheel or hub id."""
-        found = resolve_checkpoint(source, directory)
+        found = resolve_checkpoint(source, directory, trust_of(options) if options else NOBODY)
         if found.path is not None:
             check_library(found.path)
         return found
@@ -117,23 +133,27 @@ class HFCausal(ScoresByLogits):
         """Load weights and tokenizer; a missing tensor or a NaN is an error, never a random initialisation."""
         options = options or HFCausalOptions()
         device = prepare_torch(settings)
-        if options.tensor_parallel > 1:
-            module, tokenizer = open_divided(path, settings, options.tensor_parallel), _tokenizer(path)
-        elif path.suffix == ".gguf":
+        if path.suffix == ".gguf":
             module, tokenizer = _open_gguf(path)
         else:
-            check_checkpoint(path)
+            how = opening(path, trust_of(options))
             check_library(path)
-            module, tokenizer = _open_folder(path, settings), _tokenizer(path)
+            if options.tensor_parallel > 1:
+                module = open_divided(path, settings, options.tensor_parallel, how)
+            else:
+                module = _open_folder(path, settings, how)
+            tokenizer = _tokenizer(path, trust_remote_code=how.runs_code)
         refuse_nan(module, path)
         if options.attention is not None:
             module.set_attn_implementation(options.attention)
         return cls(module.to(device).eval(), tokenizer, settings, path if path.is_dir() else None, options)
 
     @classmethod
-    def tokenizer_of(cls, path: Path) -> Any:
+    def tokenizer_of(cls, path: Path, options: HFCausalOptions | None = None) -> Any:
         """Load the tokenizer alone."""
-        return _tokenizer(path.parent, gguf_file=path.name) if path.suffix == ".gguf" else _tokenizer(path)
+        if path.suffix == ".gguf":
+            return _tokenizer(path.parent, gguf_file=path.name)
+        return _tokenizer(path, trust_remote_code=runs_code(path, trust_of(options) if options else NOBODY))
 
     # -- what it is -------------------------------------------------------------------------------------------------
 
@@ -275,33 +295,32 @@ def _count(shape: list[int]) -> int:
     return total
 
 
-def _tokenizer(folder: Path, **options: Any) -> Any:
+def _tokenizer(folder: Path, *, trust_remote_code: bool = False, **options: Any) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **options)
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=trust_remote_code, **options)
     except (OSError, ValueError) as error:
-        raise EnvironmentFault(f"{folder}: no usable tokenizer ({str(error).splitlines()[0][:120]})") from error
+        raise no_tokenizer(folder, error) from error
 
 
-def _open_folder(folder: Path, settings: Settings) -> Any:
+def _open_folder(folder: Path, settings: Settings, how: Opening) -> Any:
     from transformers import AutoModelForCausalLM
 
     if (folder / int8.MARK).is_file():
         if settings.device != "cpu":
             raise EnvironmentFault(f"{folder} is an int8-dynamic model, which runs on the CPU only; use device: cpu")
-        return int8.load_int8(folder)
+        return int8.load_int8(folder, how)
     try:
         module, report = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=torch_dtype(settings),
-            use_safetensors=True,
-            trust_remote_code=False,
+            **how.words(),
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below with the tensor's name
         )
-    except (ValueError, KeyError, RuntimeError) as error:
-        raise RefusedError(f"{folder}: transformers cannot load it ({str(error).splitlines()[0][:160]})") from error
+    except UNREADABLE as error:
+        raise unreadable(folder, error, "load") from error
     refuse_incomplete(report, folder)
     return module
 

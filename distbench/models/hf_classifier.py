@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from distbench.data.checkpoint import check_checkpoint, check_safetensors, checkpoint_identity
+from distbench.data.checkpoint import check_safetensors, checkpoint_identity, trusted_in
 from distbench.data.feature_signal import FeatureSignal
 from distbench.data.sources import resolve_checkpoint
+from distbench.data.trust import NOBODY, trust_of
 from distbench.errors import RefusedError, RunError, UsageError
 from distbench.losses.features import Shape
 from distbench.models.hf_classifier_fresh import HFClassifierOptions, fresh, tokenizer_in
 from distbench.models.hf_classifier_inputs import ImageInputs, TextInputs, length_limit
 from distbench.models.hf_classifier_insides import inside_of, shape_of
 from distbench.models.hf_encoder_layers import blocks_of, keep_blocks
+from distbench.models.hf_opening import PERMITS, UNREADABLE, Opening, opening, unreadable
 from distbench.models.hf_weights import refuse_incomplete, refuse_nan
 from distbench.models.torch_device import prepare_torch, torch_dtype
 from distbench.models.torch_weights import weight_bytes
@@ -25,6 +27,7 @@ from distbench.protocols import LearnReport, LearnSession, Resolved, TrainingRec
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
 from distbench.schema.training import Budget
+from distbench.schema.trusted import Trusted
 
 if TYPE_CHECKING:  # it imports torch
     from distbench.training.insides import Inside
@@ -46,6 +49,8 @@ class HFClassifier:
         {"classify", "hidden-states", "learn", "lora", "save", "weights", "layers"}
     )
     learns: ClassVar[frozenset[str]] = frozenset({"texts", "images"})
+    permits: ClassVar[frozenset[str]] = PERMITS
+    unseen: ClassVar[frozenset[str]] = PERMITS
 
     def __init__(
         self,
@@ -63,9 +68,9 @@ class HFClassifier:
     # -- files ------------------------------------------------------------------------------------------------------
 
     @classmethod
-    def resolve(cls, source: str, directory: Path) -> Resolved:
+    def resolve(cls, source: str, directory: Path, options: HFClassifierOptions | None = None) -> Resolved:
         """Find a checkpoint folder, wheel or hub id with a classification head."""
-        found = resolve_checkpoint(source, directory)
+        found = resolve_checkpoint(source, directory, trust_of(options) if options else NOBODY)
         if found.path is None or found.path.suffix == ".gguf":
             raise RefusedError(f"{source} is no checkpoint folder; hf-classifier opens no other format")
         kind_in(found.path)
@@ -81,18 +86,17 @@ class HFClassifier:
     def open(cls, path: Path, settings: Settings, options: HFClassifierOptions | None = None) -> Self:
         """Load weights and inputs; a missing tensor or a NaN is an error, never a random initialisation."""
         options = options or HFClassifierOptions()
-        if made := options.model_dump(exclude_defaults=True, exclude={"max_length"}):
+        if made := options.model_dump(exclude_defaults=True, exclude={"max_length", *PERMITS}):
             raise UsageError(f"{path} is a finished model; {next(iter(made))!r} says how a new one is made")
         device = prepare_torch(settings)
-        check_checkpoint(path)
-        module = _opened(path, kind_in(path), settings)
+        module = _opened(path, kind_in(path), settings, opening(path, trust_of(options)))
         refuse_nan(module, path)
         _refuse_head(module.config, path)
         inputs: TextInputs | ImageInputs
         if kind_in(path) == "images":
             inputs = ImageInputs.read(path, module.config)
         else:
-            tokenizer = tokenizer_in(path)
+            tokenizer = tokenizer_in(path, trust_of(options))
             inputs = TextInputs(tokenizer, length_limit(tokenizer, module.config, options.max_length))
         model = cls(options, settings, module.to(device).eval(), inputs)
         model.folder = path
@@ -238,9 +242,13 @@ class FreshHFClassifier:
         """Return the digest of the pretrained encoder, if there is one."""
         if self.options.encoder is None:
             return {}
-        folder = Path(self.options.encoder)
-        check_checkpoint(folder)
-        return {"encoder": checkpoint_identity(folder)}
+        return {"encoder": checkpoint_identity(Path(self.options.encoder), self.trusted())}
+
+    def trusted(self) -> Trusted | None:
+        """Return what of the encoder had to be allowed. Raises RefusedError where it was not."""
+        if self.options.encoder is None:
+            return None
+        return trusted_in(Path(self.options.encoder), trust_of(self.options))
 
     def make(self, parent: Any, settings: Settings) -> HFClassifier:
         """Return the untrained classifier; `parent` is not used."""
@@ -262,7 +270,7 @@ def kind_in(folder: Path) -> str:
     )
 
 
-def _opened(folder: Path, kind: str, settings: Settings) -> Any:
+def _opened(folder: Path, kind: str, settings: Settings, how: Opening) -> Any:
     from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 
     auto = AutoModelForImageClassification if kind == "images" else AutoModelForSequenceClassification
@@ -270,13 +278,12 @@ def _opened(folder: Path, kind: str, settings: Settings) -> Any:
         module, report = auto.from_pretrained(
             folder,
             dtype=torch_dtype(settings),
-            use_safetensors=True,
-            trust_remote_code=False,
+            **how.words(),
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below with the tensor's name
         )
-    except (ValueError, KeyError, RuntimeError) as error:
-        raise RefusedError(f"{folder}: transformers cannot load it ({str(error).splitlines()[0][:160]})") from error
+    except UNREADABLE as error:
+        raise unreadable(folder, error, "load") from error
     refuse_incomplete(report, folder)
     return module
 

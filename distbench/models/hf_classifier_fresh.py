@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from distbench.data.checkpoint import check_checkpoint
 from distbench.data.feature_signal import FeatureSignal
-from distbench.errors import EnvironmentFault, RefusedError, UsageError, did_you_mean
+from distbench.data.trust import NOBODY, Trust, trust_of
+from distbench.errors import RefusedError, UsageError, did_you_mean
 from distbench.models.hf_classifier_inputs import ImageInputs, TextInputs, length_limit
+from distbench.models.hf_opening import CODE, PICKLE, UNREADABLE, no_tokenizer, opening, runs_code, unreadable
 from distbench.models.hf_weights import refuse_nan
 from distbench.schema.strict import Strict
 
@@ -22,7 +23,7 @@ Value = bool | int | float | str | list[int] | list[float] | None
 
 
 class HFClassifierOptions(Strict):
-    """Options of `use: hf-classifier`. All but `max_length` say how a new one is made."""
+    """Options of `use: hf-classifier`. All but `max_length` and what is allowed say how a new one is made."""
 
     max_length: int | None = Field(
         None, ge=4, le=1_000_000, description="tokens of a text that are read; what the model can take where left out"
@@ -35,6 +36,8 @@ class HFClassifierOptions(Strict):
     encoder: str | None = Field(
         None, min_length=1, description="folder of a pretrained encoder, which gets a new head; instead of architecture"
     )
+    trust_remote_code: bool = Field(False, description=CODE)
+    allow_pickle: bool = Field(False, description=PICKLE)
 
     @model_validator(mode="after")
     def _one_origin(self) -> HFClassifierOptions:
@@ -132,16 +135,14 @@ def _on_encoder(
     """Return a pretrained encoder with a new head. Only the head may be new: any other missing tensor is refused."""
     from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSequenceClassification
 
-    check_checkpoint(folder)
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-    name_classes(config, signal)
+    how = opening(folder, trust_of(options))
     kind = AutoModelForImageClassification if signal.kind == "images" else AutoModelForSequenceClassification
     try:
-        module, report = kind.from_pretrained(
-            folder, config=config, use_safetensors=True, trust_remote_code=False, output_loading_info=True
-        )
-    except (ValueError, KeyError, RuntimeError) as error:
-        raise RefusedError(f"{folder}: no encoder of {signal.kind} ({str(error).splitlines()[0][:160]})") from error
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=how.runs_code)
+        name_classes(config, signal)
+        module, report = kind.from_pretrained(folder, config=config, **how.words(), output_loading_info=True)
+    except UNREADABLE as error:
+        raise unreadable(folder, error, f"make an encoder of {signal.kind} of") from error
     inside = sorted(name for name in report["missing_keys"] if name.startswith(module.base_model_prefix + "."))
     if inside := [name for name in inside if ".pooler." not in name]:
         raise RefusedError(f"{folder}: {len(inside)} tensors of the encoder are missing, first {inside[0]!r}")
@@ -149,18 +150,18 @@ def _on_encoder(
     module.float()
     if signal.kind == "images":
         return module, ImageInputs.read(folder, config)
-    tokenizer = tokenizer_in(folder)
+    tokenizer = tokenizer_in(folder, trust_of(options))
     return module, TextInputs(tokenizer, length_limit(tokenizer, config, options.max_length))
 
 
-def tokenizer_in(folder: Path) -> Any:
+def tokenizer_in(folder: Path, trust: Trust = NOBODY) -> Any:
     """Return the tokenizer beside the weights."""
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=runs_code(folder, trust))
     except (OSError, ValueError) as error:
-        raise EnvironmentFault(f"{folder}: no usable tokenizer ({str(error).splitlines()[0][:120]})") from error
+        raise no_tokenizer(folder, error) from error
     if tokenizer.pad_token_id is None:
         raise RefusedError(f"{folder}: its tokenizer has no padding token, so texts cannot share a batch")
     return tokenizer

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from distbench.data.checkpoint import check_checkpoint
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.models import int8
+from distbench.models.hf_opening import UNREADABLE, Opening, unreadable
 from distbench.models.hf_weights import refuse_incomplete
 from distbench.models.torch_device import torch_dtype
 from distbench.schema.cell import Settings
@@ -43,7 +43,7 @@ def check_divisible(path: Path | None, processes: int) -> None:
             raise UsageError(f"tensor_parallel: {processes} processes cannot share {count} heads evenly ({name})")
 
 
-def open_divided(path: Path, settings: Settings, processes: int) -> Any:
+def open_divided(path: Path, settings: Settings, processes: int, how: Opening) -> Any:
     """Load this process's part of a model. The processes have joined before.
 
     Raises RefusedError where transformers cannot divide the architecture, or did not.
@@ -57,19 +57,17 @@ def open_divided(path: Path, settings: Settings, processes: int) -> Any:
         raise EnvironmentFault(
             f"{path} is to be held by {processes} processes (tensor_parallel), and here is {here.count}"
         )
-    check_checkpoint(path)
     try:
         module, report = AutoModelForCausalLM.from_pretrained(
             path,
             dtype=torch_dtype(settings),
             distributed_config=DistributedConfig(tp_plan="auto", tp_size=processes),
-            use_safetensors=True,
-            trust_remote_code=False,
+            **how.words(),
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are reported, and refused below with the tensor's name
         )
-    except (ValueError, KeyError, RuntimeError) as error:
-        raise RefusedError(f"{path}: transformers cannot divide it ({str(error).splitlines()[0][:160]})") from error
+    except UNREADABLE as error:
+        raise unreadable(path, error, "divide") from error
     refuse_incomplete(report, path)
     if not any(isinstance(parameter, DTensor) for parameter in module.parameters()):
         raise RefusedError(f"{path}: transformers loaded it whole into each of {processes} processes")

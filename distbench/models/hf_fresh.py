@@ -11,8 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from distbench.data.trust import code_named
 from distbench.errors import UsageError, did_you_mean
 from distbench.models.hf_blocks import COUNT, LISTS, block_fields
+from distbench.models.hf_opening import fresh_like
 from distbench.schema.cell import Settings
 from distbench.schema.strict import Strict
 
@@ -59,14 +61,13 @@ class FromConfig:
         """Raise UsageError where the parent's configuration cannot be changed so."""
         from transformers import AutoConfig
 
-        if (folder / "config.json").is_file():
+        if (folder / "config.json").is_file() and not code_named(folder):  # such code runs in a cell, if at all
             parent = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             self._check_embeddings(parent, changed(parent, self.options.changes))
 
     def make(self, parent: Any, settings: Settings) -> Any:
         """Return the untrained model; the parent gives its tokenizer and, if asked to, its embeddings."""
         import torch
-        from transformers import AutoModelForCausalLM
 
         config = changed(parent.module.config, self.options.changes)
         self._check_embeddings(parent.module.config, config)
@@ -74,7 +75,7 @@ class FromConfig:
         if config.vocab_size < smallest:
             raise UsageError(f"config: vocab_size {config.vocab_size} is less than the tokenizer's {smallest} tokens")
         torch.manual_seed(settings.seed)
-        module = AutoModelForCausalLM.from_config(config, dtype=parent.module.dtype)
+        module = fresh_like(parent.module, config)
         if self.options.embeddings == "copy":
             _copy_embeddings(parent.module, module)
         self.notes = {"changed": self.options.changes, "embeddings": self.options.embeddings}

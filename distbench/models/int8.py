@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distbench.errors import EnvironmentFault, RefusedError
+from distbench.models.hf_opening import Opening, fresh_like
 
 if TYPE_CHECKING:
     import torch
@@ -125,20 +126,30 @@ def save_int8(module: Any, folder: Path) -> None:
             tensors[name] = parameter.detach().contiguous()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    if getattr(module.config, "auto_map", None):
+        _save_code(module, folder)
     module.config.save_pretrained(folder)
     (folder / MARK).write_text(json.dumps({"layers": layers}, indent=1), encoding="utf-8")
 
 
-def load_int8(folder: Path) -> Any:
+def _save_code(module: Any, folder: Path) -> None:
+    """Write the Python that a checkpoint brought, as its own `save_pretrained` would."""
+    from transformers.dynamic_module_utils import custom_object_save
+
+    if getattr(module, "_auto_class", None):
+        custom_object_save(module, folder, config=module.config)
+
+
+def load_int8(folder: Path, how: Opening) -> Any:
     """Rebuild the module that `save_int8` wrote."""
     import torch
     from safetensors.torch import load_file
     from transformers import AutoConfig, AutoModelForCausalLM
 
     layers = json.loads((folder / MARK).read_text(encoding="utf-8"))["layers"]
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=how.runs_code)
     with torch.device("meta"):
-        module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+        module = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=how.runs_code)
     tensors, made = load_file(folder / "model.safetensors"), _layer_class()
     for name in layers:
         try:
@@ -160,7 +171,6 @@ def _fill_buffers(module: Any, config: Any) -> None:
     import copy
 
     import torch
-    from transformers import AutoModelForCausalLM
 
     small = copy.deepcopy(config)
     small.num_hidden_layers = 1
@@ -169,7 +179,7 @@ def _fill_buffers(module: Any, config: Any) -> None:
     small.bos_token_id = small.eos_token_id = 0
     if getattr(small, "layer_types", None):
         small.layer_types = small.layer_types[:1]
-    donor = dict(AutoModelForCausalLM.from_config(small, dtype=torch.float32).named_buffers())
+    donor = dict(fresh_like(module, small, torch.float32).named_buffers())
     for name, buffer in list(module.named_buffers()):
         if not buffer.is_meta:
             continue

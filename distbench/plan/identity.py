@@ -35,7 +35,12 @@ def _code(group: str, name: str) -> list[str]:
 
 
 def opened_identity(identity: str, use: str, options: dict[str, Any]) -> str:
-    """Return what a model is once it is opened: its content, how it is opened, and the runtime that does so."""
+    """Return what a model is once it is opened: its content, how it is opened, and the runtime that does so.
+
+    Options that only permit something (`permits`) decide nothing: what they let in is a part of the content.
+    """
+    permits: frozenset[str] = getattr(plugins.load("models", use), "permits", frozenset())
+    options = {key: value for key, value in options.items() if key not in permits}
     runtime = plugins.versions("models", use)
     return short_digest([identity, options, runtime]) if options or runtime else identity
 

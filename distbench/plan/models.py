@@ -25,6 +25,7 @@ from distbench.plan.capabilities import (
 )
 from distbench.plan.deployments import rows_of
 from distbench.plan.identity import id_of, of_recipe, opened_identity
+from distbench.plan.permits import handed_on, permitted, resolved, without_permits
 from distbench.plan.recipes import MADE_HERE, Made, Origin, Recipe, recipe_words, words
 from distbench.plan.shapes import check_shapes
 from distbench.plan.studies import TrainingRun, as_trained, check_untrained, training_runs
@@ -255,28 +256,34 @@ class ModelPlanner:
 
     def _source(self, name: str, role: Role, use: str, source: str, options: dict[str, Any]) -> tuple[ModelRef, Origin]:
         check_runs("models", use, f"model {name!r}", self.settings.device)
-        found = family(use).resolve(source, self.directory)
+        found = resolved(use, source, self.directory, options)
         ref = ModelRef(name=name, role=role, use=use, identity=found.identity, address=found.address)
+        ref = ref.model_copy(update={"options": permitted(use, options), "trusted": found.trusted})
         if found.path is not None:
             ref = ref.model_copy(update={"path": str(found.path)})
         if found.converts:
-            ref = self._make(name, role, use, Recipe(start=ref))
+            ref = self._make(name, role, use, Recipe(start=ref)).model_copy(update={"trusted": found.trusted})
         return self._reopened(ref, name, role, options), Origin(found.origin, list(found.notes))
 
     def _options(self, spec: StudentSpec, use: str, teacher: ModelRef) -> dict[str, Any]:
         """Return how a student is opened: as it says, or as its teacher is where both are of one family.
 
-        Another server never gets the teacher's options: they name a key.
+        Another server never gets the teacher's options: they name a key. What only the teacher's files may do is not
+        taken over either.
         """
         elsewhere = spec.source is not None and "served" in family(use).offers
-        if "options" in spec.model_fields_set or elsewhere:
-            return _changed("models", use, spec.options)
+        asked = elsewhere or "options" in spec.model_fields_set
+        given = _changed("models", use, spec.options) if asked else {}
+        if elsewhere or (asked and (without_permits(use, given) or not given)):
+            return given
         own: frozenset[str] = getattr(family(use), "own", frozenset())
-        return {k: v for k, v in teacher.options.items() if k not in own} if use == teacher.use else {}
+        taken = without_permits(use, teacher.options) if use == teacher.use else {}
+        return {k: v for k, v in taken.items() if k not in own} | given
 
     @staticmethod
     def _reopened(ref: ModelRef, name: str, role: Role, options: dict[str, Any]) -> ModelRef:
-        """Return the same files, opened another way."""
+        """Return the same files, opened another way. What they may do goes with them."""
+        options = permitted(ref.use, ref.options) | options
         check_variables(ref.use, options, name)
         check_opening(ref, options, name)
         content = ref.content or ref.identity
@@ -339,7 +346,8 @@ class ModelPlanner:
                 settings=settings,
                 decided_by=decided_by,
             )
-        made = ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id)
+        trusted, allowed = handed_on(use, recipe)
+        made = ModelRef(name=name, role=role, use=use, identity=cell_id, cell=cell_id, options=allowed, trusted=trusted)
         return self._reopened(made, name, role, options or {})
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from distbench.schema.cell import Settings
 from distbench.schema.record import Footprint
+from distbench.schema.trusted import Trusted
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Resolved:
     origin: str
     converts: bool = False  # True: it must be rewritten into this plug-in's own format before use (GGUF)
     notes: tuple[str, ...] = ()
+    trusted: Trusted | None = None  # what its options had to allow
     address: str | None = None  # URL of a model whose content nobody here can hash: no other run reuses its results
 
 
@@ -35,6 +37,8 @@ class Model(Protocol):
     # Optional: `requires`, top-level modules beyond distbench's own dependencies, checked before anything runs;
     # `devices`, kinds of device it runs on ({"cpu"}); without it the plug-in refuses by itself.
     # `variables(options)`, a class method: environment variables that it reads; a child's environment lacks others.
+    # `permits`, names of options that let in what is refused otherwise, such as a checkpoint's own code. They belong to
+    # the files, change no number; `resolve` and `tokenizer_of` then get the options as a last argument.
     # `unseen`, names of options that change nothing of what it says, such as how long an answer is waited for.
     # `tokenizer_of(path)`, a class method: loads the tokenizer alone.
 
@@ -73,20 +77,27 @@ Prompt = str | list[dict[str, str]]
 class Sampling:
     """How an answer is written: at most `most` tokens, at a temperature; 0: the likeliest token each time.
 
-    top_logprobs: how many of the likeliest tokens at each step are told, where the model can.
+    top_logprobs: how many of the likeliest tokens at each step are told, where the model can. stop: texts at which an
+    answer may end; whether they are in it is the model's business. empty: whether an answer without any text is one.
     """
 
     most: int
     temperature: float = 0.0
     top_logprobs: int = 0
+    stop: tuple[str, ...] = ()
+    empty: bool = False
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One answer that is wanted; a model that samples here draws from `seed`."""
+    """One answer that is wanted; a model that samples here draws from `seed`.
+
+    given: a continuation of the prompt that is not written but judged, by a model that offers ``judge``.
+    """
 
     prompt: Prompt
     seed: int = 0
+    given: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,7 @@ class Written:
     """An answer. Counts are those of who wrote it; None: it does not tell.
 
     ids: its tokens, the one that ended it included. guesses: one a token, that of the end only where it is told.
+    logprob, greedy: of a continuation that was given: its log-probability in nats, and whether it is the greedy one.
     """
 
     text: str
@@ -113,10 +125,12 @@ class Written:
     prompt_tokens: int | None = None
     tokens: int | None = None
     guesses: tuple[Guess, ...] | None = None
+    logprob: float | None = None
+    greedy: bool | None = None
 
 
 class Writer(Protocol):
-    """The capability ``write``: answers to prompts."""
+    """The capability ``write``: answers to prompts. With ``judge``, it also judges continuations that are given."""
 
     def write(self, asked: Sequence[Asked], sampling: Sampling) -> list[Written]:
         """Return an answer to each, in order.

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from distbench.schema.strict import Strict, Use
 from distbench.schema.suite import DistilSpec, FitSpec, TaskSpec
+from distbench.schema.trusted import Trusted
 
 Role = Literal["teacher", "student", "control"]
 
@@ -17,7 +18,8 @@ class ModelRef(Strict):
 
     `identity` says what it is (a content hash, or the hash of the recipe that makes it, and how it is opened) and
     enters cell ids; `path` and `cell` say only where it lies and never do. `content` is the identity of the files
-    alone. `address` is the URL of a model that is served elsewhere, whose content nobody can hash.
+    alone. `address` is the URL of a model that is served elsewhere, whose content nobody can hash. `trusted` is what
+    had to be allowed so that it can be opened.
     """
 
     name: str
@@ -29,6 +31,7 @@ class ModelRef(Strict):
     path: str | None = None
     cell: str | None = None
     address: str | None = None
+    trusted: Trusted | None = None
 
 
 class Settings(Strict):

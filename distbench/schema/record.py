@@ -8,6 +8,7 @@ from pydantic import Field
 
 from distbench.schema.imported import Imported
 from distbench.schema.strict import Strict
+from distbench.schema.trusted import Trusted
 
 MetricKind = Literal["binary", "mean", "ratio_of_sums"]
 SampleStatus = Literal["ok", "error", "not_run"]
@@ -83,7 +84,6 @@ class DrawnFacts(Strict):
     cluster_sizes: list[int] | None = Field(None, description="of the whole draw, in its order, where it is clustered")
 
 
-class EvaluateResult(Strict):
 class BatchHalved(Strict):
     """Memory ended while so many were asked at once, and the evaluation went on with half of them."""
 
@@ -93,6 +93,7 @@ class BatchHalved(Strict):
     reason: str = Field(description="how much memory was in use, and what the library said")
 
 
+class EvaluateResult(Strict):
     """One model on one task."""
 
     kind: Literal["evaluate"] = "evaluate"
@@ -107,8 +108,8 @@ class BatchHalved(Strict):
     answers_digest: str = Field(description="hash of every answer; equal digests mean equal outputs")
     scorer: ScorerFacts | None = None
     drawn: DrawnFacts | None = None
-
     batch_halved: list[BatchHalved] = Field([], description="each time that memory ended and the batch was halved")
+
 
 class Training(Strict):
     """What a training step did. KL in nats per token (or per example) on held-out data, full vocabulary."""
@@ -246,5 +247,6 @@ class CellRecord(Strict):
     placed: str | None = Field(
         None, description="where an engine put the cell, and what it kept away; None: the machine of the command"
     )
+    trusted: list[Trusted] = Field([], description="what had to be allowed so that its models could be opened")
     imported: Imported | None = Field(None, description="set where another tool computed the result")
     result: Annotated[EvaluateResult | MakeResult | MeasureResult, Field(discriminator="kind")]

@@ -15,6 +15,7 @@ from distbench.schema.record import Agreement, Footprint, HostFacts, Training
 from distbench.schema.strict import Strict
 from distbench.schema.studies import SeedSpread, Study
 from distbench.schema.suite import Control, StudyPoint
+from distbench.schema.trusted import Trusted
 
 
 class Fidelity(Strict):
@@ -283,6 +284,7 @@ class StudentResult(Strict):
         None, description="hash of its files or of the recipe that made it, and how it is opened; None: not recorded"
     )
     weights: str | None = Field(None, description="digest of the weights, where this run made them")
+    trusted: Trusted | None = Field(None, description="what had to be allowed so that it could be opened")
     measured_on: Surroundings | None = Field(None, description="None: not measured, or not recorded")
     run: str | None = Field(None, description="in a merged result: the run that it is of, in words")
     compression: dict[str, float | None]
@@ -321,6 +323,7 @@ class TeacherResult(Strict):
         [], description="a second process of the teacher in place of a student: what two equal models measure as"
     )
     notes: list[str] = []
+    trusted: Trusted | None = Field(None, description="what had to be allowed so that it could be opened")
 
 
 class TradeOffPoint(Strict):

@@ -10,7 +10,18 @@ from distbench.compare.sides import forget
 from distbench.errors import DistbenchError, ExitCode, RefusedError
 from distbench.schema.verification import Check, Depth, RunVerification, Soundness, Verification
 from distbench.store.run_dir import RunDir
-from distbench.verify import answers, copies, coverage, hashes, measurements, outputs, records, samples, structure
+from distbench.verify import (
+    answers,
+    copies,
+    coverage,
+    hashes,
+    measurements,
+    outputs,
+    records,
+    samples,
+    structure,
+    trusted,
+)
 from distbench.verify.looking import Kind, Look, worst
 from distbench.verify.subject import Subject
 
@@ -62,6 +73,9 @@ CHECKS = (
          coverage.surroundings),
     Kind("provenance", "distbench asked the models itself, and knows what they are", "models",
          "run the suite with distbench where it matters", coverage.provenance),
+    Kind("trusted", "code and pickles that were let in are those that were planned, and recorded", "models",
+         "read the code where you do not know it; where something differs, take the run from where it was made",
+         trusted.found),
     Kind("outputs.result", "result.json is what compare computes from these cells", "document", ANEW, outputs.result,
          full=True),
     Kind("outputs.report", "report.html shows what compare computes from these cells", "page", ANEW, outputs.page,

@@ -26,6 +26,16 @@ Trust = Annotated[
     list[Path] | None,
     typer.Option("--trust-task-code", metavar="DIR", help="let the task files of this folder run code; repeatable"),
 ]
+TrustCode = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-remote-code", metavar="MODEL", help="let the Python of this model's checkpoint run (name or source)"
+    ),
+]
+AllowPickle = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MODEL", help="read this model's pytorch_model.bin, as weights only (name or source)"),
+]
 CellSeconds = Annotated[
     float | None, typer.Option(metavar="S", help="end a cell after so many seconds; in the place of the suite's limits")
 ]

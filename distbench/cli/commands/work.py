@@ -9,6 +9,7 @@ import typer
 
 from distbench.cli.app import app
 from distbench.cli.commands.options import (
+    AllowPickle,
     Baseline,
     ByVerdict,
     CachePlace,
@@ -36,6 +37,7 @@ from distbench.cli.commands.options import (
     Tasks,
     Teacher,
     Trust,
+    TrustCode,
     Whole,
 )
 
@@ -52,6 +54,8 @@ def run(
     samples: Samples = None,
     device: Device = None,
     trust_task_code: Trust = None,
+    trust_remote_code: TrustCode = None,
+    allow_pickle: AllowPickle = None,
     gate: ByVerdict = False,
     policy: PolicyFile = None,
     baseline: Baseline = None,
@@ -73,6 +77,7 @@ def run(
 ) -> None:
     """Run a suite: make the students, evaluate, measure, compare, report. Running again with the same --out resumes."""
     from distbench.cli.ahead import Horizon
+    from distbench.cli.allowing import Allowed
     from distbench.cli.engines import EngineWish, share_cache
     from distbench.cli.gating import terms_of_run
     from distbench.cli.running import Request, run_suite
@@ -80,7 +85,8 @@ def run(
     share_cache(cache)
     ahead = Horizon(history or (), max_time=max_time, force=force)
     flags = (teacher, students, tasks, samples)
-    request = Request(suite, sets, *flags, device, trust_task_code, cell_seconds, cell_memory, ahead, new_run)
+    allowed = Allowed(trust_remote_code or (), allow_pickle or ())
+    request = Request(suite, sets, *flags, device, trust_task_code, cell_seconds, cell_memory, ahead, new_run, allowed)
     terms = terms_of_run(policy, baseline, on_inconclusive, gate=gate)
     if dry_run:
         from distbench.cli.planning import show_plan
@@ -102,6 +108,8 @@ def plan(
     samples: Samples = None,
     device: Device = None,
     trust_task_code: Trust = None,
+    trust_remote_code: TrustCode = None,
+    allow_pickle: AllowPickle = None,
     form: Annotated[
         str | None,
         typer.Option("--format", metavar="NAME", help="jobs for a scheduler: slurm, kubernetes, or json for others"),
@@ -125,11 +133,14 @@ def plan(
 ) -> None:
     """Show the cells of a suite, which are finished or cached, and what the others need; exit 5 if that cannot fit."""
     from distbench.cli.ahead import Horizon
+    from distbench.cli.allowing import Allowed
     from distbench.cli.planning import show_plan
     from distbench.cli.running import Request
 
     ahead = Horizon(history or (), probe, max_time)
-    request = Request(suite, sets, teacher, students, tasks, samples, device, trust_task_code, ahead=ahead)
+    flags = (teacher, students, tasks, samples)
+    allowed = Allowed(trust_remote_code or (), allow_pickle or ())
+    request = Request(suite, sets, *flags, device, trust_task_code, ahead=ahead, allowed=allowed)
     if form is not None:
         from distbench.cli.scheduling import Wish, write_jobs
 
@@ -193,6 +204,8 @@ def distil(
     control: Annotated[bool, typer.Option(help="also make the no-teacher controls")] = True,
     sets: Sets = None,
     device: Device = None,
+    trust_remote_code: TrustCode = None,
+    allow_pickle: AllowPickle = None,
     cell_seconds: CellSeconds = None,
     cell_memory: CellMemory = None,
     max_time: MaxTime = None,
@@ -208,15 +221,16 @@ def distil(
 ) -> None:
     """Make the students of a suite, and nothing else: ordinary checkpoints. `run` with the same --out goes on."""
     from distbench.cli.ahead import Horizon
+    from distbench.cli.allowing import Allowed
     from distbench.cli.distilling import Wish, distil_suite
     from distbench.cli.engines import EngineWish, share_cache
     from distbench.cli.running import Request
 
     share_cache(cache)
     ahead = Horizon(history or (), max_time=max_time, force=force)
-    request = Request(
-        suite, sets, device=device, cell_seconds=cell_seconds, cell_memory=cell_memory, ahead=ahead, new_run=new_run
-    )
+    limits = (cell_seconds, cell_memory)
+    allowed = Allowed(trust_remote_code or (), allow_pickle or ())
+    request = Request(suite, sets, None, None, None, None, device, None, *limits, ahead, new_run, allowed)
     wish = Wish(tuple(names or ()), to, control)
     on = EngineWish(engine, ray_address, retries)
     raise typer.Exit(distil_suite(request, wish, out, as_json=json, quiet=quiet, on=on))

@@ -16,6 +16,7 @@ from distbench.report.view import View
 from distbench.schema.plan import PlannedModel
 from distbench.schema.record import Footprint, Training
 from distbench.schema.result import StudentResult, TeacherResult
+from distbench.schema.trusted import Trusted
 
 
 def model_parts(view: View, model: StudentResult | TeacherResult, planned: PlannedModel | None) -> list[RenderableType]:
@@ -57,6 +58,7 @@ def made_parts(planned: PlannedModel, footprint: Footprint, training: Training |
         *_opened(planned, None),
         *_size(footprint),
         *(Fact("note", note) for note in planned.notes),
+        *_allowed(planned.ref.trusted),
     ]
     return [*fact_lines(facts), *([Text(), *fact_lines(list(training_facts(training)))] if training else [])]
 
@@ -70,6 +72,11 @@ def _teacher(model: TeacherResult) -> Iterator[Fact]:
     for task, score in model.scores.items():
         yield Fact(f"score on {task[:60]}", None if score is None else numbers.plain(score))
     yield from (Fact("note", note) for note in model.notes)
+    yield from _allowed(model.trusted)
+
+
+def _allowed(trusted: Trusted | None) -> Iterator[Fact]:
+    yield from (Fact("allowed", words) for words in (trusted.words() if trusted else []))
 
 
 def _student(view: View, model: StudentResult) -> Iterator[Fact]:
@@ -91,6 +98,7 @@ def _student(view: View, model: StudentResult) -> Iterator[Fact]:
     yield Fact("identity", model.identity)
     if model.weights is not None:
         yield Fact("weights", model.weights)
+    yield from _allowed(model.trusted)
     yield Fact("verdict", f"{model.verdict}: {model.verdict_reason}")
     yield Fact("retained", str(view.retained(model)))
 
