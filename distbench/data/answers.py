@@ -151,7 +151,8 @@ class Answers:
         o, sampling = self.options, self.options.sampling
         keys = [(place, number) for place in range(len(prompts)) for number in range(o.answers)]
         wanted = [self._wanted(prompts[place], number) for place, number in keys]
-        path = cache_dir() / "answers" / f"{digest([teacher.writer, CODE_VERSION, *vars(sampling).values()])}.jsonl"
+        told = sampling.most, sampling.temperature, sampling.top_logprobs
+        path = cache_dir() / "answers" / f"{digest([teacher.writer, CODE_VERSION, *told])}.jsonl"
         with AnswerStore(path).held() as store:
             kept = [(one, answer) for one in wanted if (answer := store.get(one.key)) is not None]
             purse = Purse(o.budget, sum((spent_on(one.asked, answer, sampling.most) for one, answer in kept), Spent()))

@@ -26,6 +26,7 @@ class AnswerStore:
         self.path = path
         self._lock = threading.Lock()
         self._answers: dict[str, Written] = {}
+        self.reasons: dict[str, str] = {}  # why an answer could not be had this time
 
     @contextmanager
     def held(self) -> Iterator[AnswerStore]:
@@ -65,6 +66,7 @@ class AnswerStore:
         """Note that an answer could not be had; it is asked again next time."""
         with self._lock:
             self._append({"key": key, "error": error})
+            self.reasons[key] = error
 
     def _append(self, row: dict[str, Any]) -> None:
         new = not self.path.exists()
@@ -90,7 +92,7 @@ def _row(line: bytes) -> dict[str, Any] | None:
 def _plain(answer: Written) -> dict[str, Any]:
     """Return an answer as JSON; bytes of tokens as Latin-1 text, which maps each byte to one character."""
     row: dict[str, Any] = {"text": answer.text, "ended": answer.ended}
-    for name in ("prompt_tokens", "tokens"):
+    for name in ("prompt_tokens", "tokens", "logprob", "greedy"):
         if getattr(answer, name) is not None:
             row[name] = getattr(answer, name)
     if answer.ids is not None:
@@ -108,6 +110,8 @@ def _written(row: dict[str, Any]) -> Written:
         ids=None if ids is None else tuple(ids),
         prompt_tokens=row.get("prompt_tokens"),
         tokens=row.get("tokens"),
+        logprob=row.get("logprob"),
+        greedy=row.get("greedy"),
         guesses=None
         if guesses is None
         else tuple(Guess(_bytes(t), tuple((_bytes(o), float(p)) for o, p in top)) for t, top in guesses),

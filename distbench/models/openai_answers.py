@@ -13,6 +13,7 @@ from distbench.protocols import Guess, Prompt, Sampling, Written
 
 ENDS = {"stop": True, "eos": True, "end_turn": True, "length": False}  # finish_reason → the answer ended by itself
 REASONS = frozenset({"content_filter", "tool_calls", "function_call", "abort", "error"})  # quoted: no secret is in them
+MOST_STOPS = 4  # that OpenAI's own service takes
 UNREADABLE = "\ufffd"  # a server writes it for bytes that are no character by themselves
 
 
@@ -47,6 +48,8 @@ def request_of(prompt: Prompt, sampling: Sampling, model: str, api: str, keys: K
         raise UsageError(f"the model {model!r} is served without a choice of temperature; set temperature: 1.0")
     if keys.usage:
         body["stream_options"] = {"include_usage": True}
+    if sampling.stop:
+        body["stop"] = list(sampling.stop[:MOST_STOPS])
     if api == "chat":
         body["messages"] = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         if sampling.top_logprobs:
@@ -70,7 +73,7 @@ def answer_of(reply: Reply, sampling: Sampling, where: str) -> Written:
     if reply.finish is not None and reply.finish not in ENDS:
         why = reply.finish if reply.finish in REASONS else "one that nobody knows"
         raise RunError(f"{where} broke an answer off (finish_reason: {why})")
-    if not text.strip():
+    if not text.strip() and not sampling.empty:
         raise RunError(f"{where} answered with nothing but thoughts or spaces; give it more max_new_tokens")
     guesses = None
     if sampling.top_logprobs:

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
 
-from distbench.errors import EnvironmentFault, OverloadedError, RefusedError, RunError
+from distbench.errors import EnvironmentFault, OverloadedError, RefusedError, RunError, UsageError
 from distbench.hashing import digest
 from distbench.models.openai_answers import answer_of, request_of
+from distbench.models.openai_echo import echo_of, judged
 from distbench.models.openai_http import Server, UnusableRequestError
 from distbench.models.openai_stream import Reply
 from distbench.models.openai_words import freshened, word_prompts
@@ -46,6 +47,10 @@ class OpenAIOptions(Strict):
     )
     retries: int = Field(5, ge=0, le=20, description="of a request that the server refuses for now (429, 503)")
     timeout_seconds: float = Field(300.0, gt=0, le=86_400, description="for one whole answer")
+    concurrency: int = Field(8, ge=1, le=1024, description="requests of a task at the same time")
+    first_text: str | None = Field(
+        None, max_length=100, description="what stands before a text without context: the model's first special token"
+    )
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,10 @@ class OpenAIEndpoint:
     """A served language model. Offers what a client can do: ask for a number of tokens and see when they come."""
 
     Options = OpenAIOptions
-    offers: ClassVar[frozenset[str]] = frozenset({"answer", "decode", "served", "write"})
-    unseen: ClassVar[frozenset[str]] = frozenset({"api_key_env", "retries", "timeout_seconds", "unique_prompts"})
+    offers: ClassVar[frozenset[str]] = frozenset({"answer", "decode", "judge", "served", "write"})
+    unseen: ClassVar[frozenset[str]] = frozenset(
+        {"api_key_env", "concurrency", "retries", "timeout_seconds", "unique_prompts"}
+    )
     learns: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(
@@ -103,6 +110,7 @@ class OpenAIEndpoint:
     ) -> None:
         self.server, self.options, self._sleep = server, options, sleep
         self.dialect = DIALECTS[0]
+        self.kept: Path | None = None
 
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
@@ -139,6 +147,15 @@ class OpenAIEndpoint:
         said = f"{self.options.api} with {self.dialect.words()}"
         return Footprint(note=f"{self.options.model} is served at another place: its size is unknown; asked by {said}")
 
+    @property
+    def engine(self) -> str:
+        """What answers."""
+        return f"an OpenAI-compatible server ({self.options.api})"
+
+    def keep(self, folder: Path) -> None:
+        """Say where answers are kept until the work that they are for is finished: they may be paid for."""
+        self.kept = folder
+
     # -- inference work ---------------------------------------------------------------------------------------------
 
     def prompts(self, batch: int, length: int, seed: int) -> list[str]:
@@ -161,9 +178,21 @@ class OpenAIEndpoint:
         return [self._patiently(lambda one=one: self._written(one, sampling), RunError) for one in asked]  # type: ignore[misc]
 
     def _written(self, asked: Asked, sampling: Sampling) -> Written:
+        if asked.given is not None:
+            return self._judged(asked, asked.given)
         path, body = request_of(asked.prompt, sampling, self.options.model, self.options.api, self.dialect)
-        (reply,) = self.server.ask(path, [body])
+        (reply,) = self.server.ask(path, [body], empty=sampling.empty)
         return answer_of(reply, sampling, self.server.where)
+
+    def _judged(self, asked: Asked, given: str) -> Written:
+        if self.options.api == "chat" or not isinstance(asked.prompt, str):
+            raise UsageError(
+                f"{self.server.where}: the chat API cannot say how likely a given text is: api: completions"
+            )
+        context = asked.prompt or self.options.first_text or ""
+        body = echo_of(context + given, self.options.model, self.dialect)
+        (reply,) = self.server.ask("/completions", [body])
+        return judged(reply, context, given, self.server.where)
 
     def greet(self) -> None:
         """Find the dialect that the server takes."""

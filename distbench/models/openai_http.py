@@ -74,8 +74,10 @@ class Server:
         with self._lock:
             self._idle += ready
 
-    def ask(self, path: str, bodies: Sequence[Body]) -> list[Reply]:
+    def ask(self, path: str, bodies: Sequence[Body], *, empty: bool = False) -> list[Reply]:
         """Send requests at once; return their streamed answers, whose marks count from this call.
+
+        empty: whether an answer without text is one; else it is an error.
 
         Raises OverloadedError where the server wants to be asked later, UnusableRequestError where it does not
         understand, EnvironmentFault for a key that it refuses and RunError for everything else; only after every
@@ -92,7 +94,7 @@ class Server:
             raise self._broken(error, None) from None
         for exchange in sent:
             self._await(exchange)
-        return [self._read(exchange, start) for exchange in sent]
+        return [self._read(exchange, start, empty=empty) for exchange in sent]
 
     # -- one exchange -----------------------------------------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class Server:
         self._wire.give_up(exchange.incoming)
         exchange.incoming.sock.close()
 
-    def _read(self, exchange: Exchange, start: int) -> Reply:
+    def _read(self, exchange: Exchange, start: int, *, empty: bool) -> Reply:
         """Take an answer apart."""
         incoming, reply = exchange.incoming, Reply()
         response = response_of(incoming.blocks)
@@ -169,7 +171,7 @@ class Server:
                     self._idle.append(incoming.sock)
             else:
                 incoming.sock.close()
-        self._check_ended(reply)
+        self._check_ended(reply, empty=empty)
         return reply
 
     def _events(self, response: Response, reply: Reply, start: int) -> None:
@@ -192,10 +194,12 @@ class Server:
         except RunError as error:
             raise self._about(error.message) from None
 
-    def _check_ended(self, reply: Reply) -> None:
+    def _check_ended(self, reply: Reply, *, empty: bool) -> None:
         said = self.clean(repr(reply.finish))
         if not reply.done and reply.finish is None:
             raise self._about(f"ended its stream after {len(reply.marks_ns)} pieces of text, unfinished")
+        if empty and reply.finish is not None:
+            return
         if reply.generated == 0:
             raise self._about(f"generated no tokens (finish_reason {said})")
         if not reply.marks_ns:

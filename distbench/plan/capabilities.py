@@ -81,10 +81,13 @@ def check_processes(cells: Sequence[MakeCell | EvaluateCell | MeasureCell]) -> N
             raise UsageError(f"'{cell.title}': its models are divided among different numbers of processes")
 
 
-def check_task(task: TaskSpec, use: str, name: str) -> None:
+def check_task(task: TaskSpec, use: str, name: str, options: dict[str, Any]) -> None:
     """Check that a model can be asked a task."""
-    kind = plugins.load("tasks", task.use)
-    check_offers(f"task {task.title!r} of model {name!r}", kind.needs, use)
+    kind, offers = plugins.load("tasks", task.use), family(use).offers
+    if not getattr(kind, "instead", kind.needs) <= offers:
+        check_offers(f"task {task.title!r} of model {name!r}", kind.needs, use)
+    if hasattr(kind, "check_model"):
+        kind.check_model(task, offers, options)
     if hasattr(kind, "reads") and kind.reads(task) not in family(use).learns:
         can = ", ".join(sorted(family(use).learns)) or "nothing"
         raise UsageError(f"task {task.title!r} asks about {kind.reads(task)}; model {name!r} ({use}) reads {can}")

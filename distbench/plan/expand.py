@@ -105,7 +105,7 @@ class Questions:
 
     def cells(self, model: PlannedModel, task: TaskSpec) -> list[EvaluateCell]:
         """Return the cell that asks a model a task; none for a teacher where the task compares with the teacher."""
-        check_task(task, model.ref.use, model.name)
+        check_task(task, model.ref.use, model.name, model.ref.options)
         teacher = self._models[model.of[0]] if model.of else model
         compares = bool(getattr(plugins.load("tasks", task.use), "compares", False))
         if compares and teacher is model:

@@ -75,6 +75,8 @@ class Task(Protocol):
     """An accuracy measurement. It owns its loop: it asks the model whatever it needs.
 
     Optional: `reads(spec)`, a class method: the kind of its rows, which a model must have among those that it `learns`.
+    `instead`: what a model may offer in place of all `needs`. `check_model(spec, offers, options)`, a class method,
+    raises UsageError for a model that offers enough and yet cannot be asked this.
     """
 
     Options: ClassVar[type[BaseModel]]

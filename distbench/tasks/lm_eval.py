@@ -23,6 +23,7 @@ from distbench.tasks.lm_eval_load import load_task, refuse_unsafe
 from distbench.tasks.lm_eval_model import ScorerState, language_model, scorer_for
 from distbench.tasks.lm_eval_options import LMEvalOptions
 from distbench.tasks.lm_eval_samples import Fields, close_calls, rows_of
+from distbench.tasks.lm_eval_served import MESSAGES, check_served, messages
 from distbench.tasks.local_data import check_data_file
 from distbench.work.generation import NEEDS, generation
 
@@ -39,6 +40,7 @@ class LMEvalTask:
 
     Options = LMEvalOptions
     needs: ClassVar[frozenset[str]] = frozenset({"language"})
+    instead: ClassVar[frozenset[str]] = frozenset({"judge", "write"})
     work_needs: ClassVar[frozenset[str]] = frozenset({NEEDS})
     grows: ClassVar[bool] = True  # can be asked part by part
 
@@ -68,6 +70,12 @@ class LMEvalTask:
             return [_located(spec, folder, directory)]
         shared = {"group": spec.name, "weight": spec.weight / len(names)}
         return [_located(spec.model_copy(update={"name": name, **shared}), folder, directory) for name in names]
+
+    @classmethod
+    def check_model(cls, spec: TaskSpec, offers: frozenset[str], options: dict[str, Any]) -> None:
+        """Raise UsageError where a model that only a server holds cannot be asked this."""
+        if not cls.needs <= offers:
+            check_served(spec, str(options.get("api", "completions")))
 
     @classmethod
     def bind(cls, spec: TaskSpec, teacher: ModelRef) -> TaskSpec:
@@ -107,6 +115,7 @@ class LMEvalTask:
             lambda done, total: progress(done, total, self.name),
             scorer,
             prepared.tokenised,
+            chat=self._template(model) == MESSAGES,
         )
         logged = answer(prepared, lm)
         if self.spec.part is not None:  # whole clusters one after the other, as they were drawn
@@ -155,6 +164,8 @@ class LMEvalTask:
     def _template(self, model: Any) -> str | None:
         if self.options.chat_template == "off":
             return None
+        if "language" not in model.offers:
+            return MESSAGES
         given = self.options.template
         if self.options.chat_template == "teacher" and given is None:
             raise RunError(f"task {self.name!r}: chat_template: teacher, and nobody has said what the teacher's is")
@@ -169,12 +180,15 @@ class LMEvalTask:
         if template is not None:
             chat = {
                 "apply_chat_template": True,
-                "chat_template": functools.partial(_render, model.tokenizer, template),
+                "chat_template": messages
+                if template == MESSAGES
+                else functools.partial(_render, model.tokenizer, template),
                 "system_instruction": self.options.system_instruction,
                 "fewshot_as_multiturn": True,
             }
         # a template may write a tokenizer's special tokens, so the same one is another text under another tokenizer
-        rendered = None if template is None else [template, tokenizer_digest(model.tokenizer)]
+        theirs = None if template in {None, MESSAGES} else tokenizer_digest(model.tokenizer)
+        rendered = None if template is None else [template, theirs]
         key = digest([self.spec, self.identity(self.spec), seed, rendered])
         return KEPT.get(key, lambda: _build(self, seed, chat))
 
@@ -206,6 +220,8 @@ def _engine(model: Any, scorer: ScorerState) -> str:
 
 def _dtype(model: Any) -> str:
     """Return what a model computes in; a runtime outside torch gives float32 logits, whatever it multiplies in."""
+    if "language" not in model.offers:
+        return "bfloat16"  # nobody tells what a server computes in
     if "causal-lm" not in model.offers:
         return "float32"
     return str(next(model.module.parameters()).dtype).removeprefix("torch.")

@@ -14,6 +14,7 @@ from typing import Any
 from distbench.errors import RunError
 from distbench.tasks.lm_eval_encoded import Encoded
 from distbench.tasks.lm_eval_load import sandboxed
+from distbench.tasks.lm_eval_served import Unanswered
 
 
 @dataclass
@@ -98,6 +99,9 @@ def _row(task: Any, index: int, doc: Any, requests: list[Any], name: str) -> dic
         "prompt_hash": hash_string(requests[0].arguments[0]),
         "target_hash": hash_string(str(target)),
     }
+    lost = next((each for request in requests for each in request.resps if isinstance(each, Unanswered)), None)
+    if lost is not None:
+        return row | {"metrics": [], "error": lost.why[:300]}
     if task.OUTPUT_TYPE == "multiple_choice" and task.multiple_input:
         row["gold"] = task.doc_to_text(doc)  # one continuation after several contexts: this is the right one's index
     try:

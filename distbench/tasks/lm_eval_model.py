@@ -17,6 +17,7 @@ from distbench.protocols.batches import Batch
 from distbench.scoring.requests import NotHonouredError, request_of
 from distbench.scoring.scorer import Check, SharedPrefixScorer
 from distbench.tasks.lm_eval_encoded import Asked, Encoded, Progressed
+from distbench.tasks.lm_eval_served import served_model
 from distbench.tasks.lm_eval_tokens import token_model
 
 ScorerName = Literal["auto", "shared-prefix", "hf"]
@@ -76,15 +77,20 @@ def language_model(
     progress: Progressed,
     state: ScorerState | None = None,
     tokenised: dict[str, Encoded] | None = None,
+    *,
+    chat: bool = False,
 ) -> Any:
     """Return an lm-eval model that asks `model` and reports requests done.
 
     A torch module stands behind an HFLM, and shares prefixes where it allows that; any other runtime is asked through
     the verbs of `protocols.Language`. `tokenised` keeps encoded requests by tokenizer, so that a second model with the
-    same tokenizer skips that work. `max_length` is always given: a tokenizer's model_max_length can be 10^30. The
+    same tokenizer skips that work. `chat`: prompts are conversations, for a server that applies its own template.
+    `max_length` is always given: a tokenizer's model_max_length can be 10^30. The
     softmax is float32 whatever the model's dtype: in bfloat16 a log-probability has three digits, and choices tie.
     """
     state = state or scorer_for(model)
+    if "language" not in model.offers:
+        return served_model(model, progress, chat=chat)
     if state.runtime:
         return token_model(model, progress, tokenised)
     lm = _watched()(

@@ -5,8 +5,8 @@
 
 CHECKPOINT is a folder of a causal language model with its tokenizer. It answers /v1/completions and
 /v1/chat/completions, streamed or at once, with log-probabilities where they are asked for, and /v1/models. It is no
-production server: one answer at a time, no batches, no keys, only for programs on this machine. What it cannot do
-(several answers, stop words, penalties) it refuses.
+production server: one answer at a time, no batches, no keys, only for programs on this machine. A prompt is repeated
+with its log-probabilities where `echo` asks for it. What it cannot do (several answers, penalties) it refuses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from distbench.data.answers_guesses import Pieces
 MOST_BYTES = 1 << 24  # of a request
 KNOWN = frozenset(
     {"model", "prompt", "messages", "max_tokens", "max_completion_tokens", "temperature", "seed", "stream", "user"}
-    | {"stream_options", "logprobs", "top_logprobs", "ignore_eos", "min_tokens"}
+    | {"stream_options", "logprobs", "top_logprobs", "ignore_eos", "min_tokens", "echo", "stop"}
 )
 LENGTH = 16  # tokens, where a request does not say; as OpenAI's completions do
 
@@ -41,11 +41,14 @@ class WrongRequestError(Exception):
 
 @dataclass(frozen=True)
 class Step:
-    """One generated token: its bytes, natural log-probability at temperature 1, and the likeliest ones likewise."""
+    """A token: its bytes, natural log-probability at temperature 1, and the likeliest ones likewise.
+
+    A prompt's first token has no probability: nothing stands before it.
+    """
 
     token: int
     raw: bytes
-    logp: float
+    logp: float | None
     top: list[tuple[bytes, float]]
 
 
@@ -70,6 +73,8 @@ class Wish:
     seed: int | None
     top: int | None  # likeliest tokens to tell; None: no log-probabilities at all
     ends: bool  # whether an end-of-text token ends the answer
+    echo: bool = False  # whether the answer begins with the prompt
+    stop: tuple[bytes, ...] = ()  # texts after which nothing more is written
 
 
 class Writer:
@@ -100,8 +105,11 @@ class Writer:
         ids = self._ids(body, chat=chat)
         if len(ids) + most > int(self.module.config.max_position_embeddings):
             raise WrongRequestError(f"{len(ids)} tokens of prompt and {most} of answer are too many for this model")
-        ends = not body.get("ignore_eos", False)
-        return Wish(ids, chat, most, float(temperature), body.get("seed"), int(top or 0) if wanted else None, ends)
+        ends, stop = not body.get("ignore_eos", False), body.get("stop") or []
+        stops = tuple(text.encode() for text in ([stop] if isinstance(stop, str) else stop))
+        told = int(top or 0) if wanted else None
+        echo = bool(body.get("echo"))
+        return Wish(ids, chat, most, float(temperature), body.get("seed"), told, ends, echo, stops)
 
     def _ids(self, body: dict[str, Any], *, chat: bool) -> list[int]:
         if not chat:
@@ -119,6 +127,9 @@ class Writer:
         answer.prompt_tokens, cache = len(wish.ids), None
         draw = torch.Generator().manual_seed(wish.seed) if wish.seed is not None else None
         ids = torch.tensor([wish.ids], device=self.device)
+        if wish.echo:
+            yield from self._shown(ids, wish)
+        written = b""
         for _ in range(wish.most):
             out = self.module(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
             cache, logits = out.past_key_values, out.logits[0, -1].float().cpu()
@@ -130,7 +141,19 @@ class Writer:
                 answer.finish = "stop"
                 return
             yield self._step(token, torch.log_softmax(logits, dim=-1), wish.top)
+            written += self.bytes.get(token, b"")
+            if any(text in written for text in wish.stop):
+                answer.finish = "stop"
+                return
             ids = torch.tensor([[token]], device=self.device)
+
+    def _shown(self, ids: Any, wish: Wish) -> Iterator[Step]:
+        """Yield the prompt's tokens, each judged by what stands before it."""
+        logp = torch.log_softmax(self.module(input_ids=ids).logits[0].float().cpu(), dim=-1)
+        first = wish.ids[0]  # maybe one that stands for no text, and yet was written in the prompt
+        yield Step(first, self.bytes.get(first) or self.tokenizer.decode([first]).encode(), None, [])
+        for before, token in zip(logp, wish.ids[1:], strict=False):
+            yield self._step(token, before, wish.top)
 
     def _step(self, token: int, logp: Any, top: int | None) -> Step:
         best = torch.topk(logp, top) if top else None
