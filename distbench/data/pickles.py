@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import pickletools
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +20,8 @@ from distbench.schema.wording import harmless
 
 MOST = 64 << 20  # bytes of pickle (without tensors) that are looked at: those of the largest models have a few
 HARMLESS = frozenset({"torch", "collections", "numpy", "_codecs"})  # packages; torch's own list is far shorter
-UNKNOWN = frozenset({"STACK_GLOBAL", "INST", "EXT1", "EXT2", "EXT4"})  # ways to name things that torch.save never takes
+OTHER_WAYS = frozenset({"INST", "EXT1", "EXT2", "EXT4"})  # to name things; torch.save never takes them
+BROKEN = (ValueError, zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, LookupError, RuntimeError)
 LEGACY_PARTS = 4  # before torch 1.6: magic number, version, machine, then the object; tensors follow
 
 
@@ -37,7 +40,9 @@ def check_pickle(path: Path) -> None:
                         f"{path} would call {harmless(name)} when it is unpickled, which weights never do; do not load "
                         "it anywhere"
                     )
-        except (ValueError, zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        except RefusedError:
+            raise
+        except BROKEN as error:
             raise RefusedError(f"{path} is truncated, or no PyTorch checkpoint ({harmless(str(error))})") from None
 
 
@@ -45,11 +50,16 @@ def _names(file: BinaryIO, *, zipped: bool) -> Iterator[str]:
     """Yield what a checkpoint's pickles import, "module.name" each."""
     content = io.BytesIO(_zipped(file) if zipped else file.read(MOST))
     for _ in range(1 if zipped else LEGACY_PARTS):
+        texts = ["?", "?"]  # a newer pickle puts module and name on its stack: nearly always the last two texts
         for opcode, argument, _place in pickletools.genops(content):
-            if opcode.name in UNKNOWN:
+            if opcode.name in OTHER_WAYS:
                 raise ValueError(f"it uses {opcode.name}")
+            if isinstance(argument, str) and "UNICODE" in opcode.name:
+                texts = [texts[1], argument]
             if opcode.name == "GLOBAL":
                 yield str(argument).replace(" ", ".")
+            elif opcode.name == "STACK_GLOBAL":
+                yield ".".join(texts)
 
 
 def _zipped(file: BinaryIO) -> bytes:

@@ -13,10 +13,12 @@ from pathlib import Path
 
 from tests.acceptance.row import PAYLOAD, RUN, Make, Place, Row
 from tests.acceptance.suite_rows import SUITE
+from tests.models.own_code import pickle_weights
 from tests.tasks.harness import lines, task_file
 
 Damage = Callable[[Path], object]
 WEIGHTS = "model.safetensors"
+CODE = "trust_remote_code"
 SHARD = "model-0000{}-of-00002.safetensors"
 # A checkpoint as it is, asked without any training: what is wrong with its weights is seen when they are loaded.
 STUDENT = "    init: {use: layer-drop, keep: 2}\n"
@@ -139,6 +141,24 @@ def pickled(folder: Path) -> None:
     """Replace the weights by a pickle that runs a command."""
     beside_pickled(folder)
     (folder / WEIGHTS).unlink()
+
+
+def pickled_through_torch(folder: Path) -> None:
+    """Replace the weights by a pickle whose command hides behind a name of torch."""
+    import torch
+    from torch.utils import collect_env
+
+    class Hidden:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return collect_env.run, (f"touch {folder.parent / PAYLOAD}",)
+
+    (folder / WEIGHTS).unlink()
+    torch.save({"a": Hidden()}, folder / "pytorch_model.bin")
+
+
+def allowing(key: str) -> str:
+    """Return the suite with a teacher that may do what is refused otherwise."""
+    return SUITE.replace("source: ./model", f"source: ./model, {key}: true")
 
 
 def beside_pickled(folder: Path) -> None:
@@ -267,7 +287,34 @@ UNSAFE = [
         "a pickle that runs a command",
         damaged(pickled),
         6,
-        ("pytorch_model.bin is a pickle and can run code", "convert"),
+        ("pytorch_model.bin is a pickle and can run code", "allow_pickle: true", "--allow-pickle", "convert"),
+    ),
+    Row(
+        22,
+        "a pickle that runs a command, allowed",
+        damaged(pickled, allowing("allow_pickle")),
+        6,
+        ("pytorch_model.bin would call posix.system", "weights never do"),
+    ),
+    Row(
+        22,
+        "a pickle that runs a command through torch, allowed",
+        damaged(pickled_through_torch, allowing("allow_pickle")),
+        6,
+        "its pickle holds more than weights, and was not loaded",
+        refused=False,
+        loads=True,
+    ),
+    Row(
+        22,
+        "a pickle of weights, allowed",
+        damaged(pickle_weights, allowing("allow_pickle")),
+        0,
+        "allowed: big: weights will be read from a pickle, as weights only, as allow_pickle allows (pytorch_model.bin)",
+        argv=("plan", "suite.yaml"),
+        refused=False,
+        loads=True,
+        environment={"COLUMNS": "400"},
     ),
     Row(
         22,
@@ -279,7 +326,44 @@ UNSAFE = [
         refused=False,
         environment={"COLUMNS": "200"},
     ),
-    Row(22, "auto_map", damaged(coded), 6, ("config.json names code to run (auto_map: evil.Model)", "use: openai")),
+    Row(
+        22,
+        "auto_map",
+        damaged(coded),
+        6,
+        ("config.json names code to run (auto_map: evil.Model)", "trust_remote_code: true", "use: openai"),
+    ),
+    Row(
+        22,
+        "auto_map, allowed: nothing runs while it is planned",
+        damaged(coded),
+        0,
+        "allowed: big, drop, drop-no-teacher: Python of the checkpoint will run, as trust_remote_code allows (evil.py",
+        argv=("plan", "suite.yaml", "--trust-remote-code", "big"),
+        refused=False,
+        environment={"COLUMNS": "400"},
+    ),
+    Row(
+        22,
+        "auto_map of another repository, allowed",
+        damaged(edited("config.json", auto_map={"AutoModel": "somebody/else--evil.Model"}), allowing(CODE)),
+        6,
+        "names code of another repository (somebody/else--evil.Model)",
+    ),
+    Row(
+        22,
+        "auto_map out of the folder, allowed",
+        damaged(edited("config.json", auto_map={"AutoModel": "../evil.Model"}), allowing(CODE)),
+        6,
+        "auto_map names ../evil.Model, which is no file of the checkpoint",
+    ),
+    Row(
+        22,
+        "code of a hub model without a commit, allowed",
+        intact(allowing(CODE).replace("./model", "somebody/model@main")),
+        2,
+        ("trust_remote_code needs a pinned commit", "somebody/model@COMMIT"),
+    ),
     Row(
         22,
         "a task's !function",

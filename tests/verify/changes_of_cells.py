@@ -68,6 +68,20 @@ def card_exchanged(run: Run) -> None:
     exchanged(run, "provenance.json")
 
 
+def code_that_nobody_planned(run: Run) -> None:
+    """A record says that a checkpoint's code ran, and the plan does not know of it."""
+    said = {"code": {"modeling.py": "0" * 64}, "pickles": [], "besides": "0" * 64}
+    run.edit_record(run.student, set_in("trusted", to=[said]))
+
+
+def code_beside_a_model(run: Run) -> None:
+    """Whoever opens the model would run this."""
+    model = run.cell("make kd") / "model"
+    (model / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Model"}}')
+    (model / "modeling.py").write_text("raise SystemExit")
+    seal(run.cell("make kd"))
+
+
 def finished_and_gone(run: Run) -> None:
     shutil.rmtree(run.student)
 

@@ -66,6 +66,8 @@ QUICK: list[tuple[Tampering, str, str]] = [
     (cells.card_exchanged, "hashes.weights", DAMAGED),
     (cells.finished_and_gone, "coverage.journal", DAMAGED),
     (cells.finished_and_never_told, "coverage.journal", WARNING),
+    (cells.code_that_nobody_planned, "trusted", DAMAGED),
+    (cells.code_beside_a_model, "trusted", DAMAGED),
     (cells.foreign_cell, "structure.folders", DAMAGED),
     (cells.other_machine, "surroundings", WARNING),
     (cells.other_versions, "hashes.ids", DAMAGED),
@@ -162,8 +164,8 @@ HOSTILE = "\u202e[bold]x[/bold]\n::error::y"
 def test_an_intact_run(sound: Path) -> None:
     done = here(sound.parent, "verify", "run", check=0)
     lines = done.stdout.splitlines()
-    assert lines[0] == "run: intact (27 checks)"
-    assert len(lines) == 28
+    assert lines[0] == "run: intact (28 checks)"
+    assert len(lines) == 29
     assert all(line.startswith("  ok") for line in lines[1:])
     assert here(sound.parent, "verify", "run", "-q", check=0).stdout.splitlines() == lines[:1]
 
@@ -188,7 +190,7 @@ def test_suspicious_evidence_has_its_own_exit_code(sound: Path, tmp_path: Path) 
     run = copied(sound, tmp_path)
     copied_record(run)
     done = here(tmp_path, "verify", "run", "--quick", check=3)
-    assert done.stdout.startswith("run: suspicious: look before you believe its verdict (25 checks, quick)\n")
+    assert done.stdout.startswith("run: suspicious: look before you believe its verdict (26 checks, quick)\n")
     assert "the same probabilities to the last bit on every document, although the weights differ" in done.stdout
 
 
@@ -310,7 +312,7 @@ def test_a_damaged_baseline_is_refused(sound: Path, tmp_path: Path) -> None:
 
 def test_every_output_says_how_much_was_checked(sound: Path, tmp_path: Path) -> None:
     done = here(tmp_path, "gate", str(sound), "--junit", "g.xml", "--markdown", "g.md", check=0)
-    said = "25 checks of the run's files: intact"
+    said = "26 checks of the run's files: intact"
     for text in (done.stdout, (tmp_path / "g.xml").read_text("utf-8"), (tmp_path / "g.md").read_text("utf-8")):
         assert said in text
     done = here(tmp_path, "gate", str(sound / "result.json"), check=0)
