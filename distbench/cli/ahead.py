@@ -56,7 +56,7 @@ def foresee(plan: Plan, path: Path, horizon: Horizon, *, elsewhere: bool) -> Out
         raise EnvironmentFault(f"'{away[0].title}' belongs to another machine: {plan.elsewhere[away[0].id]}")
     if not elsewhere and not horizon.force:
         refuse(outlook.misfits)
-    if limit is not None:
+    if limit is not None and not elsewhere:  # a cluster works on several cells at once
         _check_time(outlook, limit)
     return outlook
 
@@ -102,13 +102,13 @@ class Timed:
         batch = self.budget.seconds / BATCHES
         return in_order(cells, self.outlook.order, self.outlook.costs, batch)
 
-    def words(self) -> str:
-        """Return what was left out, in words."""
+    def words(self, run: Path) -> str:
+        """Return what was left out of a run, in words."""
         assert self.budget is not None, "else nothing is left out"
         needed = f", {len(self.needed)} of them needed for a verdict" if self.needed else ", none of them gated"
         return (
             f"no time for {len(self.left_out)} cells{needed} ({duration(self.budget.spent)} of "
-            f"{duration(self.budget.seconds)} were spent); run again with the same --out to continue"
+            f"{duration(self.budget.seconds)} were spent); the same command with --out {run} goes on"
         )
 
 

@@ -50,8 +50,8 @@ def distil_suite(
         models = _wanted(plan, wish)
         _refuse_occupied(models, wish.to, path)
         cells = _making(plan, models)
-        reserve = reserved(engine, plan, cells, path)
         outlook = foresee(replace(plan, cells=cells), path, request.ahead, elsewhere=engine.elsewhere)
+        reserve = reserved(engine, plan, cells, path, outlook.forecasts)
         run = RunDir.prepare(path)
         with run.lock(), _told_what_is_kept(run, cells):
             begin(plan, run, loaded.digest, ["distbench", *sys.argv[1:]])

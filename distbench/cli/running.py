@@ -158,7 +158,7 @@ def _execute(plan: Plan, run: RunDir, executor: Executor, reserve: Reserve, time
 def _finish(run: RunDir, state: Execution, timed: Timed, *, gate: Terms | None, as_json: bool, whole: bool) -> ExitCode:
     """Compare, write the derived files, print. The report is written also where cells failed."""
     if timed.left_out:
-        err().print(timed.words(), markup=False, soft_wrap=True)
+        err().print(timed.words(run.path), markup=False, soft_wrap=True)
     try:
         result = compare(run)
     except RunError as error:

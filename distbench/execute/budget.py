@@ -18,13 +18,18 @@ FEW, MOST = 3, 4.0  # cells after which the estimates are corrected by what they
 
 
 class OutOfTimeError(Exception):
-    """The cell that just began would not end in time, or the one at work did not."""
+    """A cell that just began would not end in time, or those at work did not. `first`: of the job; None: of all."""
+
+    def __init__(self, first: str | None) -> None:
+        super().__init__("the time is over")
+        self.first = first
 
 
 class Budget:
     """Seconds by the monotonic clock from `start` on. `costs`: what cells are expected to take.
 
-    A bundle is begun where all that is left of it is expected to end in time: half a comparison says nothing.
+    A bundle is begun where all that is left of it is expected to end in time: half a comparison says nothing. Its cells
+    follow one another, unless `side_by_side` says otherwise.
     """
 
     def __init__(
@@ -38,8 +43,14 @@ class Budget:
         self._costs, self._clock = costs or {}, clock
         self._bundle = {cell_id: bundle for bundle in order for cell_id in bundle.cells}
         self._settled: set[str] = set()
+        self._slots, self._needs = 1, dict[str, Collection[str]]()
         self._expected = self._took = 0.0
         self._began = clock()
+
+    def side_by_side(self, slots: int, cells: Iterable[Cell]) -> None:
+        """Expect that so many cells are at work at once, each after those that it needs."""
+        self._slots = slots
+        self._needs |= {cell.id: cell.needs for cell in cells}
 
     @property
     def spent(self) -> float:
@@ -61,7 +72,18 @@ class Budget:
         """Say whether a cell, with what is left of its bundle, is expected to end in time."""
         bundle = self._bundle.get(cell.id)
         left = [each for each in bundle.cells if each not in self._settled] if bundle else [cell.id]
-        return self.spent + self._correction() * sum(self._costs.get(each, 0.0) for each in left) <= self.seconds
+        return self.spent + self._correction() * self._takes(left) <= self.seconds
+
+    def _takes(self, cells: Sequence[str]) -> float:
+        """Return the seconds of cells from the first to the last: at least their longest chain, and their share of the
+        slots."""
+        ends: dict[str, float] = {}
+        for each in cells:  # what a cell needs comes before it
+            ends[each] = self._costs.get(each, 0.0) + max(
+                (ends.get(need, 0.0) for need in self._needs.get(each, ())), default=0.0
+            )
+        shared = sum(self._costs.get(each, 0.0) for each in cells) / self._slots
+        return max(shared, max(ends.values(), default=0.0))
 
     def over(self) -> bool:
         """Say whether the time and its grace are over."""

@@ -12,7 +12,7 @@ from distbench.execute.budget import Budget, OutOfTimeError, TimedQueue
 from distbench.execute.queue import Cell, Queue, grouped
 from distbench.execute.reporter import Reporter, Watch
 from distbench.executors.engine import Executor
-from distbench.executors.job import Ended, Event, Job, Resources
+from distbench.executors.job import Ended, Event, Job, Resources, enough
 from distbench.executors.watch import limit_of
 from distbench.plan.capabilities import variables_of
 from distbench.schema.cell import EvaluateCell, MakeCell, models_of
@@ -71,6 +71,7 @@ class AtWork:
 
     job: Job
     present: str  # the cell it is at
+    begun: bool = False  # it has said so: until then it may wait for a place
     watch: Watch = field(default_factory=Watch)
 
 
@@ -120,8 +121,11 @@ class Runner:
                 try:
                     job, ended = self.executor.wait(self._heard)
                     queue.put_back(self._ended(job, ended))
-                except OutOfTimeError:
-                    queue.put_back(self._cut_short())
+                except OutOfTimeError as over:
+                    jobs = [at.job for first, at in self._at_work.items() if over.first in (None, first)]
+                    self.executor.cancel(jobs)
+                    for job in jobs:
+                        queue.put_back(self._cut_short(job))
         finally:
             self.executor.stop()
             remove_unfinished(self.run.cells, self.cells)
@@ -132,27 +136,36 @@ class Runner:
         if self.budget is None:
             return Queue(grouped(cells, self.executor.slots))
         self.budget.settled(self.state.done)
+        self.budget.side_by_side(self.executor.slots, cells)
         return TimedQueue(grouped(cells, self.executor.slots), self.budget)
 
-    def _cut_short(self) -> list[Cell]:
-        """Return what is left of the one job at work, whose time is over; only the cell at work then loses anything."""
-        ((first, at),) = self._at_work.items()
-        del self._at_work[first]
-        open_cells = [self.cells[i] for i in at.job.ids if i not in self.state.done and i not in self.state.failed]
-        if self.budget is not None and self.budget.over() and open_cells:
+    def _cut_short(self, job: Job) -> list[Cell]:
+        """Return what is left of a job that was ended; of its cells only the one at work has lost anything."""
+        at = self._at_work.pop(job.ids[0])
+        for cell_id in job.ids:
+            if cell_id not in self.state.done and self.run.is_done(cell_id):  # committed, but not said any more
+                self._committed(cell_id, at.watch.lap())
+        open_cells = [self.cells[i] for i in job.ids if i not in self.state.done and i not in self.state.failed]
+        if at.begun and self.budget is not None and self.budget.over() and open_cells:
             self.budget.leave(open_cells.pop(0), "it was ended: the time and its grace were over")
         return open_cells
 
-    def _check_time(self, cell: Cell, *, begins: bool) -> None:
-        """Raise OutOfTimeError for a cell without time. Beside others at work it may end: they share an executor."""
-        if self.budget is None or self.executor.slots > 1:
+    def _check_time(self, at: AtWork, *, begins: bool) -> None:
+        """Raise OutOfTimeError for a cell that begins without time, for all at work when time and grace are over."""
+        if self.budget is None:
             return
-        if self.budget.over() or (begins and not self.budget.allows(cell)):
-            raise OutOfTimeError
+        if self.budget.over():
+            raise OutOfTimeError(None)
+        if begins and not self.budget.allows(self.cells[at.present]):
+            raise OutOfTimeError(at.job.ids[0])
 
     def _begin(self, queue: Queue) -> bool:
-        """Submit every job that may begin; say whether any is at work."""
-        while self.executor.slots > 1 or not self._at_work:
+        """Submit every job that may begin; say whether any is at work.
+
+        Where time is short, no more than there is room for: whether a job has the time is asked when it can begin.
+        """
+        most = self.executor.slots if self.executor.slots == 1 or self.budget is not None else len(self.cells)
+        while len(self._at_work) < most:
             settled = self.state.done | self.state.failed.keys()
             cells = queue.next(settled)
             if cells is None:
@@ -181,7 +194,7 @@ class Runner:
             threads=first.settings.threads,
             variables=credentials().union(*variables),
             processes=processes_of(first),
-            resources=self.resources(first),
+            resources=enough([self.resources(cell) for cell in cells]),
             limits={cell.id: limit_of(self.limits, cell.kind) for cell in cells},
         )
         self._at_work[first.id] = AtWork(job, first.id)
@@ -196,12 +209,14 @@ class Runner:
         elif kind == "left":
             self.run.log("left", cells=job.ids, node=event["node"], clock=event["clock"])
         elif kind == "started":
-            at.present = event["cell"]
-            self._check_time(self.cells[at.present], begins=True)
+            at.present, at.begun = event["cell"], True
+            self._check_time(at, begins=True)
             self.reporter.cell(self.cells[at.present].title)
         elif kind == "progress":
-            self._check_time(self.cells[at.present], begins=False)
+            self._check_time(at, begins=False)
             self.reporter.progress(self.cells[at.present].title, event["done"], event["total"], event["what"])
+        elif kind == "clock":
+            self._check_time(at, begins=False)
         elif kind == "silent":
             self._silent(at.present, event["seconds"])
         elif kind == "halved":

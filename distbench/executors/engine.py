@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Protocol, Self
@@ -25,7 +25,15 @@ class Executor(Protocol):
         ...
 
     def wait(self, on_event: Callable[[Job, Event], None]) -> tuple[Job, Ended]:
-        """Return the next job that ended, and how; until then say what the jobs at work tell, in their order."""
+        """Return the next job that ended, and how; until then say what the jobs at work tell, in their order.
+
+        With several slots, {"event": "clock"} says now and then that time passes while nobody tells anything.
+        """
+        ...
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        """End jobs, at work or waiting. Then their processes are gone, what they had finished is in the run, and
+        nothing is heard of them any more."""
         ...
 
     def stop(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,8 +14,25 @@ class Resources:
     cpus: float = 1.0
     gpus: float = 0.0
     memory: int | None = None  # bytes; None: not known, nothing is reserved
+    estimated: bool = False  # the memory is what the plan expects, not what the suite says
     custom: tuple[tuple[str, float], ...] = ()  # resources that a cluster names itself
     alone: bool = False  # nothing else works on its machine at the time: a measurement
+
+
+def enough(each: Sequence[Resources]) -> Resources:
+    """Return what is enough for each of several, at least one, that do not work at the same time."""
+    custom: dict[str, float] = {}
+    for one in each:
+        custom |= {name: max(amount, custom.get(name, 0.0)) for name, amount in one.custom}
+    hungry = max((one for one in each if one.memory is not None), key=lambda one: one.memory or 0, default=None)
+    return Resources(
+        cpus=max(one.cpus for one in each),
+        gpus=max(one.gpus for one in each),
+        memory=hungry.memory if hungry else None,
+        estimated=hungry.estimated if hungry else False,
+        custom=tuple(sorted(custom.items())),
+        alone=any(one.alone for one in each),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,9 @@ class LocalExecutor:
                 logs.clean(log_path)
         why = watch.ended or _for_memory(code, max(peak, watch.peak), killed_before)
         return Ended(code, logs.tail(log_path), why=why)
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        """Do nothing: the one job that was at work has ended with the exception that left `wait`."""
 
     def stop(self) -> None:
         """End the worker and everything it started: TERM, a grace period, then KILL."""

@@ -93,10 +93,25 @@ class RayExecutor:
                 start = self._starts.get(number)  # None: it was given up before it said this
                 if start is not None and (ended := self._read(number, start, event, on_event)):
                     return start.job, ended
-            self._listen()
+            if not self._listen() and self._starts:
+                on_event(next(iter(self._starts.values())).job, {"event": "clock"})
+
+    def cancel(self, jobs: Sequence[Job]) -> None:
+        """End jobs. Finished cells that have arrived here and were not looked at yet are kept."""
+        chosen = {number: start for number, start in self._starts.items() if start.job in jobs}
+        for number, event in list(self._letters):
+            if number in chosen and event["event"] in {"piece", "committed"}:
+                self._read(number, chosen[number], event, lambda job, event: None)
+        for number, start in chosen.items():
+            del self._starts[number]
+            self._watched.pop(start.task, None)
+        _end([start.task for start in chosen.values()])
+        for job in jobs:
+            for cell_id in job.ids:
+                self._arrivals.forget(cell_id)
 
     def stop(self) -> None:
-        """Cancel every task. Each ends the processes of its cells; those that do not are ended by Ray."""
+        """Cancel every task."""
         import ray
 
         tasks = [start.task for start in self._starts.values()]
@@ -104,13 +119,7 @@ class RayExecutor:
         self._watched.clear()
         self._letters.clear()
         try:
-            for force in (False, True) if tasks else ():
-                for task in tasks:
-                    with contextlib.suppress(Exception):  # it ended meanwhile, or its node did
-                        ray.cancel(task, force=force)
-                _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
-                if not tasks:
-                    break
+            _end(tasks)
             if self._mailbox is not None:
                 ray.kill(self._mailbox)
         finally:
@@ -186,8 +195,9 @@ class RayExecutor:
 
     # -- listening --------------------------------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        """Wait for letters. A task that ended without its last one is reported in its stead, after all it said."""
+    def _listen(self) -> bool:
+        """Wait for letters, and say whether anything came. A task that ended without its last letter is reported in its
+        stead, after all it said."""
         import ray
         from ray.exceptions import RayError
 
@@ -206,6 +216,7 @@ class RayExecutor:
                 self._mailbox.post.remote(number, death(error))
         if not ready:
             self._give_up_hopeless()
+        return bool(ready)
 
     @staticmethod
     def _taken(letters: Any) -> list[Letter]:
@@ -269,6 +280,18 @@ class RayExecutor:
                 self._lost_on.setdefault(cell_id, set()).add(start.node)
         where = f" on {start.host}" if start.host else ""
         return Ended(1, "", lost=event["why"] + where)
+
+
+def _end(tasks: list[Any]) -> None:
+    """Cancel tasks. Each ends the processes of its cells; those that do not are ended by Ray."""
+    import ray
+
+    for force in (False, True):
+        for task in tasks:
+            with contextlib.suppress(Exception):  # it ended meanwhile, or its node did
+                ray.cancel(task, force=force)
+        if tasks:
+            _, tasks = ray.wait(tasks, num_returns=len(tasks), timeout=PATIENCE)
 
 
 def _near(node: Node) -> Any:

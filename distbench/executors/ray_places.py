@@ -64,7 +64,8 @@ def missing(wanted: Resources, nodes: Sequence[Node]) -> str:
     )
     there = "; ".join(node.words for node in nodes[:8]) or "no node"
     more = f"; and {len(nodes) - 8} more" if len(nodes) > 8 else ""
-    return f"needs {needs}, and {said}: the cluster has {there}{more}"
+    seen = "; the memory is what such a cell has taken before (resources.memory in the suite goes before that)"
+    return f"needs {needs}, and {said}: the cluster has {there}{more}{seen if wanted.estimated else ''}"
 
 
 _NOUNS = {"CPU": "CPUs", "GPU": "GPUs"}

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from distbench.errors import UsageError
-from distbench.executors.job import Resources
+from distbench.executors.job import Resources, enough
 from distbench.plan.expand import Cell, Plan
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
+from distbench.schema.forecast import CellForecast
 from distbench.schema.resources import Reserved
 from distbench.schema.sizes import size_bytes
 from distbench.schema.suite import Suite
 from distbench.training.processes import processes_of
 
 Reserve = Callable[[Cell], Resources]
+SEEN = frozenset(
+    {"record", "probe"}
+)  # where an estimate comes from that memory is reserved by: this very work, done here
 
 
 def resources_of(plan: Plan) -> Reserve:
@@ -26,10 +31,26 @@ def resources_of(plan: Plan) -> Reserve:
     def resources(cell: Cell) -> Resources:
         wishes = [_wish(suite, name) for name in _models(cell, made)]
         chosen = [_resolved(cell, [suite.resources, _of_kind(suite, cell.kind), wish]) for wish in wishes or [None]]
-        return _largest(chosen, alone=isinstance(cell, MeasureCell))
+        return replace(enough(chosen), alone=isinstance(cell, MeasureCell))
 
     for cell in plan.cells:
         resources(cell)
+    return resources
+
+
+def with_estimates(reserve: Reserve, forecasts: Mapping[str, CellForecast]) -> Reserve:
+    """Return what cells reserve, with the upper limit of their expected memory where the suite says none.
+
+    Only what was seen here counts; of any other cell nothing is known well enough. A measurement has its whole node.
+    """
+
+    def resources(cell: Cell) -> Resources:
+        wanted, forecast = reserve(cell), forecasts.get(cell.id)
+        need = forecast.memory_bytes if forecast else None
+        if wanted.memory is not None or wanted.alone or need is None or need.hi is None or need.source not in SEEN:
+            return wanted
+        return replace(wanted, memory=round(need.hi), estimated=True)
+
     return resources
 
 
@@ -97,18 +118,3 @@ def _resolved(cell: Cell, wishes: list[Reserved | None]) -> Resources:
             f"'{cell.title}' reserves {chosen.gpus:g} GPUs: only one can be shared; ask for a whole number"
         )
     return chosen
-
-
-def _largest(each: list[Resources], *, alone: bool) -> Resources:
-    """Return what is enough for every model of a cell."""
-    custom: dict[str, float] = {}
-    for one in each:
-        custom |= {name: max(amount, custom.get(name, 0.0)) for name, amount in one.custom}
-    known = [one.memory for one in each if one.memory is not None]
-    return Resources(
-        cpus=max(one.cpus for one in each),
-        gpus=max(one.gpus for one in each),
-        memory=max(known) if known else None,
-        custom=tuple(sorted(custom.items())),
-        alone=alone,
-    )

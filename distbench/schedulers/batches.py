@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distbench.executors.job import Resources
+from distbench.executors.job import Resources, enough
 from distbench.schedulers.stages import Cell, Stage
 
 
@@ -55,7 +55,7 @@ def batches_of(stages: Sequence[Stage], resources: Callable[[Cell], Resources], 
         mine: dict[Resources, list[int]] = {}
         for index, job in enumerate(stage.jobs):
             if any(cell.id not in done for cell in job):
-                mine.setdefault(_most([resources(cell) for cell in job]), []).append(index)
+                mine.setdefault(enough([resources(cell) for cell in job]), []).append(index)
         batches += [Batch(stage, wanted, indexes) for wanted, indexes in mine.items()]
     return batches
 
@@ -64,18 +64,6 @@ def waits_for(batch: Batch, batches: Sequence[Batch]) -> list[str]:
     """Return the stages that a batch waits for: those of its needs that are not finished."""
     pending = {each.stage.name for each in batches}
     return [name for name in batch.stage.after if name in pending]
-
-
-def _most(each: Sequence[Resources]) -> Resources:
-    """Return what is enough for the cells of a job, which run one after the other."""
-    known = [one.memory for one in each if one.memory is not None]
-    return Resources(
-        cpus=max(one.cpus for one in each),
-        gpus=max(one.gpus for one in each),
-        memory=max(known) if known else None,
-        custom=tuple(sorted({name: amount for one in each for name, amount in one.custom}.items())),
-        alone=any(one.alone for one in each),
-    )
 
 
 def cache_variable() -> str | None:
