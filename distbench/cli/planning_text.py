@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from distbench.plan.arrange import Bundle
 from distbench.plan.estimates.fit import size
 from distbench.plan.expand import Plan
+from distbench.plan.order import NEEDED
 from distbench.plan.outlook import Cell, Outlook
 from distbench.plan.studies import studies_of
 from distbench.plan.totals import Amount, Total
@@ -17,6 +19,7 @@ from distbench.schema.forecast import Forecast
 from distbench.schema.trusted import trusted_lines
 from distbench.suite.grid_names import value_words
 
+SHOWN = 3  # names of what is left out
 LISTED, LONGEST = 40, 5  # rows of the list of cells that are printed without being asked for; longest cells
 StatusOf = Callable[[str], str]
 
@@ -159,16 +162,24 @@ def _in_time(outlook: Outlook, limit: float) -> list[str]:
     guessed = sum(value is None for value in times)
     if outlook.todo and guessed == len(times):
         return [
-            f"in {duration(limit)}: no time is known, so what will be left out cannot be told; they run in this order"
+            f"in {duration(limit)}: no time is known, so what will be left out cannot be told; cells run in this order"
         ]
-    taken = f" ({guessed} cells of unknown time are taken to be as long as others)" if guessed else ""
+    taken = f"; {counted(guessed)} of unknown time: as long as others of the kind, or 1 s" if guessed else ""
+    beside = f" (the start of processes comes on top{taken})"
     if not left:
-        return [f"in {duration(limit)}: everything is expected to finish{taken}"]
-    first = ", ".join(f"'{bundle.about}'" for bundle in outlook.left_out[:3])
-    more = f" …{taken}" if len(outlook.left_out) > 3 else taken
-    needed = outlook.needed_left_out
-    verdict = f"; {needed} of them are gated, so no student that needs them can pass" if needed else "; none is gated"
-    return [f"in {duration(limit)}: {len(outlook.todo) - left} cells, {left} are left out ({first}{more}){verdict}"]
+        return [f"in {duration(limit)}: everything is expected to finish{beside}"]
+    lines = [f"in {duration(limit)}: {len(outlook.todo) - left} of {counted(len(outlook.todo))}{beside}"]
+    lines.append(f"left out: {_abouts(outlook.left_out)}, and what they need: {counted(left)}")
+    if needed := [bundle for bundle in outlook.left_out if bundle.tier == NEEDED]:
+        lines.append(f"  without {_abouts(needed)} there is no pass: the gate asks for it")
+    else:
+        lines.append("  the gate asks for none of that")
+    return lines
+
+
+def _abouts(bundles: Sequence[Bundle]) -> str:
+    more = f" and {len(bundles) - SHOWN} more" if len(bundles) > SHOWN else ""
+    return ", ".join(f"'{bundle.about}'" for bundle in bundles[:SHOWN]) + more
 
 
 def _cells(

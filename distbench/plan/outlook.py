@@ -13,7 +13,7 @@ from distbench.plan.estimates.forecasts import Forecaster
 from distbench.plan.estimates.machine import Machine
 from distbench.plan.estimates.past import Past
 from distbench.plan.expand import Plan
-from distbench.plan.order import NEEDED, ordered
+from distbench.plan.order import ordered
 from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell
 from distbench.schema.forecast import CellForecast
 
@@ -41,11 +41,6 @@ class Outlook:
         """The ids of the cells for which there is no time."""
         return frozenset(cell_id for bundle in self.left_out for cell_id in bundle.cells)
 
-    @property
-    def needed_left_out(self) -> int:
-        """How many cells are left out that a verdict cannot do without."""
-        return sum(len(bundle.cells) for bundle in self.left_out if bundle.tier == NEEDED)
-
 
 def look_ahead(
     plan: Plan,
@@ -71,11 +66,14 @@ def look_ahead(
 
 
 def _costs(todo: Sequence[Cell], forecasts: dict[str, CellForecast]) -> dict[str, float]:
-    """Return seconds for every cell: its own, or the median of its kind, or of all; 1 where nothing at all is known."""
+    """Return seconds for every cell: its own, or the median of its kind; 1 where nothing of its kind is known.
+
+    What a measurement takes says nothing of an evaluation: a guess that is too long leaves out what there is time for,
+    one that is too short is ended by the clock.
+    """
     known = {cell.id: value for cell in todo if (value := forecasts[cell.id].seconds.value) is not None}
     by_kind = {kind: [known[c.id] for c in todo if c.kind == kind and c.id in known] for kind in {c.kind for c in todo}}
-    usual = {kind: median(values or list(known.values()) or [1.0]) for kind, values in by_kind.items()}
-    return {cell.id: known.get(cell.id, usual[cell.kind]) for cell in todo}
+    return {cell.id: known.get(cell.id, median(by_kind[cell.kind] or [1.0])) for cell in todo}
 
 
 def cut(order: Sequence[Bundle], costs: dict[str, float], max_seconds: float) -> list[Bundle]:

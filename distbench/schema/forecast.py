@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from distbench.schema.strict import Strict
 
 Source = Literal["record", "probe", "scaled", "computed", "unknown"]
+SOURCES: tuple[Source, ...] = get_args(Source)  # the best first
 
 
 class Forecast(Strict):
@@ -40,6 +42,17 @@ class CellForecast(Strict):
 def unknown(why: str) -> Forecast:
     """Return the forecast of what nobody knows."""
     return Forecast(value=None, source="unknown", why=why)
+
+
+def closest(found: Sequence[Forecast | None]) -> Forecast | None:
+    """Return the one that is known most closely: of equal ranges the one from a better source, then the first."""
+
+    def wide(each: Forecast | None) -> tuple[float, int]:
+        if each is None or each.value is None or each.lo is None or each.hi is None:
+            return float("inf"), len(SOURCES)
+        return round(each.hi / each.lo, 6) if each.lo else float("inf"), SOURCES.index(each.source)
+
+    return min(found, key=wide)
 
 
 def about(value: float, factor: float, source: Source, why: str, sure: float | None = None) -> Forecast:

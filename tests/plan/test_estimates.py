@@ -14,13 +14,17 @@ from distbench.plan.estimates.energy import energy_joules
 from distbench.plan.estimates.fit import doubts, misfits, refuse
 from distbench.plan.estimates.forecasts import Forecaster
 from distbench.plan.estimates.history import finished, read_history
+from distbench.plan.estimates.likeness import signature
 from distbench.plan.estimates.machine import Machine
 from distbench.plan.estimates.past import Past
 from distbench.plan.estimates.seconds import seconds_of
 from distbench.plan.estimates.similar import Similar
 from distbench.plan.expand import expand
-from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, Settings
-from distbench.schema.suite import Suite
+from distbench.plan.outlook import Cell, _costs
+from distbench.schema.cell import EvaluateCell, MakeCell, MeasureCell, ModelRef, Settings
+from distbench.schema.forecast import about, closest, unknown
+from distbench.schema.strict import Use
+from distbench.schema.suite import Suite, TaskSpec
 from distbench.store.cache import Cache
 from distbench.store.run_dir import RunDir
 from tests.command import here
@@ -108,6 +112,50 @@ def test_other_threads_count_with_a_wider_range() -> None:
     assert other.hi > same.hi
 
 
+def evaluation(task: str = "t", threads: int = 1) -> EvaluateCell:
+    settings = CPU.model_copy(update={"threads": threads})
+    model = ModelRef(name="m", role="student", use="mlp", identity="m")
+    spec = TaskSpec(use="classification", name=task, samples=100)
+    return EvaluateCell(id="new", title="m on t", needs=[], model=model, task=spec, settings=settings)
+
+
+def test_a_record_of_these_threads_does_not_hide_those_of_others() -> None:
+    """Row: a run was interrupted after its first cell; the history was made with other threads."""
+    cell = evaluation()
+    others = past(signature(cell), "m", 8.0, threads=4)
+    first = past("another task", "another model", 90.0, use="mlp")
+    alone = Forecaster([cell], [others], host="here").forecast(cell)
+    both = Forecaster([cell], [first, others], host="here").forecast(cell)
+    assert alone.seconds.value == both.seconds.value == 8.0
+    assert "with other threads" in both.seconds.why
+    assert both.memory_bytes.value == alone.memory_bytes.value == 900 << 20
+    same = Forecaster([cell], [past(signature(cell), "m", 9.0), others], host="here").forecast(cell)
+    assert (same.seconds.value, same.seconds.source) == (9.0, "record")
+
+
+def test_what_is_known_most_closely_counts() -> None:
+    wide, close = about(1.0, 4.0, "record", "w"), about(2.0, 1.2, "scaled", "c")
+    assert closest([wide, close]) is close
+    assert closest([close, about(3.0, 1.2, "record", "r")]) == about(3.0, 1.2, "record", "r")
+    assert closest([unknown("?"), wide]) is wide
+    assert closest([None, None]) is None
+
+
+def test_how_long_a_kind_takes_of_which_nothing_is_known_is_not_told_from_another() -> None:
+    """Row: an earlier measurement was long, and for that no evaluation was begun."""
+    cells = [evaluation(f"t{n}").model_copy(update={"id": f"e{n}"}) for n in range(3)]
+    long = MeasureCell(id="m", title="m", needs=[], models=[cells[0].model], meters={}, workload=None, settings=CPU)
+
+    def costs(*rows: Past) -> dict[str, float]:
+        todo: list[Cell] = [*cells, long]
+        forecaster = Forecaster(todo, rows, host="here")
+        return _costs(todo, {cell.id: forecaster.forecast(cell) for cell in todo})
+
+    measured = past(signature(long), "m", 900.0, id="m", kind="measure", amount=1.0)
+    assert costs(measured) == {"m": 900.0, "e0": 1.0, "e1": 1.0, "e2": 1.0}
+    assert costs(measured, past(signature(cells[0]), "m", 20.0, use="other"))["e0"] == 20.0
+
+
 def test_a_measured_power_gives_joules_and_nothing_else_does() -> None:
     seconds = seconds_of(ask("t", "m"), similar(past("t", "m", 10.0)))
     assert energy_joules(seconds, similar(past("t", "m", 10.0))).value is None
@@ -183,6 +231,41 @@ def test_what_cannot_fit_is_refused_and_what_may_not_is_only_said(place: Path) -
     assert misfits(plan.cells, needs, busy) == []
     assert "may need" in doubts(plan.cells, needs, busy)[0]
     assert "of disk" in misfits(plan.cells, needs, dataclasses.replace(EMPTY, disk=10))[0]
+
+
+@pytest.mark.parametrize("init", [{"use": "hf-classifier", "hidden_size": 16}, {"use": "decision-tree"}])
+def test_a_model_of_its_own_shape_needs_nothing_of_its_teachers_size_for_certain(
+    place: Path, init: dict[str, object]
+) -> None:
+    suite = language_suite()
+    plan = expand(suite, place)
+    made = next(c for c in plan.cells if isinstance(c, MakeCell) and c.train)
+    other = made.model_copy(update={"init": Use.model_validate(init), "use": init["use"]})
+    forecaster = Forecaster([other], [])
+    assert forecaster.sizes.made(other) is None
+    whole = forecaster.sizes.of(other.teachers[0])
+    assert whole is not None
+    found = forecaster.forecast(other)
+    assert found.memory_bytes.sure == whole.params * 4  # the teacher's weights, and no training of that size
+    assert found.disk_bytes.value is None
+
+
+def test_how_far_a_model_that_is_made_here_is_cut_is_not_certain(place: Path) -> None:
+    """Its configuration is not there before it is made, so its layers cannot be counted."""
+    plan = expand(language_suite(), place)
+    first, second = (c for c in plan.cells if isinstance(c, MakeCell) and c.role == "student")
+    parent = second.teachers[0].model_copy(update={"path": None, "cell": first.id})
+    cut = second.model_copy(update={"teachers": [parent], "start": None})
+    forecaster = Forecaster([first, cut], [])
+    before, after = forecaster.sizes.made(first), forecaster.sizes.made(cut)
+    assert before is not None
+    assert after is not None
+    assert (before.at_most, after.at_most) == (False, True)
+    assert forecaster.forecast(first).disk_bytes.sure
+    found = forecaster.forecast(cut)
+    assert found.disk_bytes.sure is None
+    assert found.disk_bytes.value
+    assert found.memory_bytes.sure == before.params * 4, "what it starts from is loaded, whatever comes of it"
 
 
 def test_a_gpu_that_is_too_small_is_refused_by_its_own_memory(place: Path) -> None:

@@ -169,6 +169,24 @@ def test_a_time_in_which_nothing_fits_is_refused_where_that_is_known(place: Path
     assert not (place / "r").exists()
 
 
+def test_a_plan_names_what_there_is_no_time_for(place: Path) -> None:
+    command(place, "run", "suite.yaml", "--out", "first", "--quiet", check=0)
+    records = [json.loads(path.read_text()) for path in (place / "first").glob("cells/*/record.json")]
+    long = max(record["seconds"] for record in records if record["title"] != "make t")
+    known = ("plan", "suite.yaml", "--history", "first", "--max-time")
+
+    def lines(limit: float) -> list[str]:
+        said = here(place, *known, f"{limit}", check=0, DISTBENCH_CACHE=str(place / "other")).stdout.splitlines()
+        return [line for line in said if line.startswith(("in ", "left out", "  without", "  the gate"))]
+
+    (all_of_it,) = lines(1e6)
+    assert "everything is expected to finish (the start of processes comes on top)" in all_of_it
+    short, out, gated = lines(long / 2)
+    assert " of 6 cells (the start of processes comes on top)" in short
+    assert out == "left out: 's on digits', and what they need: 6 cells"
+    assert gated == "  without 's on digits' there is no pass: the gate asks for it"
+
+
 def test_what_does_not_fit_is_refused_before_anything_is_written(place: Path) -> None:
     small = mock.patch("distbench.plan.outlook.misfits", return_value=["'t' needs at least 9 TiB of memory"])
     with small:

@@ -46,9 +46,11 @@ def _checkpoint(cell: MakeCell, work: Asked, sizes: Sizes, similar: Similar) -> 
     if cell.quantise or cell.deploy:
         return about(size.stored / 2, 2.5, "computed", "between a fifth of what it is made of, and a little more")
     if cell.init is None and cell.train is None:
-        return about(size.stored + FILES, 1.5, "computed", "the weights of its source", sure=0.5 * size.stored)
+        return about(size.stored + FILES, 1.5, "computed", "the weights of its source",
+                     sure=None if size.at_most else 0.5 * size.stored)  # fmt: skip
     weights = size.params * BYTES.get(cell.settings.dtype, 4)
-    return about(weights + FILES, ranges.DISK, "computed", "parameters in the dtype of the run", sure=0.5 * weights)
+    return about(weights + FILES, ranges.DISK, "computed", "parameters in the dtype of the run",
+                 sure=None if size.at_most else 0.5 * weights)  # fmt: skip
 
 
 def scratch_bytes(cell: Cell, sizes: Sizes) -> Forecast:

@@ -88,7 +88,7 @@ def _together(refs: Sequence[ModelRef], sizes: Sizes, settings: Settings) -> flo
 
 def _weights(ref: ModelRef, sizes: Sizes, settings: Settings) -> float | None:
     size = sizes.of(ref)
-    if size is None or not _held(ref, size):
+    if size is None or size.at_most or not _held(ref, size):
         return None
     parts = held_by(ref) if settings.device.startswith("cuda") else 1  # each part on a GPU of its own; one host has all
     return size.loaded(settings.dtype) / parts
@@ -102,7 +102,9 @@ def _held(ref: ModelRef, size: Size) -> bool:
 def _training(cell: MakeCell, sizes: Sizes) -> float:
     """Return what a training keeps of each parameter; adapters and several processes keep less."""
     size = sizes.made(cell)
-    if cell.train is None or size is None or not cell.use.startswith("hf-") or cell.quantise or cell.deploy:
+    if size is None or size.at_most or not cell.use.startswith("hf-"):
+        return 0.0
+    if cell.train is None or cell.quantise or cell.deploy:
         return 0.0
     processes = cell.train.launch.processes if cell.train.launch else 1
     if cell.train.options.get("lora") is not None or processes > 1:

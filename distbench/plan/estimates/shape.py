@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from distbench import plugins
 from distbench.data.checkpoint import check_safetensors, read_config
 from distbench.errors import DistbenchError
 from distbench.plan.shapes import after, shape_of
@@ -24,8 +25,8 @@ _BLOCK = re.compile(r"(^|\.)(layers?|h|blocks?)\.\d+\.")
 class Size:
     """What is known of a model before it is loaded.
 
-    `stored`: bytes of the weight files. `exact`: read from files; otherwise what the recipe makes of its parent, which
-    is at most that large.
+    `stored`: bytes of the weight files. `exact`: read from files; otherwise what the recipe makes of its parent.
+    `at_most`: nobody knows how much the recipe makes smaller, so that nothing of it is certain.
     """
 
     params: int
@@ -35,6 +36,7 @@ class Size:
     vocabulary: int | None = None
     cache_per_token: int | None = None  # elements of the key-value cache
     exact: bool = True
+    at_most: bool = False
 
     def loaded(self, dtype: str) -> int:
         """Return the bytes of the weights in memory."""
@@ -68,7 +70,12 @@ class Sizes:
         return self.made(self._makes[ref.cell]) if ref.cell in self._makes else None
 
     def made(self, cell: MakeCell) -> Size | None:
-        """Return the size of what a cell makes. Quantised or exported, it is stored no larger than it was."""
+        """Return the size of what a cell makes. Quantised or exported, it is stored no larger than it was.
+
+        None where an initialiser does not look at the parent: a small network of its own, a tree.
+        """
+        if cell.init is not None and not plugins.load("inits", cell.init.use).needs:
+            return None
         parent = cell.start or (cell.teachers[0] if cell.teachers else None)
         size = self.of(parent) if parent else None
         if size is None or parent is None:
@@ -82,7 +89,7 @@ def _changed(size: Size, parent: ModelRef, cell: MakeCell) -> Size:
     """Return a parent's size with the layers and widths that an initialiser gives it."""
     before = shape_of(parent)
     if before is None or not before.layers or not before.hidden:
-        return replace(size, exact=False)
+        return replace(size, exact=False, at_most=True)
     now = after(before, cell.init)
     wide, deep = now.hidden / before.hidden, now.layers / before.layers
     params = round(size.blocks * deep * wide**2 + (size.params - size.blocks) * wide)

@@ -13,9 +13,14 @@ from distbench.schema.cell import Settings
 
 
 class Similar:
-    """Rows by what they have in common. Those of another number of threads are used where there is no other."""
+    """Rows by what they have in common.
 
-    def __init__(self, rows: Sequence[Past], settings: Settings, host: str | None = None) -> None:
+    `other_threads`: those of another number of threads, or of the same; None: those where there is no other.
+    """
+
+    def __init__(
+        self, rows: Sequence[Past], settings: Settings, host: str | None = None, *, other_threads: bool | None = None
+    ) -> None:
         host = host or host_facts(accelerators_of(settings.device)).fingerprint
         mine = [row for row in rows if (row.host, row.device, row.dtype) == (host, settings.device, settings.dtype)]
         self.elsewhere = len(rows) - len(mine)
@@ -24,9 +29,10 @@ class Similar:
             if row.tokens and row.amount:
                 self._tokens[row.signature].append(row.tokens / row.amount)
         same = [row for row in mine if row.threads == settings.threads]
-        self.rows = same or mine
-        self.other_threads = bool(mine) and not same
-        self.by_id = {row.id: row for row in mine if row.threads == settings.threads}
+        other = [row for row in mine if row.threads != settings.threads]
+        self.other_threads = bool(other) and (not same if other_threads is None else other_threads)
+        self.rows = other if self.other_threads else same
+        self.by_id = {} if self.other_threads else {row.id: row for row in same}
         self._of_work: dict[str, list[Past]] = defaultdict(list)
         self._of_model: dict[str, list[Past]] = defaultdict(list)
         self._of_kind: dict[str, list[Past]] = defaultdict(list)
