@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field
 
-from distbench.errors import EnvironmentFault
+from distbench.errors import EnvironmentFault, UsageError
 from distbench.executors.engine import Executor
 from distbench.executors.job import Resources
 from distbench.executors.manners import own_signals, own_streams
@@ -26,7 +26,12 @@ from distbench.schema.strict import Strict
 
 ANSWER_WITHIN = 20.0  # seconds for a node to say what it is: a worker has to start there
 CONNECT_WITHIN = 5.0
-ASK = "--engine ray needs a cluster: --ray-address auto, HOST:PORT or ray://HOST:PORT (or RAY_ADDRESS), or local"
+ASK = "--engine ray needs a cluster: --ray-address auto or HOST:PORT (or RAY_ADDRESS), or local"
+CLIENT = "ray://"
+BY_CLIENT = (
+    "Ray Client is not supported: through it the end of a killed run would not be noticed on the nodes; start distbench "
+    "on a machine of the cluster (`ray job submit` does) with --ray-address auto or HOST:PORT of its head (6379)"
+)
 
 
 class RayOptions(Strict):
@@ -54,6 +59,8 @@ class RayEngine:
         address = self.options.address or os.environ.get("RAY_ADDRESS")
         if not address:
             raise EnvironmentFault(ASK)
+        if address.startswith(CLIENT):
+            raise UsageError(f"{'--ray-address' if self.options.address else 'RAY_ADDRESS'} {address!r}: {BY_CLIENT}")
         with contextlib.ExitStack() as opening:
             opening.enter_context(own_streams())
             connect(address)
@@ -118,11 +125,11 @@ def _check_listening(address: str) -> None:
                 "--ray-address auto: this machine belongs to no Ray cluster; 'ray start' makes it one"
             )
         address = found
-    host, _, port = address.removeprefix("ray://").rpartition(":")
     if address == "local":
         return
+    host, _, port = address.rpartition(":")
     if not host or not port.isdecimal():
-        raise EnvironmentFault(f"--ray-address {address!r}: expected auto, local, HOST:PORT or ray://HOST:PORT")
+        raise EnvironmentFault(f"--ray-address {address!r}: expected auto, local or HOST:PORT")
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_WITHIN).close()
     except (OSError, OverflowError) as error:

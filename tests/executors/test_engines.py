@@ -29,7 +29,8 @@ from tests.schedulers.suites import SUITE, write
     [
         (["--engine", "rya"], 2, "unknown executor 'rya'; did you mean 'ray'?"),
         (["--engine", "ray"], 5, "--engine ray needs a cluster: --ray-address auto"),
-        (["--engine", "ray", "--ray-address", "nowhere"], 5, "expected auto, local, HOST:PORT or ray://HOST:PORT"),
+        (["--engine", "ray", "--ray-address", "nowhere"], 5, "expected auto, local or HOST:PORT"),
+        (["--engine", "ray", "--ray-address", "ray://10.0.0.5:10001"], 2, "Ray Client is not supported"),
         (["--engine", "ray", "--ray-address", "127.0.0.1:99999999"], 5, "no Ray cluster answers"),
         (["--ray-address", "auto"], 2, "--ray-address means nothing on this machine alone"),
         (["--retries", "3"], 2, "--retries means nothing on this machine alone"),
@@ -43,6 +44,14 @@ def test_what_cannot_be_had_is_one_line(
     done = here(tmp_path, "run", "suite.yaml", "--out", "run", *arguments, check=code)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_client_address_of_the_environment_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "ray://head:10001")
+    write(tmp_path)
+    done = here(tmp_path, "run", "suite.yaml", "--out", "run", "--engine", "ray", check=2)
+    assert "RAY_ADDRESS 'ray://head:10001': Ray Client" in done.stderr
     assert not (tmp_path / "run").exists()
 
 

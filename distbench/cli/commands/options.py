@@ -50,7 +50,7 @@ Engine = Annotated[
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option(metavar="ADDRESS", help="auto, HOST:PORT, ray://HOST:PORT, or local to start one; else RAY_ADDRESS"),
+    typer.Option(metavar="ADDRESS", help="auto, HOST:PORT, or local to start one; else RAY_ADDRESS"),
 ]
 Retries = Annotated[
     int | None,
