@@ -16,6 +16,7 @@ from distbench.data.hub import Source
 from distbench.data.pull import Pull, Wanted, WantedModel
 from distbench.data.sources import HUB_ID
 from distbench.errors import DistbenchError
+from distbench.schema.places import at_home
 from distbench.schema.pull import PullLock
 from distbench.schema.suite import Suite, TaskSpec
 from distbench.suite.bundled import resolve_suite
@@ -107,7 +108,7 @@ def _hub_models(loaded: LoadedSuite) -> list[WantedModel]:
     found = []
     for source in dict.fromkeys(sources):
         match = HUB_ID.match(source)
-        local = (loaded.directory / Path(source).expanduser()).exists()
+        local = (loaded.directory / at_home(source)).exists()
         if match is not None and not local and not source.endswith(".gguf"):
             found.append(WantedModel(source, match["id"], match["revision"]))
     return found

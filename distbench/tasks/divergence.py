@@ -14,6 +14,7 @@ from distbench.errors import RunError, UsageError
 from distbench.hashing import digest, file_digest, text_digest
 from distbench.protocols import Metric, Outcome, Progress, Sample
 from distbench.schema.cell import Settings
+from distbench.schema.places import at_home
 from distbench.schema.strict import Strict
 from distbench.schema.suite import TaskSpec
 from distbench.tasks.drawing import draw
@@ -53,7 +54,7 @@ class DivergenceTask:
         given = (spec.data or {}).get("texts")
         if not isinstance(given, str) or set(spec.data or {}) != {"texts"}:
             raise UsageError(f"task {spec.title!r}: 'divergence' needs data: {{texts: FILE}}")
-        path = Path(given).expanduser()
+        path = at_home(given)
         path = path if path.is_absolute() else directory / path
         if not path.is_file():
             raise UsageError(f"task {spec.title!r}: data file {path} does not exist")

@@ -10,6 +10,7 @@ from distbench.errors import RunError, UsageError
 from distbench.hashing import digest, file_digest, text_digest
 from distbench.protocols import Metric, Outcome, Progress, Sample, Shape, Work
 from distbench.schema.cell import ModelRef, Settings
+from distbench.schema.places import at_home
 from distbench.schema.record import ScorerFacts
 from distbench.schema.suite import TaskSpec
 from distbench.scoring.scorer import USUAL
@@ -88,7 +89,7 @@ class LMEvalTask:
     def foreign_code(cls, spec: TaskSpec, directory: Path = Path()) -> Path | None:
         """Return the folder whose code this task would run, beyond the installed packages'; nothing is read."""
         given = spec.options.get("include")
-        return (directory / Path(given).expanduser()).resolve() if given else None
+        return (directory / at_home(given)).resolve() if given else None
 
     @classmethod
     def identity(cls, spec: TaskSpec) -> dict[str, Any]:
@@ -263,7 +264,7 @@ def _located(spec: TaskSpec, folder: Path | None, directory: Path) -> TaskSpec:
         if not isinstance(value, str):
             raise UsageError(f"task {spec.name!r}: data.{split} must be the path of a local file")
         value = value.replace("{task}", spec.title).replace("{config}", str(config))  # noqa: PLW2901
-        path = Path(value).expanduser()
+        path = at_home(value)
         path = path if path.is_absolute() else directory / path
         if not path.is_file():
             raise UsageError(f"task {spec.name!r}: data file {path} does not exist")

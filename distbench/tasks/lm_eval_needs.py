@@ -10,6 +10,7 @@ from typing import Any
 
 from distbench.errors import UsageError
 from distbench.hashing import text_digest
+from distbench.schema.places import at_home
 from distbench.schema.suite import TaskSpec
 from distbench.tasks.lm_eval_index import bundled_tasks, find_task, members, stock_fields
 
@@ -42,7 +43,7 @@ def single_tasks(spec: TaskSpec, directory: Path) -> list[TaskSpec]:
 def task_folder(spec: TaskSpec, directory: Path) -> Path | None:
     """Return the folder of the user's own task files, where the suite names one."""
     given = spec.options.get("include")
-    return None if given is None else (directory / Path(str(given)).expanduser()).resolve()
+    return None if given is None else (directory / at_home(str(given))).resolve()
 
 
 def data_needs(spec: TaskSpec, directory: Path) -> DataNeeds:
