@@ -15,6 +15,7 @@ from distbench.cli.output import err, out, print_json
 from distbench.data.hub import Source
 from distbench.data.pull import Pull, Wanted, WantedModel
 from distbench.data.sources import HUB_ID
+from distbench.data.trust import Trust
 from distbench.errors import DistbenchError
 from distbench.schema.places import at_home
 from distbench.schema.pull import PullLock
@@ -103,14 +104,19 @@ def _wanted(name: str, need: DataNeeds) -> Wanted:
 
 def _hub_models(loaded: LoadedSuite) -> list[WantedModel]:
     """Return the models that the suite names by hub id: what is no local path, by the rule of `run`."""
-    models = [spec.source for spec in loaded.suite.teachers.values()] + [s.source for s in loaded.suite.students]
-    sources = [source for source in models if source]
+    models = [(spec.source, spec.options) for spec in loaded.suite.teachers.values()]
+    models += [(spec.source, spec.options) for spec in loaded.suite.students]
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    for source, options in models:
+        if source:
+            wanted.setdefault(source, []).append(options)
     found = []
-    for source in dict.fromkeys(sources):
+    for source, asked in wanted.items():
         match = HUB_ID.match(source)
         local = (loaded.directory / at_home(source)).exists()
         if match is not None and not local and not source.endswith(".gguf"):
-            found.append(WantedModel(source, match["id"], match["revision"]))
+            allowed = (any(each.get(key) is True for each in asked) for key in ("trust_remote_code", "allow_pickle"))
+            found.append(WantedModel(source, match["id"], match["revision"], Trust(*allowed)))
     return found
 
 

