@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, TextIO
+
+WAKE, WAKE_EVERY = signal.SIGURG, 0.05  # ignored where nobody handles it; seconds
 
 
 @contextlib.contextmanager
@@ -20,6 +23,40 @@ def own_signals() -> Iterator[None]:
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+@contextlib.contextmanager
+def heard_while_waiting() -> Iterator[None]:
+    """Let a KeyboardInterrupt that Ray marks as pending end a wait of this, the main thread, at once.
+
+    Ray cancels a task by `_thread.interrupt_main`, which Python heeds when the present call of the system returns: a
+    read from a child that says nothing returns when the child has ended. But the mark is written to Python's wake-up
+    descriptor, too, and a signal that does nothing makes the call return.
+    """
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    main, over = threading.main_thread().ident, threading.Event()
+    assert main is not None, "it is running"
+
+    def wake() -> None:
+        while (byte := reading.recv(1)) and byte[0] != signal.SIGINT:
+            pass
+        while byte and not over.wait(WAKE_EVERY):  # the first may come just before the call
+            signal.pthread_kill(main, WAKE)
+
+    handler = signal.signal(WAKE, lambda number, frame: None)
+    descriptor = signal.set_wakeup_fd(writing.fileno())
+    waker = threading.Thread(target=wake, name="waker", daemon=True)
+    waker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(descriptor)
+        writing.close()
+        waker.join()
+        reading.close()
+        signal.signal(WAKE, handler)
 
 
 class _Ours:

@@ -29,8 +29,8 @@ CONNECT_WITHIN = 5.0
 ASK = "--engine ray needs a cluster: --ray-address auto or HOST:PORT (or RAY_ADDRESS), or local"
 CLIENT = "ray://"
 BY_CLIENT = (
-    "Ray Client is not supported: through it the end of a killed run would not be noticed on the nodes; start distbench "
-    "on a machine of the cluster (`ray job submit` does) with --ray-address auto or HOST:PORT of its head (6379)"
+    "Ray Client is not supported: through it the nodes would not notice that a run was killed; start distbench on a "
+    "machine of the cluster (`ray job submit` does) with --ray-address auto or HOST:PORT of its head (6379)"
 )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from distbench.executors.apart import Input, Supplies, Workshop, visible
 from distbench.executors.job import Event, Job
 from distbench.executors.local import LocalExecutor
+from distbench.executors.manners import heard_while_waiting
 from distbench.executors.outbox import Outbox
 from distbench.host import cpu_has_bfloat16, package_versions
 
@@ -72,7 +73,7 @@ def work(order: Order, mailbox: Any) -> None:
     """Do a job; the last letter says how it ended. Cancelled (KeyboardInterrupt), it ends its processes first."""
     import ray
 
-    with Outbox(lambda event: ray.get(mailbox.post.remote(order.number, event))) as outbox:
+    with heard_while_waiting(), Outbox(lambda event: ray.get(mailbox.post.remote(order.number, event))) as outbox:
         shared = (order.run / order.probe).is_file() and visible(order.inputs)
         place: Event = {"node": ray.get_runtime_context().get_node_id(), "host": platform.node(), "shared": shared}
         outbox.post({"event": "placed", **place, "clock": time.time()})
