@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +23,7 @@ from distbench.schema.record import Footprint
 from distbench.schema.strict import Strict
 
 FILE, FACTS = "model.skops", "model.json"
+TORCH_OF_SKLEARN = "sklearn.externals.array_api_compat.torch"
 
 
 class TabularOptions(Strict):
@@ -70,31 +72,27 @@ class SkopsClassifier:
     @classmethod
     def warm_up(cls) -> None:
         """Import scikit-learn and skops."""
-        import skops.io  # noqa: F401
+        _skops()
 
     @classmethod
     def open(cls, path: Path, settings: Settings, options: Any = None) -> Self:
         """Load a folder written by `save`; a file that names any other type is refused."""
-        from skops.io import get_untrusted_types, load
-
-        file = path / FILE
-        if foreign := sorted(set(get_untrusted_types(file=file)) - cls.trusted):
+        skops, file = _skops(), path / FILE
+        if foreign := sorted(set(skops.get_untrusted_types(file=file)) - cls.trusted):
             raise RefusedError(f"{file} names types that are not scikit-learn's: {foreign[0]}")
         model = cls(options or cls.Options(), settings)
         facts = json.loads((path / FACTS).read_text(encoding="utf-8"))
         model.classes, model.temperature = int(facts["classes"]), float(facts["temperature"])
-        model.estimator = load(file, trusted=sorted(cls.trusted))
+        model.estimator = skops.load(file, trusted=sorted(cls.trusted))
         model.vectors, model.folder = Vectors.read(path), path
         return model
 
     def save(self, folder: Path) -> None:
         """Write the estimator with skops, and beside it how inputs become vectors."""
-        from skops.io import dump
-
         if self.estimator is None or self.vectors is None:
             raise UsageError(f"a {self.noun} is made by learning: give the student a 'distil' step or a source")
         folder.mkdir(parents=True, exist_ok=True)
-        dump(self.estimator, folder / FILE)
+        _skops().dump(self.estimator, folder / FILE)
         self.vectors.write(folder)
         facts = {"noun": self.noun, "classes": self.classes, "temperature": self.temperature}
         (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
@@ -128,3 +126,20 @@ class SkopsClassifier:
                 f"infinite: the {self.noun} gives probability 0 to a class that the teacher does not"
             )
         return LearnReport(None, len(targets.rows), 1.0, None, after, len(signal.heldout_x), [], options)
+
+
+def _skops() -> Any:
+    """Return `skops.io`, imported without torch, which takes longer than everything else that a tree needs.
+
+    skops asks scikit-learn for the names of its estimators, which imports every package inside scikit-learn to find
+    them; one of these is there for torch's arrays, and is passed over where torch is not installed.
+    """
+    hidden = TORCH_OF_SKLEARN not in sys.modules
+    if hidden:
+        sys.modules[TORCH_OF_SKLEARN] = None  # type: ignore[assignment]  # as importlib says "not there"
+    try:
+        import skops.io
+    finally:
+        if hidden:
+            del sys.modules[TORCH_OF_SKLEARN]
+    return skops.io
