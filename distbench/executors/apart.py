@@ -6,8 +6,8 @@ changed to where the files were brought: no path enters a cell's id.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +20,10 @@ from distbench.executors.parcels import Parcel, content, pieces, unwrap
 from distbench.schema.cell import CELL, EvaluateCell, MakeCell, MeasureCell
 from distbench.store.cache import Cache
 from distbench.store.files import write_text
+from distbench.store.leftovers import sweep, temporary_folder
 
 Cell = MakeCell | EvaluateCell | MeasureCell
+INPUTS = "inputs"  # the kind of what is brought, in the cache
 MOST_LOG = 1 << 20  # bytes of a log that are sent back: its end
 
 
@@ -89,10 +91,19 @@ class Workshop:
         """`fetch` returns a piece of a parcel, by its reference."""
         assert supplies is not None, "nothing can be done here without them"
         self.ids, self.supplies, self.fetch = list(ids), supplies, fetch
-        self._folder = tempfile.TemporaryDirectory(prefix="distbench-")
-        self.run = Path(self._folder.name)
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        """Make the folder, and remove what killed workers of this machine left of theirs and of what was brought."""
+        sweep(Cache().root / INPUTS)
+        self.run = self._open.enter_context(temporary_folder("workshop"))
+        with contextlib.ExitStack() as opening:
+            opening.push(self._open)
+            self._fill()
+            opening.pop_all()
+        return self
+
+    def _fill(self) -> None:
         for name in ("plan", "cells", "logs"):
             (self.run / name).mkdir()
         places = {path: str(self._brought(parcel)) for path, parcel in self.supplies.files.items()}
@@ -101,12 +112,11 @@ class Workshop:
             write_text(self.run / "plan" / f"{cell.id}.json", cell.model_dump_json(indent=1) + "\n")
         for cell_id, parcel in self.supplies.needs.items():
             (self.run / "cells" / cell_id).symlink_to(self._brought(parcel))
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._folder.cleanup()
+        self._open.close()
 
     def _brought(self, parcel: Parcel) -> Path:
         """Return where a parcel's content lies on this machine: fetched once, kept in its cache."""
@@ -116,7 +126,7 @@ class Workshop:
             if content(folder / parcel.name) != parcel.key:
                 raise RefusedError(f"{parcel.name!r} did not arrive as it was sent")
 
-        folder, _ = Cache().get_or_make("inputs", parcel.key, fetch)
+        folder, _ = Cache().get_or_make(INPUTS, parcel.key, fetch)
         return folder / parcel.name
 
     def sender(self, post: Callable[[Event], None]) -> Callable[[Event], None]:

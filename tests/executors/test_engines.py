@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -152,6 +154,35 @@ def test_files_arrive_as_they_were_and_paths_follow_them(model: Path) -> None:
         assert Path(moved["task"]["data"]["test"]).read_bytes() == (model / "weights").read_bytes()
         assert moved["task"]["note"] == "/etc"
     assert not shop.run.exists()
+
+
+def test_what_a_killed_worker_left_on_its_machine_is_removed_by_the_next(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run directory with a half-built cell, and a half-fetched input in the node's own cache."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("DISTBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    words = "; ".join([
+        "import os, signal",
+        "from pathlib import Path",
+        "from distbench.executors.apart import Supplies, Workshop",
+        "from distbench.executors.parcels import wrap",
+        f"path = Path({str(model / 'weights')!r})",
+        "parcel = wrap(path, lambda piece: piece)",
+        "shop = Workshop(['c'], Supplies((), {}, {str(path): parcel}), lambda p: os.kill(os.getpid(), signal.SIGKILL))",
+        "shop.__enter__()",
+    ])  # fmt: skip
+    killed = subprocess.run([sys.executable, "-c", words], check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+    def leftovers() -> list[Path]:
+        return [*tmp_path.glob("distbench-workshop*"), *(tmp_path / "cache").rglob(".tmp-*")]
+
+    assert len(leftovers()) == 2
+    with Workshop(["c"], Supplies((cell(model).model_dump_json(),), {}, {}), lambda piece: b"") as shop:
+        assert leftovers() == [shop.run]
+    assert leftovers() == []
 
 
 def test_what_arrives_changed_is_refused(model: Path, tmp_path: Path) -> None:
