@@ -58,8 +58,14 @@ def export(cell: MakeCell, run: RunDir, folder: Path, progress: Progress) -> Mak
 
 
 def _opened(cell: MakeCell, folder: Path, deployment: Any) -> Any:
-    options = plugins.options("models", Use(use=cell.use, **deployment.opens()))
-    return plugins.load("models", cell.use).open(folder, cell.settings, options)
+    """Open the export as its deployment says. A copy for the same plug-in may do what its source may."""
+    kind, start = plugins.load("models", cell.use), cell.start
+    assert start is not None
+    permits: frozenset[str] = getattr(kind, "permits", frozenset()) if start.use == cell.use else frozenset()
+    allowed = {key: value for key, value in start.options.items() if key in permits}
+    return kind.open(
+        folder, cell.settings, plugins.options("models", Use(use=cell.use, **allowed | deployment.opens()))
+    )
 
 
 def files_digest(folder: Path) -> str:

@@ -259,7 +259,8 @@ def kind_in(folder: Path) -> str:
     """Return what a checkpoint classifies. Raises RefusedError where it has no classification head."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     named = [str(each) for each in config.get("architectures") or []]
-    for name in named:
+    own = config.get("auto_map")
+    for name in [*named, *(own if isinstance(own, dict) else ())]:  # a class of the checkpoint's may be called anything
         for ending, kind in HEADS.items():
             if name.endswith(ending):
                 return kind

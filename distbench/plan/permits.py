@@ -41,10 +41,9 @@ def resolved(use: str, source: str, directory: Path, options: dict[str, Any]) ->
 def handed_on(use: str, recipe: Recipe) -> tuple[Trusted | None, dict[str, Any]]:
     """Return the code that a model to be made takes over with its architecture, and the options that let it run.
 
-    It comes from the model that it starts from, or from the files that its initialiser names.
+    It comes from the model that it starts from, or from the files that its initialiser names; another runtime needs
+    none.
     """
-    if recipe.deploy is not None:
-        return None, {}
     init = recipe.init
     kind = plugins.load("inits", init.use) if init else None
     if init is not None and kind is not None and not kind.needs:

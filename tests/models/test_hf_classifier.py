@@ -19,6 +19,7 @@ from distbench.models.hf_classifier_inputs import ImageInputs
 from distbench.protocols import LearnSession
 from tests.conftest import CPU
 from tests.models.classified import blobs, pictures, recipe, reviews
+from tests.models.own_code import pickle_weights
 
 QUIET = LearnSession()
 SMALL_TEXT = {"dim": 16, "n_layers": 4, "n_heads": 2, "hidden_dim": 32, "max_position_embeddings": 32, "dropout": 0.0}
@@ -287,6 +288,43 @@ def test_code_beside_the_weights_is_refused(copy: Callable[[], Path]) -> None:
         HFClassifier.resolve(str(folder), Path())
     with pytest.raises(RefusedError, match="auto_map"):
         HFClassifier.open(folder, CPU)
+
+
+def test_code_and_pickles_that_are_allowed_answer_as_the_same_model_without(
+    copy: Callable[[], Path], saved_text: Path, tmp_path: Path
+) -> None:
+    folder, asked = pickle_weights(copy()), reviews().x
+    (folder / "modeling_own.py").write_text(
+        "from transformers import DistilBertForSequenceClassification\n"
+        f"open({str(tmp_path / 'RAN')!r}, 'w')\n"
+        "class Own(DistilBertForSequenceClassification): ...\n"
+    )
+    change(folder, auto_map={"AutoModelForSequenceClassification": "modeling_own.Own"})
+    for allowed in ({}, {"trust_remote_code": True}, {"allow_pickle": True}):
+        with pytest.raises(RefusedError):
+            HFClassifier.open(folder, CPU, HFClassifierOptions(**allowed))
+    both = {"trust_remote_code": True, "allow_pickle": True}
+    found = HFClassifier.resolve(str(folder), folder, HFClassifierOptions(**both))
+    assert found.trusted is not None
+    assert (list(found.trusted.code), found.trusted.pickles, found.converts) == (
+        ["modeling_own.py"], ["pytorch_model.bin"], True
+    )  # fmt: skip
+    assert not (tmp_path / "RAN").exists()
+    model = HFClassifier.open(folder, CPU, HFClassifierOptions(**both))
+    assert (tmp_path / "RAN").exists()
+    assert type(model.module).__name__ == "Own"
+    expected = HFClassifier.open(saved_text, CPU).classify(asked)
+    np.testing.assert_array_equal(model.classify(asked), expected)
+    model.save(tmp_path / "saved")
+    again = HFClassifier.open(tmp_path / "saved", CPU, HFClassifierOptions(trust_remote_code=True))
+    np.testing.assert_array_equal(again.classify(asked), expected)
+    init = FreshHFClassifier(HFClassifierOptions(encoder=str(folder), **both))
+    assert init.trusted() == found.trusted
+    assert init.identity() == {"encoder": found.identity}
+    fresh = init.make(None, CPU)
+    fresh.learn(reviews(), recipe("hard", steps=1), QUIET)
+    fresh.save(tmp_path / "fresh")
+    assert (tmp_path / "fresh" / "modeling_own.py").is_file()
 
 
 def test_missing_and_broken_tensors_are_refused(copy: Callable[[], Path]) -> None:

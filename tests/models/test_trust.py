@@ -31,6 +31,7 @@ students:
   - {name: drop, of: big, init: {use: layer-drop, keep: 2}}
   - {name: int8, of: big, quantise: {use: int8-dynamic}}
   - {name: eager, of: big, options: {attention: eager}}
+  - {name: again, of: big, deploy: {use: transformers, attention: eager}}
   - name: fresh
     of: big
     init: {use: like-teacher}
@@ -63,12 +64,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(place: Path) -> Path:
     """The run. Nothing of the code had run while it was planned."""
     plan = json.loads(here(place, "plan", "suite.yaml", "--json", check=0).stdout)
-    assert sorted(plan["allowed"]) == ["big", "drop", "eager", "fresh", "int8", "pickled"]
+    assert sorted(plan["allowed"]) == ["again", "big", "drop", "eager", "fresh", "int8", "pickled"]
     assert not (place / "RAN").exists()
     done = here(place, "run", "suite.yaml", "--out", "run", "-q", check=0)
     assert (place / "RAN").exists()
     said = [line for line in done.stderr.splitlines() if line.startswith("allowed: ")]
-    assert said[0].startswith("allowed: big, drop, int8, eager, fresh: Python of the checkpoint will run, as trust_")
+    assert said[0].startswith(
+        "allowed: big, drop, int8, eager, again, fresh: Python of the checkpoint will run, as trust_"
+    )
     assert said[1].startswith("allowed: pickled: weights will be read from a pickle, as weights only, as allow_pickle")
     return place / "run"
 
@@ -83,7 +86,7 @@ def test_a_run_says_everywhere_whose_code_ran_and_what_was_a_pickle(finished: Pa
     code = result["teachers"][0]["trusted"]["code"]
     assert sorted(code) == ["configuration_own.py", "modeling_own.py"]
     students = {student["name"]: student["trusted"] for student in result["students"]}
-    assert all(students[name]["code"] == code for name in ("drop", "int8", "eager", "fresh"))
+    assert all(students[name]["code"] == code for name in ("drop", "int8", "eager", "again", "fresh"))
     assert (students["pickled"]["pickles"], students["pickled"]["code"]) == (["pytorch_model.bin"], {})
     ran, read = "Python of the checkpoint was run", "weights were read from a pickle, as weights only"
     assert [sum(each in line for line in result["warnings"]) for each in (ran, read)] == [1, 1]
@@ -239,6 +242,22 @@ def test_code_of_a_tokenizer_counts_too(tiny_lm: Path, tmp_path: Path) -> None:
     trusted = trusted_in(own, CODE)
     assert trusted is not None
     assert list(trusted.code) == ["tokens.py"]
+
+
+def test_only_what_is_allowed_is_fetched_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def fetch(repo: str, *, revision: str, allow_patterns: list[str], etag_timeout: float) -> str:
+        asked.append([pattern for pattern in allow_patterns if pattern in {"*.py", "*.bin"}])
+        return str(tmp_path)
+
+    (tmp_path / "config.json").write_text("{}")
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
+    with pytest.raises(RefusedError, match=r"has no safetensors on the hub; .* allow_pickle: true"):
+        resolve_checkpoint("org/model", tmp_path)
+    with pytest.raises(EnvironmentFault, match=r"model\.safetensors is missing"):
+        resolve_checkpoint("org/model@" + "a" * 40, tmp_path, Trust(code=True, pickle=True))
+    assert asked == [[], ["*.py"], ["*.py", "*.bin"]]
 
 
 def test_code_of_the_hub_needs_a_commit(tmp_path: Path) -> None:
