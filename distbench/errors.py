@@ -95,6 +95,7 @@ _NO_MEMORY = (  # of RuntimeErrors: torch's CPU allocator, ONNX Runtime, C++, CU
     "bad allocation",
     "bad_alloc",
     "out of memory",
+    "cublas_status_alloc_failed",
 )
 
 

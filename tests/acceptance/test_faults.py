@@ -29,7 +29,7 @@ def records(run: Path) -> list[dict[str, Any]]:
 
 
 def test_memory_that_ends_in_an_evaluation_fails_that_cell_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The batch is never made smaller behind anybody's back: what was asked in it is not asked, and said."""
+    """Not even one row fits: it was tried in ever smaller batches, each of which was said, and the others go on."""
     reviews()(place)
     honest = DecisionTree.classify
 
@@ -41,6 +41,7 @@ def test_memory_that_ends_in_an_evaluation_fails_that_cell_alone(place: Place, m
     monkeypatch.setattr(DecisionTree, "classify", full)
     done = here(place.folder, *RUN, DISTBENCH_CACHE=str(place.folder / "cache"))
     assert done.returncode == 4, done.stderr
+    assert "small on reviews: memory ended at 2 rows at once; it goes on with 1" in done.stderr
     assert "FAILED  small on reviews" in done.stderr
     assert "out of memory at a peak of" in done.stderr
     assert "Tried to allocate 20.00 GiB" in done.stderr

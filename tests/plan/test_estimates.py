@@ -16,6 +16,7 @@ from distbench.plan.estimates.forecasts import Forecaster
 from distbench.plan.estimates.history import finished, read_history
 from distbench.plan.estimates.likeness import signature
 from distbench.plan.estimates.machine import Machine
+from distbench.plan.estimates.memory import held
 from distbench.plan.estimates.past import Past
 from distbench.plan.estimates.seconds import seconds_of
 from distbench.plan.estimates.similar import Similar
@@ -266,6 +267,7 @@ def test_how_far_a_model_that_is_made_here_is_cut_is_not_certain(place: Path) ->
     assert found.disk_bytes.sure is None
     assert found.disk_bytes.value
     assert found.memory_bytes.sure == before.params * 4, "what it starts from is loaded, whatever comes of it"
+    assert held(cut, forecaster.sizes) == before.params * 16, "the estimate takes the most that it can be"
 
 
 def test_a_gpu_that_is_too_small_is_refused_by_its_own_memory(place: Path) -> None:

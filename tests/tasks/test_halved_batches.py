@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distbench.cell.make import less_memory
 from distbench.errors import is_out_of_memory
 from distbench.models.hf_causal import HFCausal
 from distbench.models.mlp import MLPClassifier
 from distbench.protocols import Outcome, Shape
 from distbench.protocols.batches import Batch, batches_may_shrink
+from distbench.schema.cell import MakeCell
 from distbench.schema.record import BatchHalved, CellRecord, EvaluateResult
-from distbench.schema.suite import TaskSpec
+from distbench.schema.suite import FitSpec, TaskSpec
 from distbench.store.samples import read_samples
 from distbench.tasks import lm_eval as lm_eval_task
 from distbench.tasks.lm_eval_kept import Kept
@@ -282,12 +284,31 @@ def test_a_record_of_before_has_no_such_field(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "; a smaller batch_size with a larger accumulate makes the same steps in less memory"),
+        (
+            {"batch_size": 64},
+            "; a smaller batch_size than 64 with a larger accumulate makes the same steps in less memory",
+        ),
+        ({"batch_size": 1}, "; its batch_size is 1 already: lora, or shorter rows of data, need less"),
+    ],
+)
+def test_a_training_that_runs_out_of_memory_names_what_needs_less(given: dict[str, Any], words: str) -> None:
+    train = FitSpec.model_validate({"use": "hard-labels", "data": {"use": "labelled"}, **given})
+    cell = MakeCell(id="m", title="m", needs=[], role="student", use="mlp", teachers=[], settings=CPU, train=train)
+    assert less_memory(cell) == words
+    assert less_memory(cell.model_copy(update={"train": None})) == ""
+
+
+@pytest.mark.parametrize(
     ("error", "memory"),
     [
         (MemoryError(), True),
         (RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"), True),
         (RuntimeError(ENDED), True),
         (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
         (RuntimeError("shapes do not fit"), False),
         (OSError("out of memory"), False),
     ],

@@ -59,36 +59,43 @@ def device_memory(cell: Cell, work: Asked, sizes: Sizes, similar: Similar) -> Fo
     """Return the accelerator's memory at the peak; None for a cell on the CPU."""
     if not cell.settings.device.startswith("cuda"):
         return None
-    sure = certain(cell, sizes)
-    if sure is None:
+    sure, known = certain(cell, sizes), held(cell, sizes)
+    if known is None:
         return unknown(_no_size(cell))
-    value = CONTEXT + sure * BESIDE_WEIGHTS + working_bytes(cell, work.signature, sizes, similar)
+    value = CONTEXT + known * BESIDE_WEIGHTS + working_bytes(cell, work.signature, sizes, similar)
     return about(value, ranges.MEMORY_COMPUTED, "computed", COMPUTED, sure)
 
 
 def certain(cell: Cell, sizes: Sizes) -> float | None:
     """Return the bytes that a cell needs at least; None where a model's size is not known.
 
-    A size that is no more than its parent's (quantised, exported) is certain for nobody, so it counts as 0 here.
+    A size that is no more than its parent's (quantised, exported, cut nobody knows how far) is certain for nobody, so
+    it counts as 0 here.
     """
+    return held(cell, sizes, at_most=False)
+
+
+def held(cell: Cell, sizes: Sizes, *, at_most: bool = True) -> float | None:
+    """Return the bytes of weights, and of what is trained; `at_most`: also of sizes that are only a limit."""
     if isinstance(cell, EvaluateCell):
-        return _together([cell.model, *([cell.reference] if cell.reference else [])], sizes, cell.settings)
+        refs = [cell.model, *([cell.reference] if cell.reference else [])]
+        return _together(refs, sizes, cell.settings, at_most=at_most)
     if isinstance(cell, MeasureCell):
-        return _together(cell.models, sizes, cell.settings)
+        return _together(cell.models, sizes, cell.settings, at_most=at_most)
     opened = [ref for ref in (cell.start, *cell.teachers) if ref is not None]
-    one = max((_weights(ref, sizes, cell.settings) or 0.0 for ref in opened), default=0.0)
-    return max(one, _training(cell, sizes)) or None
+    one = max((_weights(ref, sizes, cell.settings, at_most=at_most) or 0.0 for ref in opened), default=0.0)
+    return max(one, _training(cell, sizes, at_most=at_most)) or None
 
 
-def _together(refs: Sequence[ModelRef], sizes: Sizes, settings: Settings) -> float | None:
+def _together(refs: Sequence[ModelRef], sizes: Sizes, settings: Settings, *, at_most: bool) -> float | None:
     """Return the weights of models that are loaded at once."""
-    weights = [each for ref in refs if (each := _weights(ref, sizes, settings)) is not None]
+    weights = [each for ref in refs if (each := _weights(ref, sizes, settings, at_most=at_most)) is not None]
     return sum(weights) or None
 
 
-def _weights(ref: ModelRef, sizes: Sizes, settings: Settings) -> float | None:
+def _weights(ref: ModelRef, sizes: Sizes, settings: Settings, *, at_most: bool) -> float | None:
     size = sizes.of(ref)
-    if size is None or size.at_most or not _held(ref, size):
+    if size is None or (size.at_most and not at_most) or not _held(ref, size):
         return None
     parts = held_by(ref) if settings.device.startswith("cuda") else 1  # each part on a GPU of its own; one host has all
     return size.loaded(settings.dtype) / parts
@@ -99,10 +106,10 @@ def _held(ref: ModelRef, size: Size) -> bool:
     return not (ref.path or "").endswith(".gguf") and (size.exact or not size.packed) and ref.use.startswith("hf-")
 
 
-def _training(cell: MakeCell, sizes: Sizes) -> float:
+def _training(cell: MakeCell, sizes: Sizes, *, at_most: bool) -> float:
     """Return what a training keeps of each parameter; adapters and several processes keep less."""
     size = sizes.made(cell)
-    if size is None or size.at_most or not cell.use.startswith("hf-"):
+    if size is None or (size.at_most and not at_most) or not cell.use.startswith("hf-"):
         return 0.0
     if cell.train is None or cell.quantise or cell.deploy:
         return 0.0
@@ -113,7 +120,7 @@ def _training(cell: MakeCell, sizes: Sizes) -> float:
 
 
 def _computed(cell: Cell, work: Asked, sizes: Sizes, similar: Similar, sure: float | None) -> Forecast:
-    known = certain(cell, sizes)
+    known = held(cell, sizes)
     if known is None:
         return unknown(_no_size(cell))
     value = float(INTERPRETER * (len(cell.models) if isinstance(cell, MeasureCell) else 1))
