@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -10,9 +11,13 @@ from unittest import mock
 import pytest
 
 from distbench.execute.budget import Budget, TimedQueue, in_order
+from distbench.execute.run import Runner
+from distbench.executors.job import Ended, Job
 from distbench.plan.arrange import Bundle
 from distbench.schema.cell import EvaluateCell, MakeCell, ModelRef, Settings
 from distbench.schema.suite import TaskSpec
+from distbench.store.cache import Cache
+from distbench.store.run_dir import RunDir
 from tests.command import here
 
 CPU = Settings(seed=0, device="cpu", dtype="float32", threads=1)
@@ -50,6 +55,16 @@ def test_a_pair_begins_only_where_both_its_cells_have_the_time() -> None:
     assert not time.allows(evaluation("T2"))
     time.settled(["T"])
     assert time.allows(evaluation("S"))  # what is left of the pair that has begun fits
+
+
+def test_side_by_side_a_pair_takes_its_longest_chain_and_its_share_of_the_slots() -> None:
+    clock = Clock()
+    time = budget(clock)
+    clock.now += 45.0
+    time.side_by_side(2, [evaluation("T2"), evaluation("S2")])
+    assert time.allows(evaluation("T2"))  # both in 30 s
+    time.side_by_side(2, [evaluation("S2", needs=("T2",))])
+    assert not time.allows(evaluation("T2"))  # one after the other
 
 
 def test_estimates_are_corrected_by_what_cells_really_take() -> None:
@@ -94,6 +109,80 @@ def test_evaluations_of_a_batch_are_sorted_by_model_and_batches_keep_their_order
     assert [cell.id for cell in together] == ["mk", "a1", "a2", "b1", "b2"]
     apart = in_order([*cells, make], order, costs, batch=10.0)
     assert [cell.id for cell in apart] == ["a1", "b1", "mk", "a2", "b2"]
+
+
+class Abreast:
+    """Two slots, and jobs of which nothing is heard but what a test says; `cancel` ends them."""
+
+    slots, retries = 2, 0
+
+    def __init__(self, run: RunDir, clock: Clock, script: list[tuple[float, int, str]]) -> None:
+        self.run, self.clock, self.script = run, clock, script
+        self.jobs: list[Job] = []
+        self.cancelled: list[str] = []
+
+    def submit(self, job: Job) -> None:
+        self.jobs.append(job)
+        assert len(self.jobs) - len(self.cancelled) <= 4
+
+    def wait(self, on_event: Callable[[Job, dict[str, Any]], None]) -> tuple[Job, Ended]:
+        """Play the script: (seconds that pass, number of the job, what it says)."""
+        while True:
+            passes, number, said = self.script.pop(0)
+            self.clock.now += passes
+            job = self.jobs[number]
+            if said == "ended":
+                return job, Ended(0, "")
+            if said == "committed":
+                folder = self.run.workplace(job.ids[0])
+                (folder / "record.json").write_text("{}")
+                self.run.commit(job.ids[0], folder)
+            on_event(job, {"event": said, "cell": job.ids[0], "done": 1, "total": 2, "what": ""})
+
+    def cancel(self, jobs: list[Job]) -> None:
+        self.cancelled += [job.ids[0] for job in jobs]
+
+    def stop(self) -> None:
+        assert not self.script
+
+
+def played(folder: Path, script: list[tuple[float, int, str]]) -> tuple[Runner, Abreast]:
+    """Run four independent cells of 30 s each in 100 s on two slots."""
+    run, clock = RunDir.prepare(folder / "run"), Clock()
+    cells: list[Any] = [evaluation(name, name) for name in ("T", "S", "T2", "S2")]
+    executor = Abreast(run, clock, script)
+    runner = Runner(cells, run, Cache(folder / "cache"), executor, mock.MagicMock())
+    runner.budget = budget(clock)
+    runner.execute()
+    return runner, executor
+
+
+def test_with_several_slots_nothing_waits_elsewhere_and_what_has_no_time_is_left_out(tmp_path: Path) -> None:
+    first = [(0, 0, "started"), (0, 1, "started"), (80, 0, "committed"), (0, 0, "ended")]
+    runner, executor = played(tmp_path, [*first, (10, 1, "committed"), (0, 1, "ended")])  # the others need 30 s
+    assert [job.ids for job in executor.jobs] == [["T"], ["S"]]
+    assert runner.state.done == {"T", "S"}
+    assert runner.budget is not None
+    assert runner.budget.left_out.keys() == {"T2", "S2"}
+    assert executor.cancelled == []
+
+
+def test_with_several_slots_those_at_work_have_the_grace_and_are_ended_then(tmp_path: Path) -> None:
+    begun = [(0, 0, "started"), (0, 1, "placed"), (159, 0, "progress")]
+    runner, executor = played(tmp_path, [*begun, (2, 0, "clock")])  # nobody says a word, and time passes
+    assert executor.cancelled == ["T", "S"]
+    assert runner.budget is not None
+    why = runner.budget.left_out
+    assert why["T"] == "it was ended: the time and its grace were over"
+    assert all(why[cell].startswith("not expected to end in time") for cell in ("S", "T2", "S2"))
+    assert runner.state.done == set()
+
+
+def test_a_job_that_waited_too_long_for_its_place_is_taken_back_alone(tmp_path: Path) -> None:
+    late = [(0, 0, "started"), (80, 1, "started"), (1, 0, "committed"), (0, 0, "ended")]
+    runner, executor = played(tmp_path, late)
+    assert executor.cancelled == ["S"]
+    assert runner.state.done == {"T"}
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
