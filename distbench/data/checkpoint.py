@@ -64,6 +64,22 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def safe_weights(folder: Path) -> list[Path]:
+    """Return the safetensors files of a checkpoint whose sizes are read and which nobody opens.
+
+    Raises EnvironmentFault for a missing file, RefusedError for a damaged one, and where the weights are a pickle.
+    """
+    _config(folder)
+    files = _weight_files(folder, Trust(pickle=True))
+    for file in files:
+        if file.suffix == ".bin":
+            raise RefusedError(
+                f"{file} is a pickle; sizes are read from safetensors only, so leave this checkpoint out"
+            )
+        check_safetensors(file)
+    return files
+
+
 def _weight_files(folder: Path, trust: Trust) -> list[Path]:
     if (folder / INDEX).is_file():
         return _shards(folder, INDEX)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from distbench.data.checkpoint import check_checkpoint, check_safetensors
+from distbench.data.checkpoint import check_safetensors, safe_weights
 from distbench.errors import EnvironmentFault
 from distbench.importers.lm_eval_results import Results
 from distbench.schema.record import Footprint
@@ -36,7 +36,7 @@ def _checkpoint(source: Path, counted: int | None) -> Footprint:
         return Footprint(bytes_on_disk=source.stat().st_size, params_unique=counted, note=note)
     if not source.is_dir():
         raise EnvironmentFault(f"no checkpoint folder or .gguf file at {source}")
-    files = check_checkpoint(source)
+    files = safe_weights(source)
     tensors = {name: entry for file in files for name, entry in check_safetensors(file).items()}
     found = sum(math.prod(e["shape"]) for name, e in tensors.items() if not name.endswith(".weight_scale"))
     if counted is not None and counted != found:

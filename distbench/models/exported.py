@@ -225,4 +225,9 @@ def read_facts(folder: Path, use: str) -> ExportFacts:
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except ValueError as error:
+        if "trust_remote_code" not in str(error):
+            raise
+        raise RefusedError(f"{folder}: its tokenizer needs Python of the checkpoint, which no export brings") from error

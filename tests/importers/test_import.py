@@ -12,7 +12,9 @@ import pytest
 
 from distbench.compare.run import compare
 from distbench.errors import DistbenchError, RefusedError, UsageError
+from distbench.importers.lm_eval_results import Results
 from distbench.importers.lm_eval_run import Side, Wishes, import_lm_eval
+from distbench.importers.sizes import size_of
 from distbench.schema.record import CellRecord
 from distbench.schema.result import Result
 from distbench.store.run_dir import RunDir
@@ -208,6 +210,16 @@ def test_sizes_come_from_a_named_checkpoint(teacher: Path, tmp_path: Path) -> No
     assert "lm-eval counted 1000" in (size.note or "")
     assert result.students[0].name == "tiny"
     assert result.students[0].compression["bytes_on_disk"] == 1.0
+
+
+def test_sizes_of_a_checkpoint_with_code_are_read_and_those_of_a_pickle_are_refused(tmp_path: Path) -> None:
+    folder, results = save_tiny_lm(tmp_path / "model"), Results(tmp_path, "", "", "m", None, {}, {})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModel": "own.Model"}}))
+    assert size_of(results, folder).bytes_on_disk == (folder / "model.safetensors").stat().st_size  # nothing is opened
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(RefusedError, match="sizes are read from safetensors only"):
+        size_of(results, folder)
 
 
 def test_unknown_sizes_are_unknown(tmp_path: Path) -> None:
