@@ -44,6 +44,11 @@ class Hub:
         files = self.repos[kind, repo]
         return hashlib.sha1(b"".join(name.encode() + files[name] for name in sorted(files))).hexdigest()
 
+    def begin_again(self, repos: dict[tuple[str, str], Files]) -> None:
+        """Forget everything, and let go what hangs."""
+        self.stopped.set()
+        self.repos, self.faults, self.log, self.stopped = repos, [], [], threading.Event()
+
     def fetched(self) -> list[str]:
         return [path for method, path, _ in self.log if method == "GET" and "/resolve/" in path]
 

@@ -1,4 +1,8 @@
-"""One process of a training: the tests call it once by themselves, and start it several times with torchrun."""
+"""One process of a training: the tests call it once by themselves, and start it several times with torchrun.
+
+With `--forks` it is the interpreter that many trainings fork from: what takes torchrun's processes longest is to import
+their libraries, every time. It has no thread then, so that it can be forked safely.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +73,50 @@ def main(path: Path) -> None:
         path.with_suffix(".report").write_text(json.dumps(dataclasses.asdict(report)))
 
 
+def forks(path: Path, count: int) -> int:
+    """Train in so many forks, as torchrun would start them; return the exit code of the first that failed, or 0."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = os.open(path.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    ranks: set[int] = set()
+    for rank in range(count):
+        if (child := os.fork()) == 0:
+            os.dup2(log, 2)
+            os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            main(path)
+            raise SystemExit(0)
+        ranks.add(child)
+    os.close(log)
+    code = 0
+    while ranks:
+        ended, status = os.wait()
+        ranks.remove(ended)
+        if status and not code:
+            code = os.waitstatus_to_exitcode(status)
+            for rank in ranks:  # they would wait for it
+                os.kill(rank, signal.SIGKILL)
+    return code
+
+
+def serve() -> None:
+    """Answer each line of standard input, a file and a number of processes, with an exit code."""
+    import torch._dynamo  # an optimiser brings it
+    import torch.distributed.fsdp  # noqa: F401
+    import transformers.models.llama.modeling_llama  # noqa: F401
+
+    import distbench.training.trainer  # noqa: F401
+
+    for line in sys.stdin:
+        path, count = json.loads(line)
+        sys.stdout.write(f"{forks(Path(path), count)}\n")
+        sys.stdout.flush()
+
+
 if __name__ == "__main__":
     die_with_parent()
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "--forks":
+        serve()
+    else:
+        main(Path(sys.argv[1]))

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,7 @@ from distbench.protocols import SignalRequest
 from distbench.schema.training import Launch
 from distbench.training.dealing import ABSENT, Dealer
 from distbench.training.processes import Processes
+from tests.command import here
 from tests.conftest import CPU, save_tiny_lm
 from tests.training import one_of_several
 
@@ -67,23 +69,59 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"teacher": str(folder / "teacher"), "signal": str(folder)}
 
 
-def train(folder: Path, files: dict[str, str], launch: Launch | None = None, **asked: Any) -> Ended:
-    """Train in this process, or in several that torchrun starts."""
+class Forks:
+    """Starts the processes of a training by forking one that has imported everything."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.training.one_of_several", "--forks"], cwd=ROOT, text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+
+    def start(self, file: Path, count: int) -> tuple[int, str]:
+        """Train to the end; return exit code and log."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps([str(file), count]) + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline()), file.with_suffix(".log").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    found = Forks()
+    with found.process as process:
+        yield found
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def torchrun(file: Path, count: int) -> tuple[int, str]:
+    """Train as cells do; return exit code and log."""
+    prefix = ["distbench.cell.torchrun", "--nproc-per-node", str(count), "--max-restarts", "0", "--standalone"]
+    done = subprocess.run(
+        [sys.executable, "-m", *prefix, "-m", "--", "tests.training.one_of_several", str(file)],
+        env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS,
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+def alone_here(file: Path, _: int) -> tuple[int, str]:
+    one_of_several.main(file)
+    return 0, ""
+
+
+def train(
+    folder: Path, files: dict[str, str], start: Any = alone_here, options: dict[str, Any] | None = None, **asked: Any
+) -> Ended:
+    """Train in this process, or in the two that `start` begins."""
     folder.mkdir(exist_ok=True)
+    launch = None if start is alone_here else Launch.model_validate({"processes": 2} | (options or {}))
     told = {"terms": [SOFT, HARD], "online": False, "scratch": str(folder / "scratch"), "budget": BUDGET}
     file = folder / "asked.json"
     file.write_text(json.dumps(files | told | {"launch": launch.model_dump() if launch else None} | asked))
-    if launch is None:
-        one_of_several.main(file)
-        code, log = 0, ""
-    else:
-        prefix = ["distbench.cell.torchrun", "--nproc-per-node", str(launch.processes), "--max-restarts", "0"]
-        done = subprocess.run(
-            [sys.executable, "-m", *prefix, "--standalone", "-m", "--", "tests.training.one_of_several", str(file)],
-            env=os.environ | {"OMP_NUM_THREADS": "1"}, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS,
-            check=False,
-        )  # fmt: skip
-        code, log = done.returncode, done.stderr
+    code, log = start(file, 2)
     if code:
         return Ended(code, log)
     return Ended(0, log, json.loads(file.with_suffix(".report").read_text()), torch.load(file.with_suffix(".pt")))
@@ -111,36 +149,35 @@ def alone(files: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> En
 
 @pytest.mark.parametrize("sharding", ["none", "fsdp2"])
 def test_two_processes_make_the_student_that_one_makes(
-    files: dict[str, str], alone: Ended, tmp_path: Path, sharding: Any
+    files: dict[str, str], alone: Ended, forks: Forks, tmp_path: Path, sharding: str
 ) -> None:
     assert alone.losses[-1] != pytest.approx(alone.losses[0], rel=1e-2)  # it learned: equality says something
-    check_same(alone, train(tmp_path, files, Launch(processes=2, sharding=sharding)))
+    check_same(alone, train(tmp_path, files, forks.start, {"sharding": sharding}))
 
 
-def test_a_teacher_that_is_asked_online_is_divided_too(files: dict[str, str], tmp_path: Path) -> None:
+def test_a_teacher_that_is_asked_online_is_divided_too(files: dict[str, str], forks: Forks, tmp_path: Path) -> None:
     budget = BUDGET | {"accumulate": 2}
     one = train(tmp_path / "one", files, online=True, budget=budget)
     assert one.report["options"]["teacher"] == "online"
-    check_same(one, train(tmp_path / "two", files, Launch(processes=2), online=True, budget=budget))
+    check_same(one, train(tmp_path / "two", files, forks.start, online=True, budget=budget))
 
 
 def test_a_killed_process_ends_all_and_the_training_goes_on_from_its_checkpoint(
-    files: dict[str, str], alone: Ended, tmp_path: Path
+    files: dict[str, str], alone: Ended, forks: Forks, tmp_path: Path
 ) -> None:
     budget = BUDGET | {"checkpoint_every": 2}
-    launch = Launch(processes=2)
     began = time.monotonic()
-    killed = train(tmp_path, files, launch, budget=budget, kill=[1, 5])
+    killed = train(tmp_path, files, torchrun, budget=budget, kill=[1, 5])
     assert time.monotonic() - began < SECONDS / 2
     assert killed.code != 0
     assert killed.log.strip().splitlines()[-1] == "process 1 was killed by signal 9, likely out of memory"
-    resumed = train(tmp_path, files, launch, budget=budget)
+    resumed = train(tmp_path, files, forks.start, budget=budget)
     assert resumed.report["resumed_from"] == 4
     check_same(alone, resumed)
 
 
-def test_texts_that_the_student_writes_need_whole_weights(files: dict[str, str], tmp_path: Path) -> None:
-    refused = train(tmp_path, files, Launch(processes=2), online=True, on_policy=1.0)
+def test_texts_that_the_student_writes_need_whole_weights(files: dict[str, str], forks: Forks, tmp_path: Path) -> None:
+    refused = train(tmp_path, files, forks.start, online=True, on_policy=1.0)
     assert refused.code != 0
     assert "use sharding: none" in refused.log
 
@@ -295,8 +332,7 @@ tasks:
 
 def test_a_run_starts_several_processes_and_evaluates_what_they_made(files: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE.replace("./teacher", files["teacher"]))
-    command = [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", "run", "-q"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = here(tmp_path, "run", "suite.yaml", "--out", "run", "-q")  # what several processes do is done by several
     cells = [json.loads(file.read_text()) for file in (tmp_path / "run").glob("cells/*/cell.json")]
     assert sorted(cell["title"] for cell in cells if cell["kind"] == "make") == ["make kd"], done.stderr
     assert len([cell for cell in cells if cell["kind"] == "evaluate"]) == 2
