@@ -18,26 +18,31 @@ hypothesis.settings.load_profile("distbench")
 CPU = Settings(seed=0, device="cpu", dtype="float32", threads=1)
 
 
-# Files that take a minute or more. They begin first, so that no worker is left alone with one at the end.
+# Files that take long, the longest first. They begin in this order, so that no worker is left alone with one at the end.
 LONG = (
     "tests/executors/test_ray.py",
     "tests/test_main_job.py",
     "tests/test_real_model.py",
-    "tests/test_real_backends.py",
-    "tests/test_study_run.py",
+    "tests/training/test_launch.py",
     "tests/data/test_pull.py",
+    "tests/cell/",
+    "tests/models/",
     "tests/reliability/",
     "tests/schedulers/",
     "tests/secrets/",
-    "tests/models/",
-    "tests/cell/",
     "tests/training/",
+    "tests/report/",
+    "tests/test_study_run.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long files first; `--no-loadscope-reorder` has xdist keep this order."""
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)
