@@ -18,7 +18,7 @@ hypothesis.settings.load_profile("distbench")
 CPU = Settings(seed=0, device="cpu", dtype="float32", threads=1)
 
 
-# Files that take long, the longest first, in the order in which they begin: no worker is left alone with one at the end.
+# Files that take long, the longest first. They begin in this order: no worker is left alone with one at the end.
 LONG = (
     "tests/executors/test_ray.py",
     "tests/test_main_job.py",
