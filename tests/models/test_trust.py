@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -14,9 +15,11 @@ from distbench.data.pickles import check_pickle
 from distbench.data.sources import resolve_checkpoint
 from distbench.data.trust import Trust, identity_of, refuse_other_code
 from distbench.errors import EnvironmentFault, RefusedError, UsageError
+from distbench.models.hf_causal import HFCausal, HFCausalOptions
 from distbench.schema.trusted import Trusted, trusted_lines
 from distbench.store.files import seal
 from tests.command import here
+from tests.conftest import CPU
 from tests.models.own_code import Payload, pickle_weights, save_own_code_lm
 
 CODE, PICKLE = Trust(code=True), Trust(pickle=True)
@@ -238,10 +241,17 @@ def test_code_of_a_tokenizer_counts_too(tiny_lm: Path, tmp_path: Path) -> None:
     (own / "tokenizer_config.json").write_text(json.dumps(config))
     with pytest.raises(EnvironmentFault, match=r"tokens\.py is missing"):
         check_checkpoint(own, CODE)
-    (own / "tokens.py").write_text("class Slow: ...\n")
+    marker = tmp_path / "RAN"
+    (own / "tokens.py").write_text(f"open({str(marker)!r}, 'w')\nclass Slow: ...\n")
     trusted = trusted_in(own, CODE)
     assert trusted is not None
     assert list(trusted.code) == ["tokens.py"]
+    with contextlib.suppress(RefusedError):  # where transformers knows a tokenizer of its own, it takes that
+        HFCausal.open(own, CPU)
+    assert not marker.exists()
+    with contextlib.suppress(Exception):  # it is no tokenizer, but it may run
+        HFCausal.open(own, CPU, HFCausalOptions(trust_remote_code=True))
+    assert marker.exists()
 
 
 def test_only_what_is_allowed_is_fetched_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
