@@ -1,4 +1,8 @@
-"""The whole line on a model of a few kilobytes: run, resume, reuse, kill, gate. Nothing is mocked."""
+"""The whole line on a model of a few kilobytes: run, resume, reuse, kill, gate. Nothing is mocked.
+
+One run has every cell in a process of its own, as users have it, and so has one that is killed; what comes after, and
+what is only about what is said, runs here.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +26,7 @@ from distbench.store.cache import Cache
 from distbench.store.files import damage
 from distbench.store.run_dir import RunDir
 from distbench.suite.load import load_suite
+from tests import command
 from tests.conftest import save_tiny_lm
 
 SUITE = """\
@@ -51,23 +56,14 @@ tasks:
 measure:
   load: {}
   memory: {prompt_tokens: 8, output_tokens: 4}
-  latency: {prompt_tokens: 8, output_tokens: 4, batch_sizes: [1, 2], rounds: 3, launches: 1}
+  latency: {prompt_tokens: 8, output_tokens: 4, batch_sizes: [1, 2], rounds: 3, launches: 1, control: false}
 """
 
 
-def run(folder: Path, *arguments: str, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, check: int | None = 0) -> command.Done:
+    """Run a command and its cells in this process."""
     # A cache of its own: what another test sampled from an equal teacher is not sampled again, rightly.
-    done = subprocess.run(
-        [sys.executable, "-m", "distbench", *arguments],
-        cwd=folder,
-        env=os.environ | {"DISTBENCH_CACHE": str(folder / "cache")},
-        capture_output=True,
-        text=True,
-        timeout=560,
-        check=False,
-    )
-    assert check is None or done.returncode == check, done.stderr
-    return done
+    return command.here(folder, *arguments, check=check, DISTBENCH_CACHE=str(folder / "cache"))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +76,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished(place: Path) -> tuple[Path, Result]:
-    done = run(place, "run", "suite.yaml", "--out", "one", "--json")
+    known = {"DISTBENCH_CACHE": str(place / "cache")}
+    done = command.distbench(place, "run", "suite.yaml", "--out", "one", "--json", check=0, **known)
     return place / "one", Result.model_validate_json(done.stdout)
 
 
@@ -160,21 +157,25 @@ class Absent:
         if name.partition(".")[0] in {"torch", "transformers", "lm_eval", "pynvml"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Absent())
-sys.argv = ["distbench", *sys.argv[1:]]
 from distbench.cli import main
-main()
+_, path, page = sys.argv
+for words in (["report", path, "--out", page], ["compare", path, "--json"]):
+    sys.argv = ["distbench", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code:
+            raise
 """
 
 
 def test_compare_and_report_need_no_torch(finished: tuple[Path, Result], tmp_path: Path) -> None:
     path, result = finished
-    for arguments in (["compare", str(path), "--json"], ["report", str(path), "--out", str(tmp_path / "page.html")]):
-        done = subprocess.run(
-            [sys.executable, "-c", WITHOUT_TORCH, *arguments], capture_output=True, text=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        if "--json" in arguments:
-            assert Result.model_validate_json(done.stdout) == result
+    command = [sys.executable, "-c", WITHOUT_TORCH, str(path), str(tmp_path / "page.html")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.html").is_file()
+    assert Result.model_validate_json(done.stdout[done.stdout.index("{") :]) == result
 
 
 def test_running_again_redoes_nothing(finished: tuple[Path, Result], place: Path) -> None:
@@ -187,7 +188,7 @@ def test_running_again_redoes_nothing(finished: tuple[Path, Result], place: Path
 
 def test_a_changed_suite_is_not_mixed_into_an_old_run(finished: tuple[Path, Result], place: Path) -> None:
     done = run(place, "run", "suite.yaml", "--out", "one", "--set", "seed=1", check=2)
-    assert "seed changed; name a new --out" in done.stderr
+    assert "seed 0 → 1" in done.stderr
 
 
 def test_one_more_student_does_not_evaluate_the_teacher_again(finished: tuple[Path, Result], place: Path) -> None:
@@ -219,14 +220,8 @@ def test_a_flipped_byte_in_a_finished_cell_is_refused(finished: tuple[Path, Resu
 
 
 def workers(root: Path) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if any("distbench.cell" in word for word in line) and (
-            str(root) in " ".join(line) or "distbench.cell.probe" in line
-        ):
-            found.append(process)
-    return found
+    lines = [(process, process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    return [process for process, line in lines if "distbench.cell" in line and str(root) in " ".join(line)]
 
 
 def _hear_interrupts() -> None:
@@ -234,11 +229,11 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def start(place: Path, out: str, cache: Path, *more: str) -> subprocess.Popen[str]:
+def start(place: Path, out: Path, cache: Path) -> subprocess.Popen[str]:
     environment = os.environ | {"DISTBENCH_CACHE": str(cache)}
     return subprocess.Popen(
-        [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", out, *more], cwd=place, env=environment,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        [sys.executable, "-m", "distbench", "run", "suite.yaml", "--out", str(out), "--set", "measure={}"],
+        cwd=place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=_hear_interrupts,  # noqa: PLW1509 - it only sets a signal
     )  # fmt: skip
 
@@ -252,27 +247,29 @@ def wait_for_cells(run_path: Path, count: int, process: subprocess.Popen[str]) -
     raise AssertionError("the run ended, or did not get so far")
 
 
-@pytest.mark.parametrize(("sign", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_killed_run_leaves_no_orphans_and_resumes_to_the_same_numbers(
-    finished: tuple[Path, Result], place: Path, tmp_path: Path, sign: signal.Signals, code: int
+def test_a_run_killed_three_times_leaves_no_orphans_and_resumes_to_the_same_numbers(
+    finished: tuple[Path, Result], place: Path, tmp_path: Path
 ) -> None:
     out, cache = tmp_path / "killed", tmp_path / "cache"
-    less = () if sign == signal.SIGKILL else ("--set", "measure={}")  # once to the end is enough
-    process = start(place, str(out), cache, *less)
-    wait_for_cells(out, 4, process)
-    process.send_signal(sign)  # to the parent alone: its children must follow
-    _, stderr = process.communicate(timeout=30)
-    assert process.returncode == code
-    if sign != signal.SIGKILL:
-        assert "continue with: distbench run suite.yaml --out" in stderr
-        assert "Traceback" not in stderr
-    deadline = time.monotonic() + 15
-    while workers(out) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert workers(out) == []
-    kept = {p: p.stat().st_mtime_ns for p in out.glob("cells/*/record.json")}
-    assert len(kept) >= 4
-    again = start(place, str(out), cache, *less)
+    kept: dict[Path, int] = {}
+    for count, sign, code in ((2, signal.SIGINT, 130), (4, signal.SIGTERM, 143), (6, signal.SIGKILL, -9)):
+        process = start(place, out, cache)
+        wait_for_cells(out, count, process)
+        process.send_signal(sign)  # to the parent alone: its children must follow
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == code
+        if sign != signal.SIGKILL:
+            assert "continue with: distbench run suite.yaml --out" in stderr
+            assert "Traceback" not in stderr
+        deadline = time.monotonic() + 15
+        while workers(out) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert workers(out) == []
+        found = {p: p.stat().st_mtime_ns for p in out.glob("cells/*/record.json")}
+        assert len(found) >= count
+        assert {p: found.get(p) for p in kept} == kept
+        kept = found
+    again = start(place, out, cache)
     _, stderr = again.communicate(timeout=400)
     assert again.returncode == 0, stderr
     assert {p: p.stat().st_mtime_ns for p in kept} == kept
