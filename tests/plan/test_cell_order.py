@@ -12,7 +12,7 @@ import pytest
 
 from distbench.errors import UsageError
 from distbench.plan.arrange import Bundle, arrange
-from distbench.plan.expand import Plan, expand
+from distbench.plan.expand import Cell, Plan, expand
 from distbench.plan.order import NEEDED, REST, ordered
 from distbench.plan.outlook import cut
 from distbench.schema.durations import duration, duration_seconds
@@ -116,7 +116,7 @@ def test_required_students_on_gated_tasks_come_first_with_their_controls(plan: P
 
 
 def test_of_models_alone_a_student_comes_with_its_control_and_required_ones_come_first(plan: Plan) -> None:
-    makes = [cell for cell in plan.cells if cell.kind == "make"]
+    makes: list[Cell] = [cell for cell in plan.cells if cell.kind == "make"]
     bundles = ordered(replace(plan, cells=makes), dict.fromkeys((cell.id for cell in makes), 1.0))
     assert [bundle.about for bundle in bundles] == ["make kd", "make shown"]
     assert titles(plan, bundles[:1]) == ["make kd", "make kd-no-teacher"]
