@@ -56,6 +56,7 @@ def here(folder: Path, *arguments: str, check: int | None = None, **environment:
         mock.patch.object(sys, "argv", ["distbench", *arguments]),
         mock.patch.dict(os.environ, environment),
         mock.patch("distbench.executors.local_engine.LocalExecutor", Here),
+        mock.patch("distbench.cli.celling.LocalExecutor", Here),
     ):
         try:
             main()
