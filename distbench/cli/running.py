@@ -66,6 +66,15 @@ class Request:
         """Return the run's directory: `out_dir`, a new folder beside it where that is wanted, or one of our naming."""
         return place_of(out_dir, new_run=self.new_run) or default_out(loaded.suite.name)
 
+    def words(self) -> list[str]:
+        """Return the options that decide what is computed, for the command that goes on."""
+        given = [("--set", each) for each in self.sets or ()]
+        given += [("--device", self.device)] if self.device else []
+        given += [("--trust-task-code", str(folder)) for folder in self.trusted or ()]
+        given += [("--trust-remote-code", model) for model in self.allowed.code]
+        given += [("--allow-pickle", model) for model in self.allowed.pickle]
+        return [word for pair in given for word in pair]
+
     def _loaded(self) -> LoadedSuite:
         flags = self.teacher or self.students or self.tasks
         if self.suite is not None:
@@ -128,10 +137,9 @@ def tell_place(out_dir: Path | None, path: Path, plan: Plan) -> None:
 
 
 def _again(request: Request, path: Path, on: EngineWish) -> str:
-    """Return the command that goes on."""
-    return shlex.join(
-        ["distbench", "run", *([request.suite] if request.suite else ["…"]), "--out", str(path), *on.words()]
-    )
+    """Return the command that goes on: in this place, with the same suite."""
+    suite = [request.suite] if request.suite else ["…"]
+    return shlex.join(["distbench", "run", *suite, "--out", str(path), *request.words(), *on.words()])
 
 
 @contextmanager

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from distbench.cli.allowing import Allowed
+from distbench.cli.engines import LOCAL
+from distbench.cli.running import Request, _again
 from distbench.execute.changed import changed_words
 from distbench.execute.start import beside, place_of
 from distbench.hashing import file_digest
@@ -55,6 +58,21 @@ def test_a_changed_suite_is_named_and_a_new_run_begins_beside_the_old_one(tmp_pa
     third = json.loads(here(tmp_path, "distil", "suite.yaml", "--out", "runs/mine", "--new-run", "--json", "-q").stdout)
     assert Path(third["run"]).name == "mine-3"  # also where the suite is the same: a new run is a new run
     assert everything(tmp_path / "runs" / "mine") == before
+
+
+def test_the_command_that_goes_on_has_what_decides_the_run() -> None:
+    request = Request(
+        "my suite.yaml",
+        ["a=b c"],
+        device="cpu",
+        trusted=[Path("tasks")],
+        allowed=Allowed(["big"], ["./old"]),
+        new_run=True,
+    )
+    assert _again(request, Path("runs/mine-2"), LOCAL) == (
+        "distbench run 'my suite.yaml' --out runs/mine-2 --set 'a=b c' --device cpu --trust-task-code tasks "
+        "--trust-remote-code big --allow-pickle ./old"
+    )
 
 
 @pytest.mark.parametrize(("name", "expected"), [("mine", "mine-2"), ("mine-2", "mine-2-2"), ("v1.0", "v1.0-2")])
