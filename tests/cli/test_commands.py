@@ -61,3 +61,16 @@ def test_an_ascii_locale_is_no_error(tmp_path: Path) -> None:
     told = distbench(tmp_path, "compare", str(page), check=0, PYTHONIOENCODING="ascii", LC_ALL="C").stdout
     assert "%" in told
     assert not told.isascii()
+
+
+def test_distil_takes_every_option_of_run_that_is_about_making() -> None:
+    """Row: an error named --trust-task-code, and the command did not have it."""
+    import typer.main
+
+    from distbench.cli.app import app
+
+    commands = typer.main.get_group(app).commands
+    run, distil = ({word for each in commands[name].params for word in each.opts} for name in ("run", "distil"))
+    without_suite, verdicts = {"--teacher", "--task", "--samples"}, {"--gate", "--policy", "--baseline"}
+    shown = {"--on-inconclusive", "--dry-run", "--verbose", "-v"}
+    assert run - distil == without_suite | verdicts | shown

@@ -204,6 +204,7 @@ def distil(
     control: Annotated[bool, typer.Option(help="also make the no-teacher controls")] = True,
     sets: Sets = None,
     device: Device = None,
+    trust_task_code: Trust = None,
     trust_remote_code: TrustCode = None,
     allow_pickle: AllowPickle = None,
     cell_seconds: CellSeconds = None,
@@ -228,9 +229,17 @@ def distil(
 
     share_cache(cache)
     ahead = Horizon(history or (), max_time=max_time, force=force)
-    limits = (cell_seconds, cell_memory)
-    allowed = Allowed(trust_remote_code or (), allow_pickle or ())
-    request = Request(suite, sets, None, None, None, None, device, None, *limits, ahead, new_run, allowed)
+    request = Request(
+        suite,
+        sets,
+        device=device,
+        trusted=trust_task_code,
+        cell_seconds=cell_seconds,
+        cell_memory=cell_memory,
+        ahead=ahead,
+        new_run=new_run,
+        allowed=Allowed(trust_remote_code or (), allow_pickle or ()),
+    )
     wish = Wish(tuple(names or ()), to, control)
     on = EngineWish(engine, ray_address, retries)
     raise typer.Exit(distil_suite(request, wish, out, as_json=json, quiet=quiet, on=on))
