@@ -79,7 +79,8 @@ def test_a_source_that_can_be_no_file_and_no_id(tmp_path: Path, source: str) -> 
 
 def test_a_shard_with_a_name_that_no_file_can_have(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "x" * 300 + ".safetensors"}}))
+    index = {"weight_map": {"a": "x" * 300 + ".safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
     with pytest.raises(EnvironmentFault, match="is missing") as caught:
         check_checkpoint(tmp_path)
     check_message(caught.value)
