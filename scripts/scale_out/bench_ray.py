@@ -26,7 +26,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
-from scripts.scale_out import harness  # noqa: E402
+import harness  # noqa: E402
+
 from tests.executors.small_cluster import add_node, small_cluster  # noqa: E402
 from tests.executors.steady_model import install, write_model  # noqa: E402
 
