@@ -177,7 +177,7 @@ def logprobs_of(step: Step, *, chat: bool) -> dict[str, Any]:
     return {"tokens": [step.raw.decode(errors="replace")], "token_logprobs": [step.logp], "top_logprobs": [top]}
 
 
-def _told(raw: bytes, logp: float) -> dict[str, Any]:
+def _told(raw: bytes, logp: float | None) -> dict[str, Any]:
     return {"token": raw.decode(errors="replace"), "bytes": list(raw), "logprob": logp}
 
 

@@ -9,6 +9,7 @@ priority are in both.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import re
 import shutil
@@ -170,7 +171,7 @@ def fresh(suite: Path, names: Sequence[str], cluster: Cluster, repeats: int) -> 
             empty.append(task(nothing))
             plain.append(task(bare, names))
         with cluster() as address, engine(address) as entered:
-            checks.append(timed(lambda entered=entered: entered.check([("a cell", WANTED)])))
+            checks.append(timed(functools.partial(entered.check, [("a cell", WANTED)])))
             executor = Kept(entered.executor(run.path))
             jobs.append(one_cell(run, next((run.path / "plan").glob("*.json")).stem, executor))
             executor.close()
