@@ -16,9 +16,7 @@ from distbench.schema.suite import Suite
 from distbench.training.processes import processes_of
 
 Reserve = Callable[[Cell], Resources]
-SEEN = frozenset(
-    {"record", "probe"}
-)  # where an estimate comes from that memory is reserved by: this very work, done here
+SEEN = frozenset({"record", "probe"})  # sources of an estimate that memory is reserved by: this very work, done here
 
 
 def resources_of(plan: Plan) -> Reserve:

@@ -73,8 +73,11 @@ def test_memory_is_what_was_seen_unless_the_suite_says_it(place: Path, monkeypat
     assert len(reserved) == len([each for each in Cluster.seen if each.estimated]) >= 1
     assert min(peaks(place / "first")) <= min(reserved) <= max(reserved) <= 2 * max(peaks(place / "first"))
     Cluster.seen.clear()
-    run(place, "stated", "--history", "first", "--set", "resources.memory=3GiB")
-    assert {(each.memory, each.estimated) for each in Cluster.seen} == {(3 * GIB, False)}
+    stated = ["--set", "resources.memory=1GiB", "--set", "resources.evaluate.memory=3GiB"]
+    run(place, "stated", "--history", "first", *stated)
+    assert {(each.memory, each.estimated) for each in Cluster.seen} == {
+        (3 * GIB, False)
+    }  # made and asked in one process
     monkeypatch.setattr(Cluster, "memory", 1 << 20)  # no node could ever hold what was seen
     said = run(place, "huge", "--history", "first", check=5)
     assert "no node has memory enough" in said
