@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,18 +28,14 @@ class Warm:
     def __init__(self, modules: Sequence[str], environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.warm", *modules], cwd=ROOT, env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
     def run(self, folder: Path, *arguments: str, **environment: str) -> Done:
         """Run `distbench` with these arguments in `folder`, to its end; `environment` is added for this command."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with tempfile.TemporaryDirectory() as said:
             asked = {"folder": str(folder), "arguments": arguments, "environment": environment, "said": said}
-            self._process.stdin.write(json.dumps(asked) + "\n")
-            self._process.stdin.flush()
-            code = int(self._process.stdout.readline())
+            code = answer(self._process, asked)
             return Done(code, *((Path(said) / name).read_text("utf-8") for name in ("out", "err")))
 
     def close(self) -> None:
@@ -45,6 +43,18 @@ class Warm:
         with self._process as process:
             assert process.stdin is not None
             process.stdin.close()
+
+
+def answer(process: subprocess.Popen[str], asked: object, seconds: float = 120.0) -> int:
+    """Return the number that a program answers one line of JSON with. What hangs is ended with all its forks."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(json.dumps(asked) + "\n")
+    process.stdin.flush()
+    if not select.select([process.stdout], [], [], seconds)[0]:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise AssertionError(f"no end within {seconds} s: {asked}")
+    return int(process.stdout.readline())
 
 
 def _become(asked: dict[str, str], arguments: Sequence[str], environment: dict[str, str]) -> None:

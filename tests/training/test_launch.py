@@ -33,6 +33,7 @@ from distbench.training.processes import Processes
 from tests.command import here
 from tests.conftest import CPU, save_tiny_lm
 from tests.training import one_of_several
+from tests.warm import answer
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 600  # a busy machine is no failure
@@ -76,15 +77,13 @@ class Forks:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.training.one_of_several", "--forks"], cwd=ROOT, text=True,
             env=os.environ | {"OMP_NUM_THREADS": "1"}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            start_new_session=True,
         )  # fmt: skip
 
     def start(self, file: Path, count: int) -> tuple[int, str]:
         """Train to the end; return exit code and log."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps([str(file), count]) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline()), file.with_suffix(".log").read_text("utf-8")
+        code = answer(self.process, [str(file), count], SECONDS)
+        return code, file.with_suffix(".log").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
