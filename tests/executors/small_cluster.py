@@ -13,15 +13,16 @@ STORE = 80_000_000  # bytes of a node's object store
 AGENTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
 
 
-def small_cluster(tries: int = 4) -> Any:
-    """Start a head without CPUs. A node gives up where its agents need more than 15 s to start: then once more."""
+def small_cluster(cpus: int = 0, tries: int = 4) -> Any:
+    """Start a head of so many CPUs. A node gives up where its agents need more than 15 s to start: then once more."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
     before = set(psutil.Process().children(recursive=True))
     while True:
         try:
-            return Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **_small()})
+            head = {"num_cpus": cpus, "include_dashboard": False, **_small()}
+            return Cluster(initialize_head=True, head_node_args=head)
         except Exception as error:
             tries -= 1
             if not tries or "timed out during startup" not in str(error):
@@ -31,9 +32,10 @@ def small_cluster(tries: int = 4) -> Any:
                     child.kill()
 
 
-def add_node(cluster: Any, cpus: int) -> Any:
-    """Add a node of so many CPUs."""
-    return cluster.add_node(num_cpus=cpus, **_small())
+def add_node(cluster: Any, cpus: int, address: str | None = None) -> Any:
+    """Add a node of so many CPUs. One with a loopback `address` of its own is surely not the one that a driver joins:
+    the driver would end with it."""
+    return cluster.add_node(num_cpus=cpus, **_small(), **({"node_ip_address": address} if address else {}))
 
 
 def _small() -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""A model whose answers take as long as its file says: a third party's package, for tests of engines."""
+"""A model whose answers take as long as its file says, or until a gate is open: a third party's package, for tests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ SOURCE = '''
 import hashlib
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,9 @@ class Steady:
 
     def classify(self, x):
         """The best of ten numbers hangs on the pixels, and on the model's seed as far as its file says."""
-        time.sleep(self.facts["seconds"])
+        over, gate = time.monotonic() + self.facts["seconds"], self.facts.get("gate")
+        while (left := over - time.monotonic()) > 0 and not (gate and Path(gate).exists()):
+            time.sleep(min(left, 0.05) if gate else left)
         mix = np.random.default_rng(0).normal(size=(64, 10))
         own = np.random.default_rng(self.facts["seed"]).normal(size=(64, 10))
         raw = np.exp(x.reshape(len(x), -1) @ (mix + self.facts["own"] * own) / 8)
@@ -63,7 +66,8 @@ def install(folder: Path) -> Path:
     return folder
 
 
-def write_model(path: Path, seconds: float, seed: int) -> Path:
-    """Write the file of a model."""
-    path.write_text(json.dumps({"seconds": seconds, "seed": seed, "own": 0.1 if seed else 0.0}), encoding="utf-8")
+def write_model(path: Path, seconds: float, seed: int, gate: Path | None = None) -> Path:
+    """Write the file of a model; it answers sooner where the file `gate` is there."""
+    facts: dict[str, object] = {"seconds": seconds, "seed": seed, "own": 0.1 if seed else 0.0}
+    path.write_text(json.dumps(facts | ({"gate": str(gate)} if gate else {})), encoding="utf-8")
     return path

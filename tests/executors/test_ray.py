@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,41 +17,32 @@ import psutil
 import pytest
 
 from distbench import plugins
+from distbench.executors.ray_executor import RayExecutor
 from distbench.store.files import damage
-from tests.command import Done, distbench, here
+from tests.command import Done, here
 from tests.executors.small_cluster import add_node, small_cluster
 from tests.executors.steady_model import install, write_model
 from tests.schedulers.suites import SUITE, write
 
 ray = pytest.importorskip("ray", reason="needs the extra 'ray'")
-SLOW = 4.0  # seconds that a model takes to answer
-
-
-BLIND = """
-from distbench.cli import main
-from distbench.executors.ray_executor import RayExecutor
-RayExecutor._mark = lambda self: None
-main()
-"""
+PATIENCE = 200.0  # seconds that a model waits for its gate at most
+BRIEF = {"latency": {"batch_sizes": [1], "rounds": 2, "launches": 1, "max_launches": 1}}
 
 
 class Ground:
-    """A cluster, a place for runs, and suites whose cells take as long as is said."""
+    """A cluster, a place for runs, and suites whose cells are at work until a gate is opened."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.cluster = small_cluster()
-        self.nodes = [self.add(1), self.add(2)]
+        self.cluster = small_cluster(2)  # each node more is ten seconds of CPU time
+        self.lost = add_node(self.cluster, 1, "127.0.0.2")  # one day
 
-    def add(self, cpus: int) -> Any:
-        return add_node(self.cluster, cpus)
-
-    def suite(self, name: str, seconds: float, *, students: int = 3, **more: Any) -> Path:
-        """Write a suite in a folder of its own, where its runs go as well."""
+    def suite(self, name: str, *, students: int = 2, **more: Any) -> Path:
+        """Write a suite in a folder of its own, where its runs go as well. The teacher waits for no gate."""
         place = self.folder / name
         place.mkdir(exist_ok=True)
         for number in range(students + 1):
-            write_model(place / f"m{number}.json", seconds if number else 0.0, number)
+            write_model(place / f"m{number}.json", PATIENCE if number else 0.0, number, place / "open")
         suite = {
             "version": 1, "name": name, "device": "cpu", "threads": 1,
             "teachers": {"t": {"use": "steady", "source": "m0.json"}},
@@ -60,27 +52,24 @@ class Ground:
         (place / "suite.yaml").write_text(json.dumps(suite | more), encoding="utf-8")
         return place
 
-    def run(self, place: Path, *arguments: str, cache: str = "cache", check: int | None = 0) -> Done:
-        """Run a suite on the cluster."""
-        words = ["run", "suite.yaml", "--engine", "ray", "--ray-address", self.cluster.address, *arguments]
-        return distbench(place, *words, check=check, timeout=240, DISTBENCH_CACHE=str(place / cache))
+    def words(self, *arguments: str) -> list[str]:
+        return ["run", "suite.yaml", "--engine", "ray", "--ray-address", self.cluster.address, *arguments]
 
-    def apart(self, place: Path, *arguments: str) -> Done:
-        """Run a suite as if no node saw the run directory, nor what the suite names."""
-        words = ["run", "suite.yaml", "--engine", "ray", "--ray-address", self.cluster.address, *arguments]
-        done = subprocess.run(
-            [sys.executable, "-c", BLIND, *words], cwd=place, text=True, capture_output=True, timeout=300, check=False,
-            env=os.environ | {"DISTBENCH_CACHE": str(place / "cache")},
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr)
+    def run(self, place: Path, *arguments: str, check: int = 0) -> Done:
+        """Run a suite on the cluster; the driver is this process."""
+        return here(place, *self.words(*arguments), check=check, DISTBENCH_CACHE=str(place / "cache"))
 
     def begin(self, place: Path, *arguments: str) -> subprocess.Popen[str]:
         """Begin a run that a test will disturb."""
-        words = ["run", "suite.yaml", "--engine", "ray", "--ray-address", self.cluster.address, *arguments]
         return subprocess.Popen(
-            [sys.executable, "-m", "distbench", *words], cwd=place, text=True, stdout=subprocess.PIPE,
+            [sys.executable, "-m", "distbench", *self.words(*arguments)], cwd=place, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env=os.environ | {"DISTBENCH_CACHE": str(place / "cache")},
         )  # fmt: skip
+
+
+def locally(place: Path, *arguments: str) -> None:
+    """Run a suite in this process, with a cache of its own."""
+    here(place, "run", "suite.yaml", *arguments, check=0, DISTBENCH_CACHE=str(place / "other"))
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +78,15 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     before = os.environ.get("PYTHONPATH")
     package = str(install(folder / "package"))
     os.environ["PYTHONPATH"] = os.pathsep.join([package, *([before] if before else [])])  # nodes inherit it
+    sys.path.insert(0, package)
+    plugins.forget()
     ground = Ground(folder)
     try:
         yield ground
     finally:
         ground.cluster.shutdown()
+        sys.path.remove(package)
+        plugins.forget()
         os.environ.pop("PYTHONPATH") if before is None else os.environ.update(PYTHONPATH=before)
 
 
@@ -131,51 +124,8 @@ def workers_of(run: Path) -> list[psutil.Process]:
     return found
 
 
-def test_a_lost_node_costs_nothing_but_time(ground: Ground) -> None:
-    """Equal to a local run: ids, samples, comparison; also where a node is lost and a worker is killed on the way."""
-    place = ground.suite("equal", SLOW)
-    begun = ground.begin(place, "--out", "ray")
-    run = place / "ray"
-    until(lambda: len(journal(run, "placed")) >= 3 and len(workers_of(run)) >= 2)
-    ground.cluster.remove_node(ground.nodes.pop(0), allow_graceful=False)
-    until(lambda: journal(run, "lost"))
-    worker = psutil.Process(until(lambda: workers_of(run))[0].ppid())
-    assert "ray::" in worker.cmdline()[0]
-    worker.kill()
-    _, told = begun.communicate(timeout=240)
-    ground.nodes.insert(0, ground.add(1))
-    assert begun.returncode == 0, told
-    assert len(journal(run, "lost")) == 2, told
-    assert "it is tried again" in told
-    distbench(place, "run", "suite.yaml", "--out", "local", check=0, DISTBENCH_CACHE=str(place / "other"))
-    assert answers(run) == answers(place / "local")
-    ray_side, local = (
-        json.loads(distbench(place, "compare", name, "--json", check=0).stdout) for name in ("ray", "local")
-    )
-    assert ray_side["students"] == local["students"]
-
-
-def test_a_measurement_has_its_node_for_itself(ground: Ground) -> None:
-    place = ground.suite("alone", 1.0, measure={"load": {}})
-    ground.run(place, "--out", "run")
-    run = place / "run"
-    began = {tuple(each["cells"]): each for each in journal(run, "placed")}
-    ended = {tuple(each["cells"]): each for each in journal(run, "left")}
-    assert began.keys() == ended.keys()
-    records = {cell: json.loads((run / "cells" / cell / "record.json").read_text()) for ids in began for cell in ids}
-    (measured,) = [ids for ids in began if records[ids[0]]["result"]["kind"] == "measure"]
-    assert "a whole node" in records[measured[0]]["placed"]
-    beside = [
-        ids for ids in began
-        if ids != measured and began[ids]["node"] == began[measured]["node"]
-        and began[ids]["clock"] < ended[measured]["clock"] and began[measured]["clock"] < ended[ids]["clock"]
-    ]  # fmt: skip
-    assert not beside
-    assert len(began) >= 4
-
-
 def test_what_no_node_can_hold_is_refused_at_once(ground: Ground) -> None:
-    place = ground.suite("huge", 0.0, resources={"memory": "900GiB"})
+    place = ground.suite("huge", resources={"memory": "900GiB"})
     began = time.monotonic()
     done = ground.run(place, "--out", "run", check=5)
     assert time.monotonic() - began < 60  # 30 are promised; this machine may be busy
@@ -187,12 +137,38 @@ def test_what_no_node_can_hold_is_refused_at_once(ground: Ground) -> None:
     assert "no node has GPUs" in cuda.stderr
 
 
-def test_a_second_driver_is_refused_and_an_interrupt_leaves_nothing_behind(
+def test_nodes_without_a_common_disk_are_brought_what_they_need(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = ground.suite("stopped", 2 * SLOW, students=2)
-    monkeypatch.syspath_prepend(ground.folder / "package")
-    plugins.forget()
+    place = ground.folder / "apart"
+    write(place, SUITE | {"students": SUITE["students"][:1]})
+    with monkeypatch.context() as blind:
+        blind.setattr(RayExecutor, "_mark", lambda self: None)
+        ground.run(place, "--out", "run")
+    assert not any(each["shared"] for each in journal(place / "run", "placed"))
+    assert list((place / "run" / "logs").iterdir())
+    locally(place, "--out", "local")
+    assert answers(place / "run") == answers(place / "local")
+    for path in (place / "run" / "cells").glob("*/cell.json"):  # paths are ours again, whatever they were there
+        assert path.read_text() == (place / "local" / path.relative_to(place / "run")).read_text()
+    assert not list((place / "run").rglob(".tmp-*"))
+
+
+def test_a_run_whose_time_is_over_ends_what_is_at_work(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distbench.execute.budget.LEAST_GRACE", 0.0)
+    place = ground.suite("timed", students=3)
+    ground.run(place, "--out", "run", "--max-time", "10s", check=3)
+    run = place / "run"
+    assert not workers_of(run)
+    left_out = json.loads((run / "left_out.json").read_text())["cells"]
+    assert len(left_out) >= 3
+    assert len(left_out) + len(answers(run)) == 4
+    assert "it was ended: the time and its grace were over" in left_out.values()
+
+
+def test_a_second_driver_is_refused_and_an_interrupt_leaves_nothing_behind(ground: Ground) -> None:
+    """What is kept can be resumed, also on another engine."""
+    place = ground.suite("stopped")
     begun = ground.begin(place, "--out", "run")
     run = place / "run"
     until(lambda: workers_of(run) and journal(run, "done"))
@@ -204,21 +180,66 @@ def test_a_second_driver_is_refused_and_an_interrupt_leaves_nothing_behind(
     assert "--engine ray" in told  # how to go on
     until(lambda: not workers_of(run), 20)
     kept = answers(run, stopped=True)
-    assert 1 <= len(kept) < 3
-    ground.run(place, "--out", "run")
+    assert len(kept) == 1
+    (place / "open").touch()
+    locally(place, "--out", "run")
     assert kept.items() < answers(run).items()
-    plugins.forget()
 
 
-def test_nodes_without_a_common_disk_are_brought_what_they_need(ground: Ground) -> None:
-    place = ground.folder / "apart"
-    write(place, SUITE)
-    done = ground.apart(place, "--out", "run")
-    assert done.returncode == 0, done.stderr
-    assert not any(each["shared"] for each in journal(place / "run", "placed"))
-    assert (place / "run" / "logs").iterdir()
-    distbench(place, "run", "suite.yaml", "--out", "local", check=0, DISTBENCH_CACHE=str(place / "other"))
-    assert answers(place / "run") == answers(place / "local")
-    for path in (place / "run" / "cells").glob("*/cell.json"):  # paths are ours again, whatever they were there
-        assert path.read_text() == (place / "local" / path.relative_to(place / "run")).read_text()
-    assert not list((place / "run").rglob(".tmp-*"))
+def test_a_lost_node_costs_nothing_but_time_and_a_measurement_has_its_node_for_itself(ground: Ground) -> None:
+    """Equal to a local run: ids, samples, comparison; also where a node is lost and a worker is killed on the way."""
+    place = ground.suite("equal", students=3, measure=BRIEF)
+    begun = ground.begin(place, "--out", "ray")
+    run = place / "ray"
+    # a student on each CPU
+    until(lambda: journal(run, "done") and len(at_work(run)) == 3 and len(workers_of(run)) >= 3)
+    ground.cluster.remove_node(ground.lost, allow_graceful=False)
+    until(lambda: len(losses(run)) == 1)
+    worker = psutil.Process(until(lambda: workers_of(run))[0].ppid())
+    assert "ray::" in worker.cmdline()[0]
+    worker.kill()
+    until(lambda: len(losses(run)) == 2)
+    (place / "open").touch()
+    _, told = begun.communicate(timeout=240)
+    assert begun.returncode == 0, told
+    assert len(losses(run)) == 2, told
+    assert "it is tried again" in told
+    suite = json.loads((place / "suite.yaml").read_text())
+    (place / "suite.yaml").write_text(json.dumps({key: value for key, value in suite.items() if key != "measure"}))
+    locally(place, "--out", "local")
+    assert answers(run) == answers(place / "local")
+    assert compared(run) == compared(place / "local")
+    _check_alone(run)
+
+
+def at_work(run: Path) -> list[dict[str, Any]]:
+    """Return where jobs are, of one cell each, that has not ended."""
+    over = {each["cell"] for each in journal(run, "done")}
+    return [each for each in journal(run, "placed") if each["cells"][0] not in over]
+
+
+def losses(run: Path) -> list[dict[str, Any]]:
+    """Return the losses of jobs that had a place; a measurement may have waited for the node that went away."""
+    return [each for each in journal(run, "lost") if each["message"].endswith(f" on {platform.node()}")]
+
+
+def compared(run: Path) -> list[dict[str, Any]]:
+    """Return what was found out about the students, without what was measured."""
+    students = json.loads((run / "result.json").read_text())["students"]
+    return [{k: v for k, v in student.items() if k not in {"measured_on", "measurements"}} for student in students]
+
+
+def _check_alone(run: Path) -> None:
+    """Nothing was at work on the node of the measurement while it was."""
+    began = {tuple(each["cells"]): each for each in journal(run, "placed")}
+    ended = {tuple(each["cells"]): each for each in journal(run, "left")}
+    assert began.keys() == ended.keys()
+    records = {cell: json.loads((run / "cells" / cell / "record.json").read_text()) for ids in began for cell in ids}
+    (measured,) = [ids for ids in began if records[ids[0]]["result"]["kind"] == "measure"]
+    assert "a whole node" in records[measured[0]]["placed"]
+    assert len(began) == 5
+    assert not [
+        ids for ids in began
+        if ids != measured and began[ids]["node"] == began[measured]["node"]
+        and began[ids]["clock"] < ended[measured]["clock"] and began[measured]["clock"] < ended[ids]["clock"]
+    ]  # fmt: skip
