@@ -194,7 +194,8 @@ def test_a_lost_node_costs_nothing_but_time_and_a_measurement_has_its_node_for_i
     # a student on each CPU
     until(lambda: journal(run, "done") and len(at_work(run)) == 3 and len(workers_of(run)) >= 3)
     ground.cluster.remove_node(ground.lost, allow_graceful=False)
-    until(lambda: len(losses(run)) == 1)
+    until(lambda: losses(run) or begun.poll() is not None)
+    assert begun.poll() is None, begun.communicate()[1]
     worker = psutil.Process(until(lambda: workers_of(run))[0].ppid())
     assert "ray::" in worker.cmdline()[0]
     worker.kill()
